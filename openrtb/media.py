@@ -1,0 +1,140 @@
+"""The media of an impression: banner, video, audio, native and the things they are made of.
+
+Place: part of `openrtb.request`, which re-exports everything here.
+Source: OpenRTB 2.6-202606 sections 3.2.6-3.2.10 and 3.2.35; the removed 2.5 fields that still arrive.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openrtb.wire import Flag, Float, Int, Wire
+
+
+class Format(Wire):
+    """3.2.10: one allowed size, either w x h in device-independent pixels or a ratio for flex ads."""
+
+    w: Int | None = None
+    h: Int | None = None
+    wratio: Int | None = None
+    hratio: Int | None = None
+    wmin: Int | None = None
+
+
+class Banner(Wire):
+    """3.2.6: a display slot, or a companion of a video or audio ad."""
+
+    format: list[Format] | None = None
+    w: Int | None = None
+    h: Int | None = None
+    btype: list[Int] | None = None
+    battr: list[Int] | None = None
+    pos: Int | None = None
+    mimes: list[str] | None = None
+    topframe: Flag | None = None
+    expdir: list[Int] | None = None
+    api: list[Int] | None = None
+    id: str | None = None
+    vcm: Flag | None = None
+    wmax: Int | None = None
+    hmax: Int | None = None
+    wmin: Int | None = None
+    hmin: Int | None = None
+
+
+class DurFloors(Wire):
+    """3.2.35: a floor for creatives of mindur..maxdur seconds."""
+
+    mindur: Int | None = None
+    maxdur: Int | None = None
+    bidfloor: Float | None = None
+
+
+class VideoExt(Wire):
+    """The vendor's place of `imp.rwdd`."""
+
+    rewarded: Flag | None = None
+
+
+class Video(Wire):
+    """3.2.7: a video slot, alone or in a pod."""
+
+    mimes: list[str] | None = None
+    minduration: Int | None = None
+    maxduration: Int | None = None
+    startdelay: Int | None = None
+    maxseq: Int | None = None
+    poddur: Int | None = None
+    protocols: list[Int] | None = None
+    w: Int | None = None
+    h: Int | None = None
+    podid: str | None = None
+    podseq: Int | None = None
+    rqddurs: list[Int] | None = None
+    placement: Int | None = None
+    plcmt: Int | None = None
+    linearity: Int | None = None
+    skip: Flag | None = None
+    skipmin: Int | None = None
+    skipafter: Int | None = None
+    sequence: Int | None = None
+    slotinpod: Int | None = None
+    mincpmpersec: Float | None = None
+    battr: list[Int] | None = None
+    maxextended: Int | None = None
+    minbitrate: Int | None = None
+    maxbitrate: Int | None = None
+    boxingallowed: Flag | None = None
+    playbackmethod: list[Int] | None = None
+    playbackend: Int | None = None
+    delivery: list[Int] | None = None
+    pos: Int | None = None
+    companionad: list[Banner] | None = None
+    api: list[Int] | None = None
+    companiontype: list[Int] | None = None
+    poddedupe: list[Int] | None = None
+    durfloors: list[DurFloors] | None = None
+    protocol: Int | None = None
+    ext: VideoExt | None = None
+
+
+class Audio(Wire):
+    """3.2.8: an audio slot, alone or in a pod."""
+
+    mimes: list[str] | None = None
+    minduration: Int | None = None
+    maxduration: Int | None = None
+    poddur: Int | None = None
+    protocols: list[Int] | None = None
+    startdelay: Int | None = None
+    rqddurs: list[Int] | None = None
+    podid: str | None = None
+    podseq: Int | None = None
+    sequence: Int | None = None
+    slotinpod: Int | None = None
+    mincpmpersec: Float | None = None
+    battr: list[Int] | None = None
+    maxextended: Int | None = None
+    minbitrate: Int | None = None
+    maxbitrate: Int | None = None
+    delivery: list[Int] | None = None
+    companionad: list[Banner] | None = None
+    api: list[Int] | None = None
+    companiontype: list[Int] | None = None
+    maxseq: Int | None = None
+    feed: Int | None = None
+    stitched: Flag | None = None
+    nvol: Int | None = None
+    durfloors: list[DurFloors] | None = None
+
+
+class Native(Wire):
+    """3.2.9: a native slot.
+
+    `request` arrives as JSON text (the rule) or as an object (seen); after `upgrade` it is text or None.
+    """
+
+    request: str | dict[str, Any] | None = None
+    ver: str | None = None
+    api: list[Int] | None = None
+    battr: list[Int] | None = None
