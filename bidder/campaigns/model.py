@@ -1,0 +1,235 @@
+"""What advertisers ask for: advertiser > campaign > line item > creative, as written in the campaign files.
+
+Place: load.py fills these from YAML with every error located; index.py compiles them for the path of a bid.
+Units: amounts are decimals of the advertiser's currency; prices per thousand say `cpm`.
+Limits: lengths and counts in the types; a line item's vector has VECTOR_DIMENSIONS numbers.
+Never: knows requests, stores or the clock.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+VECTOR_DIMENSIONS = 32
+
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>]+$", max_length=2000)]
+Domain = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$")]
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+Amount = Annotated[Decimal, Meta(gt=0, le=1_000_000_000)]
+Pixels = Annotated[int, Meta(ge=1, le=10_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a line item wants and does not want of one dimension; a plain list in YAML is `include`.
+
+    Nothing included means anything goes; a value that the request does not tell never satisfies `include`.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Categories(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Content categories in one taxonomy (OpenRTB `cattax`); in taxonomy 1, IAB7 stands for all IAB7-*."""
+
+    taxonomy: Annotated[int, Meta(ge=1, le=9)] = 1
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Circle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place and the distance around it."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+    radius_km: Annotated[float, Meta(gt=0, le=500)]
+
+
+class Segments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Audience rules over the advertiser's own segments: at least one of `any`, and none of `none`."""
+
+    any: tuple[Id, ...] = ()
+    none: tuple[Id, ...] = ()
+
+
+class Deals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Private deals; with `open` the line item also bids in the open auction."""
+
+    ids: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(min_length=1)]
+    open: bool = False
+
+
+class Targeting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where and to whom a line item is shown. Absent: everywhere, to everyone."""
+
+    exchanges: Terms | None = None
+    inventory: Terms | None = None
+    """site, app, dooh."""
+    countries: Terms | None = None
+    """ISO 3166-1 alpha-3."""
+    regions: Terms | None = None
+    """Country and ISO 3166-2 subdivision: DEU-BE."""
+    cities: Terms | None = None
+    """Country and the exchange's city name in lower case: DEU-berlin."""
+    zips: Terms | None = None
+    """Country and postal code: DEU-10115."""
+    near: tuple[Circle, ...] = ()
+    device_types: Terms | None = None
+    """phone, tablet, mobile, desktop, tv, connected, set_top_box, ooh."""
+    os: Terms | None = None
+    """android, ios, windows, macos, linux, chromeos, other."""
+    connections: Terms | None = None
+    """ethernet, wifi, cellular, 2g, 3g, 4g, 5g."""
+    browser_languages: Terms | None = None
+    """ISO 639-1."""
+    content_languages: Terms | None = None
+    domains: Terms | None = None
+    """A domain stands for its subdomains."""
+    bundles: Terms | None = None
+    sites: Terms | None = None
+    """The exchange's ids of sites and apps."""
+    publishers: Terms | None = None
+    categories: Categories | None = None
+    keywords: Terms | None = None
+    positions: Terms | None = None
+    """unknown, above_fold, below_fold, header, footer, sidebar, full_screen, locked."""
+    hours: tuple[Annotated[str, Meta(max_length=40)], ...] = ()
+    """In the viewer's time zone: `mon-fri 08-20`, `sat,sun 10-24`."""
+    segments: Segments | None = None
+    exchange_segments: Terms | None = None
+    """user.data segments: the provider's name or id, a slash, the segment's id."""
+    viewability_min: Share | None = None
+    rewarded: bool | None = None
+    interstitial: bool | None = None
+    child_directed: bool = False
+    """May be shown where COPPA applies; nothing else ever is."""
+
+
+class MediaFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One encoding of a video or audio creative."""
+
+    url: Url
+    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
+    bitrate_kbps: Annotated[int, Meta(ge=1, le=100_000)]
+    w: Pixels | None = None
+    h: Pixels | None = None
+
+
+class NativeAssets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parts of a native ad, in the sizes that exist."""
+
+    title: Text
+    sponsored_by: Text
+    description: Text | None = None
+    call_to_action: Text | None = None
+    price: Text | None = None
+    rating: Text | None = None
+    image_url: Url | None = None
+    image_w: Pixels | None = None
+    image_h: Pixels | None = None
+    icon_url: Url | None = None
+    icon_w: Pixels | None = None
+    icon_h: Pixels | None = None
+
+
+class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ad. Which fields it needs follows from `kind`; load.py checks."""
+
+    id: Id
+    kind: Literal["image", "html", "iframe", "native", "video", "audio"]
+    landing_url: Url
+    """Where a click leads; the only place the click endpoint redirects to."""
+    w: Pixels | None = None
+    h: Pixels | None = None
+    image_url: Url | None = None
+    iframe_url: Url | None = None
+    html: Annotated[str, Meta(max_length=65_536)] | None = None
+    """May use ${CLICK_URL}, ${CLICK_URL_ENC}, ${IMPRESSION_URL}, ${CACHEBUSTER} and the AUCTION_ macros."""
+    alt: Annotated[str, Meta(max_length=200)] = ""
+    native: NativeAssets | None = None
+    media_files: tuple[MediaFile, ...] = ()
+    duration_s: Annotated[int, Meta(ge=1, le=600)] | None = None
+    title: Annotated[str, Meta(max_length=200)] = ""
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2}$")] | None = None
+    category_taxonomy: Annotated[int, Meta(ge=1, le=9)] = 1
+    categories: tuple[Annotated[str, Meta(min_length=1, max_length=16)], ...] = ()
+    attributes: tuple[Annotated[int, Meta(ge=1, le=63)], ...] = ()
+    """OpenRTB creative attributes."""
+    apis: tuple[Annotated[int, Meta(ge=1, le=63)], ...] = ()
+    """Frameworks that the ad needs."""
+
+
+class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an impression is worth: `cpm` per thousand shown, `cpc` per click, `cpa` per conversion."""
+
+    kind: Literal["cpm", "cpc", "cpa"]
+    value: Amount
+
+
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money that may be spent, in the advertiser's currency."""
+
+    total: Amount | None = None
+    daily: Amount | None = None
+
+
+class LineItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One bidding instruction."""
+
+    id: Id
+    goal: Goal
+    max_bid_cpm: Amount
+    creatives: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=200)]
+    targeting: Targeting = Targeting()
+    deals: Deals | None = None
+    vector: Annotated[tuple[float, ...], Meta(max_length=VECTOR_DIMENSIONS)] = ()
+    """Where the line item's products lie in the space of affinity vectors; shorter is filled with zeros."""
+    click_rate: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """What is known of it beforehand; absent: the prior of its medium."""
+    conversion_rate: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    active: bool = True
+
+
+class Campaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Line items with one budget and one flight."""
+
+    id: Id
+    name: Text
+    line_items: Annotated[tuple[LineItem, ...], Meta(min_length=1)]
+    budget: Budget = Budget()
+    start: datetime | None = None
+    end: datetime | None = None
+    active: bool = True
+
+
+class Transparency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the Digital Services Act wants shown: on whose behalf, and who paid."""
+
+    behalf: Annotated[str, Meta(min_length=1, max_length=100)]
+    paid: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class Advertiser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A shop: one currency, one domain, its creatives and campaigns."""
+
+    id: Id
+    name: Text
+    domain: Domain
+    currency: CurrencyCode
+    creatives: Annotated[tuple[Creative, ...], Meta(min_length=1)]
+    campaigns: Annotated[tuple[Campaign, ...], Meta(min_length=1)]
+    bundle: Annotated[str, Meta(max_length=200)] | None = None
+    """The advertised app, for blocks by app."""
+    transparency: Transparency | None = None
+    active: bool = True
+
+
+class Book(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All campaigns of all advertisers: one whole snapshot."""
+
+    advertisers: tuple[Advertiser, ...] = ()

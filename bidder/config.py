@@ -1,0 +1,187 @@
+"""The configuration: one TOML or YAML file and PACELINE_* variables, read once, every bound in its type.
+
+Place: `paceline` commands load it; the supervisor hands it to its workers as it is.
+Limits: each field's own; unknown keys are refused with their place.
+Raises: ConfigError, one line per mistake.
+Never: a secret from the file: keys come from the environment or from files named here.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from bidder.exchanges import SHIPPED, Exchange
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `str()` says where and why."""
+
+
+class ExchangePort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lean port that exchanges talk to."""
+
+    host: str = "0.0.0.0"  # noqa: S104  exchanges call from outside
+    port: Port = 8080
+    max_head_bytes: Count = 16_384  # nginx and most peers stop at 8 to 16 KiB
+    max_body_bytes: Count = 131_072  # the largest request seen in the field is below 10 KB
+    max_inflated_bytes: Count = 524_288  # a gzip body that grows beyond it is a bomb
+    max_connections: Count = 10_000  # per worker
+    max_in_flight: Count = 4_096  # requests per worker between arrival and answer
+    max_pipelined: Count = 64  # unanswered requests of one connection; reading stops beyond it
+    idle_timeout_s: Seconds = 180.0  # Google keeps a connection 150 s
+    head_timeout_s: Seconds = 10.0  # from the first byte of a request to the end of its head
+    body_timeout_s: Seconds = 10.0  # from the end of the head to the end of the body
+    drain_timeout_s: Seconds = 20.0
+    tick_budget_ms: Milliseconds = 10.0  # deciding longer than this in one tick sheds what else waits
+
+
+class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The port that browsers and notices reach."""
+
+    host: str = "0.0.0.0"  # noqa: S104  browsers call from outside
+    port: Port = 8081
+    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")] = "http://127.0.0.1:8081"
+    """How the outside world reaches this port: it stands in every notice and click URL."""
+    max_body_bytes: Count = 65_536
+
+
+class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The port for operators: metrics, liveness, readiness."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8082
+
+
+class Stores(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Redis: where people live. Without a URL an embedded server is started."""
+
+    redis_url: str = ""
+    """redis://, rediss:// or unix://; several, comma-separated, for a cluster. Usually PACELINE_REDIS_URL."""
+    cluster: bool = False
+    read_timeout_ms: Milliseconds = (
+        20.0  # a person read that takes longer is worth less than a contextual bid
+    )
+    max_in_flight: Count = 4_096  # commands of one connection without a reply
+    breaker_failures: Count = 16  # consecutive failed or late reads that open the breaker
+    breaker_pause_s: Seconds = 0.5  # how long an open breaker waits before it lets one read try
+
+
+class Priors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Response rates before there is a model."""
+
+    click_rate_banner: Share = 0.002
+    click_rate_native: Share = 0.004
+    click_rate_video: Share = 0.006
+    click_rate_audio: Share = 0.001
+    conversion_rate: Share = 0.02
+    affinity_weight: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """How much one unit of affinity score moves the log-odds of a click."""
+
+
+class AuctionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How bids are chosen and priced."""
+
+    max_candidates: Annotated[int, Meta(ge=1, le=1_000)] = 48
+    """Line items priced for one impression; they are taken in the order of their maximum bid."""
+    first_price_factor: Annotated[float, Meta(gt=0, le=1)] = 0.75
+    """Share of the value bid in a first-price auction before a win-rate curve is known."""
+    bid_currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"
+    """Preferred where the exchange allows several."""
+    check_answers: bool = True
+    """Every answer passes the response check before it is sent."""
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    workers: Annotated[int, Meta(ge=1, le=512)] = 1
+    data_dir: str = "data"
+    campaigns: str = ""
+    """A YAML file or a folder of them; empty: the demo's shops."""
+    rates: str = ""
+    """A YAML file of exchange rates; empty: the one shipped."""
+    keys_file: str = ""
+    """Token keys, one `id:hex` per line, the newest first; PACELINE_TOKEN_KEYS goes before it."""
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    exchange: ExchangePort = ExchangePort()
+    public: PublicPort = PublicPort()
+    ops: OpsPort = OpsPort()
+    stores: Stores = Stores()
+    auction: AuctionRules = AuctionRules()
+    priors: Priors = Priors()
+    exchanges: tuple[Exchange, ...] = ()
+    """Added to the shipped profiles; the same name replaces one."""
+
+    def profiles(self) -> tuple[Exchange, ...]:
+        """The shipped exchange profiles with the configured ones over them."""
+        named = {profile.name: profile for profile in (*SHIPPED, *self.exchanges)}
+        return tuple(named.values())
+
+
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "PACELINE_WORKERS": ("workers",),
+    "PACELINE_DATA_DIR": ("data_dir",),
+    "PACELINE_CAMPAIGNS": ("campaigns",),
+    "PACELINE_RATES": ("rates",),
+    "PACELINE_KEYS_FILE": ("keys_file",),
+    "PACELINE_LOG_LEVEL": ("log_level",),
+    "PACELINE_EXCHANGE_HOST": ("exchange", "host"),
+    "PACELINE_EXCHANGE_PORT": ("exchange", "port"),
+    "PACELINE_PUBLIC_HOST": ("public", "host"),
+    "PACELINE_PUBLIC_PORT": ("public", "port"),
+    "PACELINE_PUBLIC_BASE_URL": ("public", "base_url"),
+    "PACELINE_OPS_HOST": ("ops", "host"),
+    "PACELINE_OPS_PORT": ("ops", "port"),
+    "PACELINE_REDIS_URL": ("stores", "redis_url"),
+}
+SECRETS = ("PACELINE_TOKEN_KEYS",)
+"""Variables that hold secrets: read where they are used, never printed."""
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of a file (none: defaults) with the environment over it; raises ConfigError."""
+    raw = _read(path) if path else {}
+    for name, place in ENVIRONMENT.items():
+        if name in environment:
+            _put(raw, place, environment[name])
+    known = {*ENVIRONMENT, *SECRETS, "PACELINE_CONFIG"}
+    strange = sorted(name for name in environment if name.startswith("PACELINE_") and name not in known)
+    if strange:
+        raise ConfigError(f"unknown environment variables: {', '.join(strange)}")
+    try:
+        return msgspec.convert(raw, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path or 'environment'}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a table of settings")
+    return raw
+
+
+def _put(raw: dict[str, Any], place: tuple[str, ...], value: str) -> None:
+    for part in place[:-1]:
+        raw = raw.setdefault(part, {})
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{part}: expected a table of settings")
+    raw[place[-1]] = value

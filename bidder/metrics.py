@@ -1,0 +1,135 @@
+"""Counters that cost 60 ns, outlive a killed worker and are read without touching it.
+
+Place: every layer counts here; the supervisor sums the files of all workers and exposes them (web/ops).
+Shapes: a tally file holds a header, a names region (one JSON line per cell) and int64 cells, shared by mmap:
+    what a worker wrote is in the page cache at once, so kill -9 loses nothing and a restarted worker goes on
+    from where the last one stood.
+Units: cells are integers (counts, nanoseconds, micros); `Metric.scale` turns them into the exposed unit.
+Limits: MAX_CELLS series per worker; past it, counts go to the one overflow cell and are seen as such.
+Never: knows what is counted beyond the catalogue's names.
+"""
+
+import bisect
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+MAX_CELLS = 65_536
+NAMES_BYTES = 8 * 1024 * 1024
+_MAGIC = int.from_bytes(b"PACETAL1", "little")
+_HEADER_CELLS = 8  # magic, names used, then spare
+_CELLS_AT = _HEADER_CELLS * 8 + NAMES_BYTES
+_FILE_BYTES = _CELLS_AT + MAX_CELLS * 8
+OVERFLOW = "paceline_series_overflow_total"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One entry of the catalogue.
+
+    `labels` are the label names in order; `buckets` the upper bounds of a histogram, in cell units;
+    `scale` is multiplied into a cell to give the exposed unit; `merge` says how workers add up.
+    """
+
+    name: str
+    kind: str  # counter, gauge or histogram
+    help: str
+    labels: tuple[str, ...] = ()
+    scale: float = 1.0
+    buckets: tuple[int, ...] = ()
+    merge: str = "sum"  # or max
+
+
+class Cell(msgspec.Struct, frozen=True, array_like=True):
+    """The name of one int64: a sample of a metric; `part` is a bucket's number, "sum" or empty."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+    part: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Cell).decode
+
+
+class Tally:
+    """The counters of one process. `cells[i] += n` is the whole hot path."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or make the tally file; without a path the counters live in memory alone."""
+        self._map = _map_file(path)
+        view = memoryview(self._map)
+        self._header = view[: _HEADER_CELLS * 8].cast("q")
+        self._names = view[_HEADER_CELLS * 8 : _CELLS_AT]
+        self.cells = view[_CELLS_AT:].cast("q")
+        if self._header[0] != _MAGIC:
+            self._header[0] = _MAGIC
+        self._index = {cell: i for i, cell in enumerate(self.names())}
+        self.slot(OVERFLOW)
+
+    def names(self) -> list[Cell]:
+        """The cells in use, in order."""
+        return [_decode(line) for line in bytes(self._names[: self._header[1]]).splitlines()]
+
+    def slot(self, name: str, *labels: str, part: str = "") -> int:
+        """The index of a sample's cell; made at first use. Not for the hot path: keep the index."""
+        cell = Cell(name, labels, part)
+        found = self._index.get(cell)
+        if found is not None:
+            return found
+        line = _encode(cell) + b"\n"
+        used = self._header[1]
+        if len(self._index) >= MAX_CELLS or used + len(line) > NAMES_BYTES:
+            return self._index[Cell(OVERFLOW)]
+        self._names[used : used + len(line)] = line
+        self._header[1] = used + len(line)  # last: a reader never sees half a name
+        self._index[cell] = len(self._index)
+        return self._index[cell]
+
+    def histogram(self, metric: Metric, *labels: str) -> "Histogram":
+        """The cells of a histogram: one per bucket, one above the last, one sum."""
+        first = [self.slot(metric.name, *labels, part=str(i)) for i in range(len(metric.buckets) + 1)]
+        return Histogram(self.cells, first, self.slot(metric.name, *labels, part="sum"), metric.buckets)
+
+    def count(self, name: str, *labels: str, by: int = 1) -> None:
+        """Add to a counter by name: for paths where half a microsecond does not matter."""
+        self.cells[self.slot(name, *labels)] += by
+
+    def set(self, name: str, *labels: str, value: int) -> None:
+        """Set a gauge by name."""
+        self.cells[self.slot(name, *labels)] = value
+
+    def samples(self) -> Iterator[tuple[Cell, int]]:
+        """Every cell with its value."""
+        for i, cell in enumerate(self.names()):
+            yield cell, self.cells[i]
+
+
+class Histogram:
+    """Counts of values by bucket; `observe` costs one bisect and two adds."""
+
+    __slots__ = ("_bounds", "_buckets", "_cells", "_sum")
+
+    def __init__(
+        self, cells: "memoryview[int]", buckets: list[int], total: int, bounds: tuple[int, ...]
+    ) -> None:
+        self._cells, self._buckets, self._sum, self._bounds = cells, buckets, total, bounds
+
+    def observe(self, value: int) -> None:
+        """Count one value, in the metric's cell unit."""
+        self._cells[self._buckets[bisect.bisect_left(self._bounds, value)]] += 1
+        self._cells[self._sum] += value
+
+
+def _map_file(path: Path | None) -> mmap.mmap:
+    if path is None:
+        return mmap.mmap(-1, _FILE_BYTES)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(descriptor).st_size != _FILE_BYTES:
+            os.ftruncate(descriptor, _FILE_BYTES)
+        return mmap.mmap(descriptor, _FILE_BYTES)
+    finally:
+        os.close(descriptor)
