@@ -1,0 +1,23 @@
+"""Fixtures that every test folder may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.corpus import SHARED
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared check data beside the repository; skips where it is absent."""
+    if SHARED is None:
+        pytest.skip("../shared is absent: real requests, consent strings and schemas cannot be read")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def corpus(shared: Path) -> Path:
+    """The shared corpus of requests, answers, specs and schemas."""
+    return shared / "corpus"
