@@ -7,7 +7,12 @@ Source: OpenRTB 2.6-202606 sections 3.2.13-3.2.24, 3.2.27-3.2.30, 3.2.32; 2.5 an
 
 from __future__ import annotations
 
-from openrtb.wire import Flag, Float, Int, Wire
+from typing import Annotated
+
+from msgspec import Meta
+
+from openrtb.limits import MAX_EIDS, MAX_UIDS
+from openrtb.wire import Flag, Float, Int, Size, Wire
 
 
 class Segment(Wire):
@@ -204,9 +209,9 @@ class Device(Wire):
     os: str | None = None
     osv: str | None = None
     hwv: str | None = None
-    h: Int | None = None
-    w: Int | None = None
-    ppi: Int | None = None
+    h: Size | None = None
+    w: Size | None = None
+    ppi: Size | None = None
     pxratio: Float | None = None
     js: Flag | None = None
     geofetch: Flag | None = None
@@ -230,7 +235,7 @@ class EID(Wire):
     """3.2.27: ids of one source; `mm` 3-5 says that they were inferred."""
 
     source: str | None = None
-    uids: list[UID] | None = None
+    uids: Annotated[list[UID], Meta(max_length=MAX_UIDS)] | None = None
     inserter: str | None = None
     matcher: str | None = None
     mm: Int | None = None
@@ -240,7 +245,7 @@ class UserExt(Wire):
     """The 2.5 places of `consent` and `eids`."""
 
     consent: str | None = None
-    eids: list[EID] | None = None
+    eids: Annotated[list[EID], Meta(max_length=MAX_EIDS)] | None = None
 
 
 class User(Wire):
@@ -256,5 +261,5 @@ class User(Wire):
     geo: Geo | None = None
     data: list[Data] | None = None
     consent: str | None = None
-    eids: list[EID] | None = None
+    eids: Annotated[list[EID], Meta(max_length=MAX_EIDS)] | None = None
     ext: UserExt | None = None

@@ -6,27 +6,30 @@ Source: OpenRTB 2.6-202606 sections 3.2.6-3.2.10 and 3.2.35; the removed 2.5 fie
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from openrtb.wire import Flag, Float, Int, Wire
+from msgspec import Meta
+
+from openrtb.limits import MAX_FORMATS
+from openrtb.wire import Flag, Float, Int, Size, Wire
 
 
 class Format(Wire):
     """3.2.10: one allowed size, either w x h in device-independent pixels or a ratio for flex ads."""
 
-    w: Int | None = None
-    h: Int | None = None
-    wratio: Int | None = None
-    hratio: Int | None = None
-    wmin: Int | None = None
+    w: Size | None = None
+    h: Size | None = None
+    wratio: Size | None = None
+    hratio: Size | None = None
+    wmin: Size | None = None
 
 
 class Banner(Wire):
     """3.2.6: a display slot, or a companion of a video or audio ad."""
 
-    format: list[Format] | None = None
-    w: Int | None = None
-    h: Int | None = None
+    format: Annotated[list[Format], Meta(max_length=MAX_FORMATS)] | None = None
+    w: Size | None = None
+    h: Size | None = None
     btype: list[Int] | None = None
     battr: list[Int] | None = None
     pos: Int | None = None
@@ -36,10 +39,10 @@ class Banner(Wire):
     api: list[Int] | None = None
     id: str | None = None
     vcm: Flag | None = None
-    wmax: Int | None = None
-    hmax: Int | None = None
-    wmin: Int | None = None
-    hmin: Int | None = None
+    wmax: Size | None = None
+    hmax: Size | None = None
+    wmin: Size | None = None
+    hmin: Size | None = None
 
 
 class DurFloors(Wire):
@@ -63,11 +66,11 @@ class Video(Wire):
     minduration: Int | None = None
     maxduration: Int | None = None
     startdelay: Int | None = None
-    maxseq: Int | None = None
+    maxseq: Size | None = None
     poddur: Int | None = None
     protocols: list[Int] | None = None
-    w: Int | None = None
-    h: Int | None = None
+    w: Size | None = None
+    h: Size | None = None
     podid: str | None = None
     podseq: Int | None = None
     rqddurs: list[Int] | None = None
@@ -77,13 +80,13 @@ class Video(Wire):
     skip: Flag | None = None
     skipmin: Int | None = None
     skipafter: Int | None = None
-    sequence: Int | None = None
+    sequence: Size | None = None
     slotinpod: Int | None = None
     mincpmpersec: Float | None = None
     battr: list[Int] | None = None
     maxextended: Int | None = None
-    minbitrate: Int | None = None
-    maxbitrate: Int | None = None
+    minbitrate: Size | None = None
+    maxbitrate: Size | None = None
     boxingallowed: Flag | None = None
     playbackmethod: list[Int] | None = None
     playbackend: Int | None = None
@@ -110,18 +113,18 @@ class Audio(Wire):
     rqddurs: list[Int] | None = None
     podid: str | None = None
     podseq: Int | None = None
-    sequence: Int | None = None
+    sequence: Size | None = None
     slotinpod: Int | None = None
     mincpmpersec: Float | None = None
     battr: list[Int] | None = None
     maxextended: Int | None = None
-    minbitrate: Int | None = None
-    maxbitrate: Int | None = None
+    minbitrate: Size | None = None
+    maxbitrate: Size | None = None
     delivery: list[Int] | None = None
     companionad: list[Banner] | None = None
     api: list[Int] | None = None
     companiontype: list[Int] | None = None
-    maxseq: Int | None = None
+    maxseq: Size | None = None
     feed: Int | None = None
     stitched: Flag | None = None
     nvol: Int | None = None

@@ -8,6 +8,10 @@ Source: OpenRTB 2.6-202606 sections 3.2.1-3.2.5, 3.2.11, 3.2.12, 3.2.25, 3.2.26,
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from openrtb.context import (
     DOOH,
     EID,
@@ -29,8 +33,9 @@ from openrtb.context import (
     UserAgent,
     UserExt,
 )
+from openrtb.limits import MAX_DEALS, MAX_IMPS, MAX_NODES
 from openrtb.media import Audio, Banner, DurFloors, Format, Native, Video, VideoExt
-from openrtb.wire import Flag, Float, Int, Wire
+from openrtb.wire import Flag, Float, Id, Int, Wire
 
 __all__ = [
     "DOOH",
@@ -96,7 +101,7 @@ class SupplyChain(Wire):
     """3.2.25: who passed the request on, owner first when `complete`."""
 
     complete: Flag | None = None
-    nodes: list[SupplyChainNode] | None = None
+    nodes: Annotated[list[SupplyChainNode], Meta(max_length=MAX_NODES)] | None = None
     ver: str | None = None
 
 
@@ -166,7 +171,7 @@ class Metric(Wire):
 class Deal(Wire):
     """3.2.12: one deal; an absent `bidfloorcur` is USD, never the imp's."""
 
-    id: str
+    id: Id
     bidfloor: Float | None = None
     bidfloorcur: str | None = None
     at: Int | None = None
@@ -181,7 +186,7 @@ class Pmp(Wire):
     """3.2.11: the private marketplace of an imp; private_auction 1 = deal bids only."""
 
     private_auction: Flag | None = None
-    deals: list[Deal] | None = None
+    deals: Annotated[list[Deal], Meta(max_length=MAX_DEALS)] | None = None
 
 
 class Qty(Wire):
@@ -222,7 +227,7 @@ class ImpExt(Wire):
 class Imp(Wire):
     """3.2.4: one slot on offer; floors are CPM."""
 
-    id: str
+    id: Id
     metric: list[Metric] | None = None
     banner: Banner | None = None
     video: Video | None = None
@@ -256,8 +261,8 @@ class RequestExt(Wire):
 class BidRequest(Wire):
     """3.2.1: one auction. Absent `at` means 2, absent `cur` USD; `tmax` is milliseconds with the network."""
 
-    id: str
-    imp: list[Imp]
+    id: Id
+    imp: Annotated[list[Imp], Meta(min_length=1, max_length=MAX_IMPS)]
     site: Site | None = None
     app: App | None = None
     dooh: DOOH | None = None

@@ -16,6 +16,8 @@ INT_MAX = 2**31 - 1
 FLOAT_MAX = 1e15
 
 Int = Annotated[int, Meta(ge=-INT_MAX - 1, le=INT_MAX)]
+Size = Annotated[int, Meta(ge=0, le=INT_MAX)]  # pixels, bit rates, counts: a negative one is malformed
+Id = Annotated[str, Meta(min_length=1)]
 Float = Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)]  # the bounds also keep out nan and infinity
 Flag = Annotated[int, Meta(ge=-INT_MAX - 1, le=INT_MAX)] | bool
 
