@@ -130,6 +130,35 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return tuple(named.values())
 
 
+class WorkerSetup(Struct, frozen=True, kw_only=True):
+    """What the supervisor hands to one worker beside the configuration."""
+
+    slot: Annotated[int, Meta(ge=0, le=511)]
+    redis_url: str
+    """The configured one, or the embedded server's."""
+    tally_path: str
+    """The worker's counters, shared with the supervisor by mmap; a successor goes on from them."""
+    token_keys: tuple[tuple[int, bytes], ...]
+    """(id, secret), the newest first: for notices.keys.Keyring."""
+    price_keys: dict[str, dict[str, str]] = {}
+    """Exchange name to the keys of its price decoder."""
+    exchange_port: Annotated[int, Meta(ge=1, le=65_535)]
+    public_port: Annotated[int, Meta(ge=1, le=65_535)]
+    """Both are bound by every worker with SO_REUSEPORT; the configuration's 0 is resolved here."""
+    base_url: str
+    """What notice and click URLs begin with; without a slash at the end."""
+    announce_fd: int
+    """Lines of JSON to the supervisor: see `Announcement`."""
+
+
+class Announcement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line from a worker to the supervisor."""
+
+    ready: bool
+    """Whether both ports listen and campaigns are loaded; false again while it drains."""
+    detail: Annotated[str, Meta(max_length=500)] = ""
+
+
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_WORKERS": ("workers",),
     "PACELINE_DATA_DIR": ("data_dir",),
@@ -146,7 +175,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_OPS_PORT": ("ops", "port"),
     "PACELINE_REDIS_URL": ("stores", "redis_url"),
 }
-SECRETS = ("PACELINE_TOKEN_KEYS",)
+SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS")
 """Variables that hold secrets: read where they are used, never printed."""
 
 

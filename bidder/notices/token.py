@@ -1,0 +1,163 @@
+"""A bid's token: what a notice, a beacon or a click must prove that it came from our bid.
+
+Place: respond seals one claim per bid; web/public opens what comes back.
+Shapes: a claim is CLAIM_BYTES packed big-endian (version and key id first), a tag of TAG_BYTES follows;
+    the text is their base64url, TOKEN_CHARACTERS long and without padding: one claim has one text alone.
+    One HMAC-SHA256 over the claim gives both tags: its first half signs what the exchange calls, its
+    second half what browsers see, so that a token read in a page cannot be replayed as a bill.
+Units: prices in CPM micros of the bid's currency; `rate_ppm` millionths of the advertiser's currency per
+    unit of the bid's currency; times in seconds since the epoch.
+Limits: any other length is refused before it is decoded.
+Never: an identifier of a person.
+"""
+
+import binascii
+import hashlib
+import hmac
+import struct
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from bidder.notices.keys import Key, Keyring
+
+VERSION: Final = 1
+TEST: Final = 1
+"""Flag: the request was a test; the bid never spends."""
+DEAL: Final = 2
+"""Flag: the bid answered a deal."""
+BID_ID_BYTES: Final = 12
+
+_CLAIM: Final = struct.Struct(">BB12sIIIQ3sQHBII")
+CLAIM_BYTES: Final = _CLAIM.size
+TAG_BYTES: Final = 16
+TOKEN_CHARACTERS: Final = (CLAIM_BYTES + TAG_BYTES) * 4 // 3
+assert (CLAIM_BYTES + TAG_BYTES) % 3 == 0, "base64 without padding has one text per claim"
+
+_TO_WEB: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_WEB: Final = str.maketrans(
+    "-_+/=", "+/!!!"
+)  # the standard alphabet's own two, and padding, are refused
+
+
+class Claim(Struct, frozen=True, gc=False, kw_only=True):
+    """What a token says of a bid."""
+
+    bid_id: bytes
+    """BID_ID_BYTES random bytes."""
+    exchange: int
+    """`key32` of the profile's name."""
+    line_item: int
+    """`key32` of the line item's id."""
+    creative: int
+    """`key32` of the creative's id."""
+    bid_cpm_micros: int
+    currency: str
+    """Three letters: the currency of `bid_cpm_micros`."""
+    rate_ppm: int
+    imp: int
+    """Which impression of the request, from 0."""
+    flags: int
+    issued_s: int
+    expires_s: int
+
+    @property
+    def test(self) -> bool:
+        """Whether the bid answered a test request."""
+        return bool(self.flags & TEST)
+
+
+class Sealed(Struct, frozen=True, gc=False):
+    """One claim's two tokens."""
+
+    exchange_token: str
+    """For the notices that the exchange sends: win, bill, loss."""
+    browser_token: str
+    """For what stands in the markup: impression beacon, click."""
+
+
+class Audience(Enum):
+    """Who was given a token; the value is where its tag stands in the HMAC."""
+
+    EXCHANGE = slice(0, TAG_BYTES)
+    BROWSER = slice(TAG_BYTES, 2 * TAG_BYTES)
+
+
+class TokenFault(Enum):
+    """Why a token is not believed."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_KEY = "unknown_key"
+    FORGED = "forged"
+    EXPIRED = "expired"
+
+
+def key32(text: str) -> int:
+    """The 32-bit key of an id: the same in every process, no registry needed."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def seal(claim: Claim, key: Key) -> Sealed:
+    """Both tokens of a claim; a field outside its width raises struct.error (our bug)."""
+    packed = _CLAIM.pack(
+        VERSION,
+        key.id,
+        claim.bid_id,
+        claim.exchange,
+        claim.line_item,
+        claim.creative,
+        claim.bid_cpm_micros,
+        claim.currency.encode(),
+        claim.rate_ppm,
+        claim.imp,
+        claim.flags,
+        claim.issued_s,
+        claim.expires_s,
+    )
+    tags = hmac.digest(key.secret, packed, "sha256")
+    return Sealed(
+        binascii.b2a_base64(packed + tags[:16], newline=False).translate(_TO_WEB).decode("ascii"),
+        binascii.b2a_base64(packed + tags[16:], newline=False).translate(_TO_WEB).decode("ascii"),
+    )
+
+
+def open_token(text: str, keys: Keyring, audience: Audience, now_s: float) -> Claim | TokenFault:
+    """The claim of a token that we sealed for this audience and that has not expired; else why not."""
+    packed = _decode(text)
+    if packed is None or packed[0] != VERSION:
+        return TokenFault.MALFORMED
+    secret = keys.secret(packed[1])
+    if secret is None:
+        return TokenFault.UNKNOWN_KEY
+    body, tag = packed[:CLAIM_BYTES], packed[CLAIM_BYTES:]
+    if not hmac.compare_digest(hmac.digest(secret, body, "sha256")[audience.value], tag):
+        return TokenFault.FORGED
+    claim = _unpack(body)
+    return claim if now_s <= claim.expires_s else TokenFault.EXPIRED
+
+
+def _decode(text: str) -> bytes | None:
+    if len(text) != TOKEN_CHARACTERS:
+        return None
+    try:
+        return binascii.a2b_base64(text.translate(_FROM_WEB), strict_mode=True)
+    except ValueError:  # binascii.Error, and text that is not ASCII
+        return None
+
+
+def _unpack(body: bytes) -> Claim:
+    fields = _CLAIM.unpack(body)
+    return Claim(
+        bid_id=fields[2],
+        exchange=fields[3],
+        line_item=fields[4],
+        creative=fields[5],
+        bid_cpm_micros=fields[6],
+        currency=fields[7].decode("ascii", "replace"),
+        rate_ppm=fields[8],
+        imp=fields[9],
+        flags=fields[10],
+        issued_s=fields[11],
+        expires_s=fields[12],
+    )
