@@ -134,10 +134,12 @@ class Audio(Wire):
 class Native(Wire):
     """3.2.9: a native slot.
 
-    `request` arrives as JSON text (the rule) or as an object (seen); after `upgrade` it is text or None.
+    `request` arrives as JSON text (the rule) or as an object (seen), or as an object in `request_native` (adapters
+    of Prebid.js); after `upgrade` it is text or None.
     """
 
     request: str | dict[str, Any] | None = None
+    request_native: str | dict[str, Any] | None = None
     ver: str | None = None
     api: list[Int] | None = None
     battr: list[Int] | None = None

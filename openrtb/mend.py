@@ -26,7 +26,7 @@ Mender = Callable[[object], Any]
 # Unreadable, they break the object that they stand in; what is not firm is merely dropped.
 FIRM: dict[type[Struct], frozenset[str]] = {
     req.BidRequest: frozenset(
-        ["regs", "device", "test", "wseat", "bseat", "cur", "wlang", "wlangb", "acat", "bcat", "badv", "bapp"]
+        "regs device test wseat bseat cur wlang wlangb acat bcat cattax badv bapp".split()
     ),
     req.Regs: frozenset(["coppa", "gdpr", "us_privacy", "gpp", "gpp_sid", "ext"]),
     req.RegsExt: frozenset(["coppa", "gdpr", "us_privacy", "gpp", "gpp_sid", "gpc"]),
