@@ -134,8 +134,8 @@ class Audio(Wire):
 class Native(Wire):
     """3.2.9: a native slot.
 
-    `request` arrives as JSON text (the rule) or as an object (seen), or as an object in `request_native` (adapters
-    of Prebid.js); after `upgrade` it is text or None.
+    `request` arrives as JSON text (the rule), as an object (seen), or as an object in `request_native` (some
+    adapters of Prebid.js); after `upgrade` it is text or None.
     """
 
     request: str | dict[str, Any] | None = None
