@@ -19,7 +19,9 @@ Text = Annotated[str, Meta(min_length=1, max_length=500)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>]+$", max_length=2000)]
 Domain = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$")]
 CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
-Amount = Annotated[Decimal, Meta(gt=0, le=1_000_000_000)]
+Amount = Annotated[Decimal, Meta(description="above 0, at most MAX_UNITS, not finer than a millionth")]
+"""Its bounds stand in rules.py: msgspec takes none for decimals."""
+Moment = Annotated[datetime, Meta(tz=True)]
 Pixels = Annotated[int, Meta(ge=1, le=10_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -149,7 +151,7 @@ class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_url: Url | None = None
     iframe_url: Url | None = None
     html: Annotated[str, Meta(max_length=65_536)] | None = None
-    """May use ${CLICK_URL}, ${CLICK_URL_ENC}, ${IMPRESSION_URL}, ${CACHEBUSTER} and the AUCTION_ macros."""
+    """May use ${CLICK_URL}, ${CLICK_URL_ESC}, ${IMPRESSION_URL}, ${CACHEBUSTER} and the AUCTION_ macros."""
     alt: Annotated[str, Meta(max_length=200)] = ""
     native: NativeAssets | None = None
     media_files: tuple[MediaFile, ...] = ()
@@ -202,8 +204,9 @@ class Campaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Text
     line_items: Annotated[tuple[LineItem, ...], Meta(min_length=1)]
     budget: Budget = Budget()
-    start: datetime | None = None
-    end: datetime | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    """The flight ends before this moment."""
     active: bool = True
 
 
