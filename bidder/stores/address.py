@@ -1,0 +1,101 @@
+"""Where a store lives: the URL forms of Redis clients, taken apart.
+
+Place: stores/connection and stores/cluster connect to an Address.
+Shapes: redis://[user[:password]@]host[:port][/db], rediss:// (TLS), unix://[user[:password]@]/path[?db=N];
+    TLS options as redis-py names them: ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs=none.
+Raises: AddressError.
+Never: a password in `repr` or in a log line.
+"""
+
+import ssl
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from bidder.stores.errors import AddressError
+
+DEFAULT_PORT = 6379
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """One server and how to be let in."""
+
+    host: str = ""
+    port: int = DEFAULT_PORT
+    path: str = ""
+    """A unix socket; goes before host and port."""
+    tls: bool = False
+    user: str = ""
+    password: str = ""
+    db: int = 0
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Address({self})"
+
+    def __str__(self) -> str:
+        """The place alone, fit for a log line."""
+        return self.path or f"{self.host}:{self.port}"
+
+    def at(self, host: str, port: int) -> "Address":
+        """Another node of the same cluster: same credentials and TLS."""
+        return msgspec.structs.replace(self, host=host, port=port, path="")
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context of a rediss:// URL, None for the others; raises AddressError."""
+        if not self.tls:
+            return None
+        options = dict(self.options)
+        try:
+            context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+            if "ssl_certfile" in options:
+                context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+        except OSError as error:
+            raise AddressError(f"{self}: TLS files cannot be read: {error}") from None
+        if options.get("ssl_cert_reqs") == "none":
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def parse(url: str) -> Address:
+    """The address that a URL names; raises AddressError, which never repeats the URL's password."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise AddressError(f"not a store's URL: {error}") from None
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if parts.scheme == "unix" and parts.path:
+        return Address(path=unquote(parts.path), user=user, password=password, db=_db(query.get("db", "")))
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise AddressError(f"not a store's URL: scheme {parts.scheme!r}; use redis://, rediss:// or unix://")
+    return Address(
+        host=parts.hostname,
+        port=port if port is not None else DEFAULT_PORT,
+        tls=parts.scheme == "rediss",
+        user=user,
+        password=password,
+        db=_db(_db_text(parts, query)),
+        options=tuple(sorted((k, v) for k, v in query.items() if k.startswith("ssl_"))),
+    )
+
+
+def parse_all(urls: str) -> tuple[Address, ...]:
+    """The addresses of a comma-separated list; raises AddressError for an empty one."""
+    found = tuple(parse(url) for url in urls.split(",") if url.strip())
+    if not found:
+        raise AddressError("no store's URL given")
+    return found
+
+
+def _db_text(parts: SplitResult, query: dict[str, str]) -> str:
+    return parts.path.strip("/") or query.get("db", "")
+
+
+def _db(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit()):
+        raise AddressError(f"not a store's URL: database {text!r} is not a number")
+    return int(text or 0)

@@ -1,0 +1,73 @@
+"""Every key of ours, in one place, with what the cluster needs to route it.
+
+Place: stores/people builds its commands here; nothing else spells a key.
+Shapes: `p:{<32 hex digits>}` is a person's hash, `m:{<32 hex digits>}` a row of the match table: the digits
+    stand in braces (the cluster's hash tag), so that the slot is that of the digits alone (the `tag`).
+Source: Redis Cluster specification: slot = CRC16/XMODEM of the hash tag, modulo 16384.
+Never: an exchange's id in clear: a row of the match table is named by a hash of source and id.
+"""
+
+import hashlib
+from binascii import crc_hqx, hexlify
+
+SLOTS = 16_384
+PERSON_ID_BYTES = 16
+TAG_LENGTH = 32
+
+MATCH_FIELD_PREFIX = b"m:"
+"""Fields of a person's hash that list the person's rows of the match table, by tag."""
+SEEN_FIELD = b"s"
+"""Field of a person's hash: when the person was last seen, `<I` seconds since the epoch."""
+
+_MATCH_DOMAIN = b"paceline-match"  # 16 bytes at most: blake2b's `person`
+_HGETALL_HEAD = b"*2\r\n$7\r\nHGETALL\r\n$36\r\np:{"
+_GET_HEAD = b"*2\r\n$3\r\nGET\r\n$36\r\nm:{"
+_TAIL = b"}\r\n"
+
+
+def person_tag(person_id: bytes) -> bytes:
+    """The tag of a person of 16 bytes: 32 hexadecimal digits."""
+    return hexlify(person_id)
+
+
+def match_tag(match: str) -> bytes:
+    """The tag of a row of the match table, from `source/id`: blake2b-128, 32 hexadecimal digits."""
+    data = match.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16, person=_MATCH_DOMAIN).hexdigest().encode()
+
+
+def person_key(tag: bytes) -> bytes:
+    """The key of a person's hash."""
+    return b"p:{%b}" % tag
+
+
+def match_key(tag: bytes) -> bytes:
+    """The key of a row of the match table; its value is the person's 16 bytes."""
+    return b"m:{%b}" % tag
+
+
+def match_field(tag: bytes) -> bytes:
+    """The field by which a person's hash lists a row of the match table."""
+    return MATCH_FIELD_PREFIX + tag
+
+
+def read_person(tag: bytes) -> bytes:
+    """The packed command that reads a person's hash; `tag` has 32 digits, or the stream breaks."""
+    return _HGETALL_HEAD + tag + _TAIL
+
+
+def read_match(tag: bytes) -> bytes:
+    """The packed command that reads a row of the match table; `tag` has 32 digits."""
+    return _GET_HEAD + tag + _TAIL
+
+
+def tag_slot(tag: bytes) -> int:
+    """The cluster slot of every key with this tag."""
+    return crc_hqx(tag, 0) % SLOTS
+
+
+def key_slot(key: bytes) -> int:
+    """The cluster slot of any key, hash tag or not."""
+    start = key.find(b"{")
+    end = key.find(b"}", start + 1) if start >= 0 else -1
+    return tag_slot(key[start + 1 : end] if end > start + 1 else key)
