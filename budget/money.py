@@ -13,6 +13,8 @@ CpmMicros = NewType("CpmMicros", int)
 
 MICROS_PER_UNIT = 1_000_000
 IMPRESSIONS_PER_CPM = 1_000
+PPM = 1_000_000
+"""Exchange rates are millionths of the target currency per unit of the source currency."""
 MAX_UNITS = 1_000_000_000  # a larger amount is a slip of the keyboard
 
 
@@ -20,6 +22,11 @@ def cost_of_one(price: CpmMicros) -> Micros:
     """What one impression costs at a CPM price; a fraction of a micro is rounded up, so that a sum of
     impressions never exceeds what was set aside for them."""
     return Micros(-(-price // IMPRESSIONS_PER_CPM))
+
+
+def exchanged(price: CpmMicros, rate_ppm: int) -> CpmMicros:
+    """A CPM price in another currency; a fraction of a micro is rounded up, as in `cost_of_one`."""
+    return CpmMicros(-(-price * rate_ppm // PPM))
 
 
 def cpm_from_units(units: float) -> CpmMicros:

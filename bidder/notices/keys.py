@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 VARIABLE: Final = "PACELINE_TOKEN_KEYS"
+PRICE_VARIABLE: Final = "PACELINE_PRICE_KEYS"
 GENERATED_NAME: Final = "token.keys"
 MIN_SECRET_BYTES: Final = 32
 """The width of the hash: more adds nothing, less is easier to guess than the tag."""
@@ -118,3 +119,16 @@ def _generate(path: Path) -> None:
     except OSError as error:
         raise KeysError(f"{path}: {error.strerror}") from None
     _log.warning("token keys were made and stored in %s: keep them, or give keys by %s", path, VARIABLE)
+
+
+def load_price_keys(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Exchange name to the keys of its price decoder, from PACELINE_PRICE_KEYS:
+    `exchange:encryption_key:integrity_key`, comma-separated. Raises KeysError; whether the keys fit the
+    exchange's decoder shows where the decoder is made."""
+    keys = {}
+    for part in filter(None, environment.get(PRICE_VARIABLE, "").split(",")):
+        fields = part.strip().split(":")
+        if len(fields) != 3 or not all(fields):
+            raise KeysError(f"{PRICE_VARIABLE}: prices' keys are written exchange:encryption:integrity")
+        keys[fields[0]] = {"encryption_key": fields[1], "integrity_key": fields[2]}
+    return keys

@@ -1,0 +1,209 @@
+"""What notices do: counted once, money moved by the one that bills, and never more than the bid."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidder.clock import ManualClock
+from bidder.exchanges import SHIPPED
+from bidder.metrics import Tally
+from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result, loss_reason
+from bidder.notices.token import TEST, key32
+from openrtb.prices import google_encrypt, google_iv
+from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
+
+BID_COST = 2_250  # 2.50 USD CPM is 2.25 EUR CPM; one impression of a thousand
+GOOGLE_KEYS = {"encryption_key": "11" * 32, "integrity_key": "22" * 32}
+GOOGLE_BYTES = (b"\x11" * 32, b"\x22" * 32)
+
+
+class Desk:
+    """A worker's notices with a clock to move and counters to read."""
+
+    def __init__(self, price_keys: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self.clock = ManualClock(NOW_S)
+        self.tally = Tally()
+        self.notices = Notices(self.tally, OneLineItem(), RING, SHIPPED, self.clock, price_keys)
+
+    def send(self, kind: Kind, token: str, **fields: str) -> Result:
+        return self.notices.receive(Notice(kind, token, **fields)).result
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "/".join((cell.name.removeprefix("paceline_"), *cell.labels)): value
+            for cell, value in self.tally.samples()
+            if value
+        }
+
+
+LINE = "campaign-1/line-1"
+
+
+def test_a_bid_lives_through_its_notices() -> None:
+    """Win, bill, impression and click each count once at the line item, and the bill alone moves money."""
+    desk, tokens = Desk(), sealed()
+    assert desk.send(Kind.WIN, tokens.exchange_token, price="1.20") is Result.ACCEPTED
+    assert desk.send(Kind.IMP, tokens.browser_token) is Result.ACCEPTED
+    assert desk.send(Kind.BILL, tokens.exchange_token, price="1.20", currency="USD") is Result.ACCEPTED
+    assert desk.send(Kind.CLICK, tokens.browser_token) is Result.ACCEPTED
+    assert desk.counts() == {
+        **{f"notices_total/{kind}/accepted": 1 for kind in ("win", "imp", "bill", "click")},
+        "clearing_prices_total/generic/read": 1,
+        f"line_item_wins_total/{LINE}": 1,
+        f"line_item_impressions_total/{LINE}": 1,
+        f"line_item_clicks_total/{LINE}": 1,
+        f"line_item_spend_micros_total/{LINE}": 1_080,
+    }
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_repeat_counts_as_a_duplicate_and_moves_nothing(kind: Kind) -> None:
+    """The same notice twice is one effect."""
+    desk, tokens = Desk(), sealed()
+    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK) else tokens.exchange_token
+    assert desk.send(kind, token, price="1.00") is Result.ACCEPTED
+    before = desk.counts()
+    assert desk.send(kind, token, price="2.00") is Result.DUPLICATE
+    assert desk.counts() == before | {f"notices_total/{kind.value}/duplicate": 1}
+
+
+def test_the_beacon_moves_money_where_the_exchange_sends_no_bill() -> None:
+    """At an exchange billed by the beacon, the beacon spends and a stray bill does not."""
+    desk, tokens = Desk(), sealed(exchange=key32("prebid"))
+    desk.send(Kind.BILL, tokens.exchange_token, price="2.00")
+    assert f"line_item_spend_micros_total/{LINE}" not in desk.counts()
+    desk.send(Kind.IMP, tokens.browser_token, price="2.00")
+    assert desk.counts()[f"line_item_spend_micros_total/{LINE}"] == 1_800
+
+
+@pytest.mark.parametrize("kind", [Kind.WIN, Kind.LOSS, Kind.IMP, Kind.CLICK])
+def test_nothing_but_the_bill_moves_money(kind: Kind) -> None:
+    """A win notice never spends; nor do losses, beacons and clicks where the bill does."""
+    desk, tokens = Desk(), sealed()
+    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK) else tokens.exchange_token
+    assert desk.notices.receive(Notice(kind, token, price="2.00")).spent == 0
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "cost", "clearing"),
+    [
+        ("1.20", "USD", 1_080, "read"),
+        ("1.20", "usd", 1_080, "read"),
+        ("1.20", "", 1_080, "read"),
+        ("1.20", "${AUCTION_CURRENCY}", 1_080, "read"),
+        ("0", "USD", 0, "read"),
+        ("0.000001", "USD", 1, "read"),
+        ("2.50", "USD", BID_COST, "read"),
+        ("2.500001", "USD", BID_COST, "above_bid"),
+        ("9999999", "USD", BID_COST, "above_bid"),
+        ("", "USD", BID_COST, "unreadable_price"),
+        ("${AUCTION_PRICE}", "USD", BID_COST, "unreadable_price"),
+        ("-1", "USD", BID_COST, "unreadable_price"),
+        ("nan", "USD", BID_COST, "unreadable_price"),
+        ("1,20", "USD", BID_COST, "unreadable_price"),
+        ("1.20", "EUR", BID_COST, "unreadable_price"),
+    ],
+)
+def test_the_clearing_price_rule(price: str, currency: str, cost: int, clearing: str) -> None:
+    """A readable price is charged, rounded up; without one the bid is charged; never more than the bid."""
+    desk = Desk()
+    receipt = desk.notices.receive(Notice(Kind.BILL, sealed().exchange_token, price, currency))
+    assert receipt.spent == cost
+    assert desk.counts()[f"clearing_prices_total/generic/{clearing}"] == 1
+
+
+@given(st.text(max_size=40), st.text(max_size=5), st.text(max_size=8))
+def test_no_text_costs_more_than_the_bid(price: str, currency: str, reason: str) -> None:
+    """Whatever stands in a bill, it costs between nothing and the bid, and raises nothing."""
+    desk = Desk()
+    notice = Notice(Kind.BILL, sealed().exchange_token, price, currency, reason)
+    assert 0 <= desk.notices.receive(notice).spent <= BID_COST
+
+
+def test_an_encrypted_price_is_read_with_its_keys() -> None:
+    """Google's price decrypts with the configured keys and is charged."""
+    desk = Desk({"google": GOOGLE_KEYS})
+    price = google_encrypt(1_200_000, GOOGLE_BYTES, google_iv(NOW_S))
+    token = sealed(exchange=key32("google")).browser_token
+    assert desk.notices.receive(Notice(Kind.IMP, token, price)).spent == 1_080
+
+
+def test_without_its_keys_no_price_is_believed(caplog: pytest.LogCaptureFixture) -> None:
+    """An exchange with sealed prices and no keys is charged the bid, even if a plain number comes."""
+    desk = Desk()
+    assert "google" in caplog.text
+    token = sealed(exchange=key32("google")).browser_token
+    assert desk.notices.receive(Notice(Kind.IMP, token, "0.01")).spent == BID_COST
+
+
+def test_tests_and_audits_are_counted_but_never_money() -> None:
+    """A test request's bill, and a price rendered as AUDIT, count as test; a real bill may follow."""
+    desk = Desk()
+    tokens = sealed()
+    assert desk.send(Kind.BILL, sealed(flags=TEST).exchange_token, price="1.00") is Result.TEST
+    assert desk.send(Kind.BILL, tokens.exchange_token, price="AUDIT") is Result.TEST
+    assert desk.counts() == {"notices_total/bill/test": 2}
+    assert desk.send(Kind.BILL, tokens.exchange_token, price="1.00") is Result.ACCEPTED
+
+
+def test_every_fault_of_a_token_is_counted_by_its_name() -> None:
+    """Malformed, forged, expired, of an unknown key, of an unknown line item: one result each, no effect."""
+    desk, tokens = Desk(), sealed()
+    assert desk.send(Kind.BILL, "nonsense") is Result.MALFORMED
+    assert desk.send(Kind.BILL, tokens.browser_token) is Result.FORGED
+    assert desk.send(Kind.BILL, "AQI" + tokens.exchange_token[3:]) is Result.UNKNOWN_KEY
+    assert desk.send(Kind.BILL, sealed(line_item=5).exchange_token) is Result.UNKNOWN_LINE_ITEM
+    desk.clock.advance(901)
+    assert desk.send(Kind.BILL, tokens.exchange_token) is Result.EXPIRED
+    assert set(desk.counts()) == {
+        f"notices_total/bill/{result.value}"
+        for result in (
+            Result.MALFORMED,
+            Result.FORGED,
+            Result.UNKNOWN_KEY,
+            Result.UNKNOWN_LINE_ITEM,
+            Result.EXPIRED,
+        )
+    }
+
+
+def test_a_click_leads_to_the_landing_page_within_a_day_of_expiry() -> None:
+    """Clicks on a page that stayed open still lead; after a day of grace they do not."""
+    desk, token = Desk(), sealed().browser_token
+    desk.clock.advance(900 + CLICK_GRACE_S)
+    assert desk.notices.receive(Notice(Kind.CLICK, token)).landing_url == LANDING
+    desk.clock.advance(1)
+    assert desk.notices.receive(Notice(Kind.CLICK, token)).landing_url is None
+
+
+def test_clicks_redirect_also_when_repeated_or_testing_but_not_for_unknown_creatives() -> None:
+    """Whoever clicks twice gets there twice; a creative that is gone has no page."""
+    desk, token = Desk(), sealed().browser_token
+    for expected in (Result.ACCEPTED, Result.DUPLICATE):
+        receipt = desk.notices.receive(Notice(Kind.CLICK, token))
+        assert (receipt.result, receipt.landing_url) == (expected, LANDING)
+    assert desk.notices.receive(Notice(Kind.CLICK, sealed(flags=TEST).browser_token)).landing_url == LANDING
+    gone = desk.notices.receive(Notice(Kind.CLICK, sealed(creative=9, bid_id=b"b" * 12).browser_token))
+    assert (gone.result, gone.landing_url) == (Result.ACCEPTED, None)
+
+
+def test_loss_reasons_are_counted_by_exchange() -> None:
+    """A loss tells its reason; an exchange that left the configuration is `unknown`."""
+    desk = Desk()
+    desk.send(Kind.LOSS, sealed().exchange_token, reason="102")
+    desk.send(Kind.LOSS, sealed(exchange=3, bid_id=b"x" * 12).exchange_token, reason="")
+    counts = desk.counts()
+    assert counts["loss_reasons_total/generic/102"] == 1
+    assert counts["loss_reasons_total/unknown/none"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("0", "0"), ("102", "102"), ("0102", "102"), ("1000", "exchange_specific"), ("", "none")]
+    + [(text, "none") for text in ("${AUCTION_LOSS}", "AUDIT", "-1", "1.5", "²", "1" * 7, "٣")],
+)
+def test_loss_reason_labels_are_few(text: str, label: str) -> None:
+    """Codes stay codes, an exchange's own fall together, anything else is none."""
+    assert loss_reason(text) == label
