@@ -10,7 +10,6 @@ Limits: D <= 64, segments <= 64, products <= 32 per advertiser; `pack` refuses m
 Never: a name, an address or anything that tells who a person is.
 """
 
-import hashlib
 import struct
 from collections.abc import Sequence
 
@@ -18,30 +17,18 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from bidder.keys import field_name, product_key, segment_key
+
+__all__ = ["Person", "Profile", "affinity_of", "field_name", "pack", "product_key", "segment_key", "segments_of", "unpack"]
+
 VERSION = 1
 MAX_DIMENSIONS = 64
 MAX_SEGMENTS = 64
 MAX_PRODUCTS = 32
-FIELD_PREFIX = b"a:"
 
 _HEADER = struct.Struct("<BBBBI")
 _SEGMENTS = [struct.Struct(f"<{2 * n}I") for n in range(MAX_SEGMENTS + 1)]
 _PRODUCT = struct.Struct("<QI")
-
-
-def segment_key(advertiser_id: str, segment_id: str) -> int:
-    """The 32-bit key of an advertiser's segment: the same in every process, no registry needed."""
-    return int.from_bytes(_hash(advertiser_id, segment_id, 4), "little")
-
-
-def product_key(advertiser_id: str, product_id: str) -> int:
-    """The 64-bit key of an advertiser's product."""
-    return int.from_bytes(_hash(advertiser_id, product_id, 8), "little")
-
-
-def field_name(advertiser_id: str) -> bytes:
-    """The name of an advertiser's field in a person's hash."""
-    return FIELD_PREFIX + advertiser_id.encode()
 
 
 class Profile(Struct, frozen=True):
@@ -118,8 +105,4 @@ class Person(Struct, frozen=True, gc=False):
     id: bytes
     """16 bytes."""
     fields: dict[bytes, bytes]
-    """Field name to value; advertisers' fields begin with FIELD_PREFIX."""
-
-
-def _hash(advertiser_id: str, name: str, size: int) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=size, key=advertiser_id.encode()[:64]).digest()
+    """Field name to value; `keys.field_name` names an advertiser's."""

@@ -1,0 +1,187 @@
+"""Creatives compiled for the path of a bid: what a slot must accept, and markup in pieces.
+
+Place: index.py compiles one Ad per creative; choose.py asks whether it fits a slot, respond.py renders it.
+Shapes: attributes and frameworks are masks, bit n standing for OpenRTB value n.
+Limits: markup is joined from pieces; values put between them are URLs that we signed, never text of a request.
+"""
+
+import html
+import re
+import secrets
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from bidder.campaigns.model import Advertiser, Creative, NativeAssets
+from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
+from openrtb.native_answer import NativeCreative, Picture
+from openrtb.vast import INLINE, MediaFile, Template, VastCreative
+
+IFRAME_BANNER, JAVASCRIPT_BANNER, XHTML_BANNER = 4, 3, 2
+_BTYPES = {"image": (XHTML_BANNER,), "html": (JAVASCRIPT_BANNER,), "iframe": (IFRAME_BANNER,)}
+_MEDIA = {"native": NATIVE, "video": VIDEO, "audio": AUDIO}
+_PLACES = re.compile(r"(\$\{CLICK_URL\}|\$\{CLICK_URL_ES?NC?\}|\$\{IMPRESSION_URL\}|\$\{CACHEBUSTER\})")
+_CLICK, _CLICK_ESCAPED, _IMPRESSION, _CACHEBUSTER = range(4)
+_PLACE_NUMBERS = {
+    "${CLICK_URL}": _CLICK,
+    "${CLICK_URL_ENC}": _CLICK_ESCAPED,
+    "${CLICK_URL_ESC}": _CLICK_ESCAPED,
+    "${IMPRESSION_URL}": _IMPRESSION,
+    "${CACHEBUSTER}": _CACHEBUSTER,
+}
+_BEACON = (
+    '<img src="${IMPRESSION_URL}" width="1" height="1" alt="" aria-hidden="true" '
+    'style="position:absolute;left:-9999px">'
+)
+
+
+class Markup:
+    """HTML in pieces: literals with numbered places between them."""
+
+    def __init__(self, template: str) -> None:
+        parts = _PLACES.split(template)
+        self._literals = parts[::2]
+        self._places = [_PLACE_NUMBERS[part] for part in parts[1::2]]
+        self._busts = _CACHEBUSTER in self._places
+        self._escapes = _CLICK_ESCAPED in self._places
+
+    def render(self, click_url: str, impression_url: str) -> str:
+        """The markup with its places filled."""
+        values = (
+            click_url,
+            quote(click_url, safe="") if self._escapes else "",
+            impression_url,
+            secrets.token_hex(8) if self._busts else "",
+        )
+        pieces = [self._literals[0]]
+        for place, literal in zip(self._places, self._literals[1:], strict=True):
+            pieces.append(values[place])
+            pieces.append(literal)
+        return "".join(pieces)
+
+
+class Ad(Struct, frozen=True, gc=False):
+    """A creative, ready to be matched and rendered."""
+
+    id: str
+    key: int
+    """32 bits, for tokens."""
+    medium: int
+    size: tuple[int, int]
+    secure: bool
+    attributes: int
+    btypes: int
+    apis: int
+    api_list: list[int] | None
+    attribute_list: list[int] | None
+    language: str
+    taxonomy: int
+    categories: tuple[str, ...]
+    category_list: list[str] | None
+    duration_s: int
+    landing_url: str
+    markup: Markup | None = None
+    media_files: tuple[MediaFile, ...] = ()
+    vast: dict[int, Template] | None = None
+    """By protocol code."""
+    native: NativeCreative | None = None
+
+
+def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
+    """The Ad of a creative."""
+    medium = _MEDIA.get(creative.kind, BANNER)
+    return Ad(
+        id=creative.id,
+        key=key,
+        medium=medium,
+        size=(creative.w or 0, creative.h or 0),
+        secure=not any(url.startswith("http:") for url in _urls(creative)),
+        attributes=mask_of(creative.attributes),
+        btypes=mask_of(_BTYPES.get(creative.kind, ())),
+        apis=mask_of(creative.apis),
+        api_list=list(creative.apis) or None,
+        attribute_list=list(creative.attributes) or None,
+        language=creative.language or "",
+        taxonomy=creative.category_taxonomy,
+        categories=creative.categories,
+        category_list=list(creative.categories) or None,
+        duration_s=creative.duration_s or 0,
+        landing_url=creative.landing_url,
+        markup=Markup(_html(creative)) if medium == BANNER else None,
+        media_files=_media_files(creative),
+        vast=_vast(advertiser, creative) if medium in (VIDEO, AUDIO) else None,
+        native=_native(creative.native) if creative.native else None,
+    )
+
+
+def mask_of(values: Sequence[int] | None) -> int:
+    """A list of OpenRTB values (0 to 63) as a mask; values outside are passed over."""
+    mask = 0
+    for value in values or ():
+        if 0 <= value < 64:
+            mask |= 1 << value
+    return mask
+
+
+def _html(creative: Creative) -> str:
+    if creative.kind == "html":
+        body = creative.html or ""
+        return body if "${IMPRESSION_URL}" in body else body + _BEACON
+    size = f'width="{creative.w}" height="{creative.h}"'
+    if creative.kind == "iframe":
+        url = html.escape(creative.iframe_url or "")
+        joined = "&amp;" if "?" in url else "?"
+        return (
+            f'<iframe src="{url}{joined}click=${{CLICK_URL_ENC}}" {size} scrolling="no" frameborder="0" '
+            f'title="{html.escape(creative.alt or "Advertisement")}" style="border:0"></iframe>{_BEACON}'
+        )
+    return (
+        f'<a href="${{CLICK_URL}}" target="_blank" rel="noopener"><img src="{html.escape(creative.image_url or "")}" '
+        f'{size} alt="{html.escape(creative.alt)}" style="display:block;border:0"></a>{_BEACON}'
+    )
+
+
+def _urls(creative: Creative) -> list[str]:
+    native = creative.native
+    urls = [creative.image_url, creative.iframe_url, creative.landing_url]
+    urls += [file.url for file in creative.media_files]
+    urls += [native.image_url, native.icon_url] if native else []
+    urls += ["http:"] if re.search(r"[\"'(=]\s*http:", creative.html or "") else []
+    return [url for url in urls if url]
+
+
+def _picture(url: str | None, w: int | None, h: int | None) -> tuple[Picture, ...]:
+    return (Picture(url, w or 0, h or 0),) if url else ()
+
+
+def _native(assets: NativeAssets) -> NativeCreative:
+    return NativeCreative(
+        title=assets.title,
+        sponsored=assets.sponsored_by,
+        description=assets.description or "",
+        cta=assets.call_to_action or "",
+        price=assets.price or "",
+        rating=assets.rating or "",
+        mains=_picture(assets.image_url, assets.image_w, assets.image_h),
+        icons=_picture(assets.icon_url, assets.icon_w, assets.icon_h),
+    )
+
+
+def _media_files(creative: Creative) -> tuple[MediaFile, ...]:
+    return tuple(
+        MediaFile(file.url, file.mime, file.w or 0, file.h or 0, file.bitrate_kbps)
+        for file in creative.media_files
+    )
+
+
+def _vast(advertiser: Advertiser, creative: Creative) -> dict[int, Template]:
+    spot = VastCreative(
+        id=creative.id,
+        title=creative.title or advertiser.name,
+        duration_ms=1000 * (creative.duration_s or 0),
+        media=_media_files(creative),
+        advertiser=advertiser.name,
+    )
+    by_version = {version: Template(spot, version) for version in set(INLINE.values())}
+    return {protocol: by_version[version] for protocol, version in INLINE.items()}

@@ -1,0 +1,163 @@
+"""A Book flattened to numbered line items, each with what the path of a bid needs at hand.
+
+Place: index.py and the price step build on the list; a line item's number is its place in it.
+Units: prices are CPM micros, goals micros, both of the advertiser's currency; times seconds since the epoch.
+Limits: inactive advertisers, campaigns and line items are left out; so is one whose currency has no rate.
+"""
+
+from datetime import UTC, datetime
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from bidder.campaigns.ads import Ad, compile_ad
+from bidder.campaigns.model import VECTOR_DIMENSIONS, Advertiser, Book, Campaign, LineItem, Targeting
+from bidder.campaigns.rates import Rates
+from bidder.keys import field_name, key32, segment_key
+from budget.money import micros_from_text
+
+_VALUE_CURRENCY = "USD"
+"""Line items are ordered by their maximum bid in this currency."""
+
+
+class Line(Struct, gc=False):
+    """One line item, compiled."""
+
+    id: str
+    key: int
+    campaign_id: str
+    advertiser: int
+    """Number of the advertiser in the book."""
+    advertiser_id: str
+    field: bytes
+    """The advertiser's field in a person's hash."""
+    domain: str
+    bundle: str
+    adomain: list[str]
+    currency: str
+    goal: str
+    goal_micros: int
+    max_bid_cpm_micros: int
+    click_rate: float | None
+    conversion_rate: float | None
+    media: int
+    ads: tuple[Ad, ...]
+    targeting: Targeting
+    segments: tuple[int, ...]
+    """Keys of the segments of which a person must have one."""
+    excluded: tuple[int, ...]
+    """Keys of the segments of which a person must have none."""
+    deals: tuple[str, ...]
+    open: bool
+    start_s: float
+    end_s: float
+    vector: tuple[float, ...]
+    behalf: str
+    paid: str
+
+
+class Columns(Struct, frozen=True):
+    """What pricing reads of all line items at once."""
+
+    advertiser: NDArray[np.int32]
+    goal_is_click: NDArray[np.bool_]
+    goal_is_conversion: NDArray[np.bool_]
+    goal_micros: NDArray[np.float64]
+    max_bid_cpm_micros: NDArray[np.float64]
+    click_rate: NDArray[np.float64]
+    """NaN where the line item gives none."""
+    conversion_rate: NDArray[np.float64]
+    media: NDArray[np.uint8]
+    currency: NDArray[np.int32]
+    """Number in `currencies`."""
+    currencies: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    """(N, VECTOR_DIMENSIONS)"""
+
+
+def compile_lines(book: Book, rates: Rates) -> list[Line]:
+    """The line items that can bid, by falling maximum bid."""
+    lines = []
+    for number, advertiser in enumerate(book.advertisers):
+        if not advertiser.active:
+            continue
+        ads = {c.id: compile_ad(advertiser, c, key32(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives}
+        factor = rates.factor(advertiser.currency, _VALUE_CURRENCY)
+        for campaign in advertiser.campaigns:
+            for item in campaign.line_items:
+                if campaign.active and item.active and factor is not None:
+                    line = _line(number, advertiser, campaign, item, ads)
+                    lines.append((-line.max_bid_cpm_micros * factor, line.id, line))
+    return [line for _, _, line in sorted(lines, key=lambda entry: entry[:2])]
+
+
+def columns(lines: list[Line]) -> Columns:
+    """The columns of numbered line items."""
+    count = len(lines)
+    currencies = tuple(sorted({line.currency for line in lines}))
+    vectors = np.zeros((count, VECTOR_DIMENSIONS), np.float32)
+    for i, line in enumerate(lines):
+        vectors[i, : len(line.vector)] = line.vector
+    nan = float("nan")
+    return Columns(
+        advertiser=np.array([line.advertiser for line in lines], np.int32),
+        goal_is_click=np.array([line.goal == "cpc" for line in lines], np.bool_),
+        goal_is_conversion=np.array([line.goal == "cpa" for line in lines], np.bool_),
+        goal_micros=np.array([line.goal_micros for line in lines], np.float64),
+        max_bid_cpm_micros=np.array([line.max_bid_cpm_micros for line in lines], np.float64),
+        click_rate=np.array([nan if line.click_rate is None else line.click_rate for line in lines], np.float64),
+        conversion_rate=np.array(
+            [nan if line.conversion_rate is None else line.conversion_rate for line in lines], np.float64
+        ),
+        media=np.array([line.media for line in lines], np.uint8),
+        currency=np.array([currencies.index(line.currency) for line in lines], np.int32),
+        currencies=currencies,
+        vectors=vectors,
+    )
+
+
+def _line(
+    number: int, advertiser: Advertiser, campaign: Campaign, item: LineItem, ads: dict[str, Ad]
+) -> Line:
+    segments = item.targeting.segments
+    transparency = advertiser.transparency
+    own = tuple([ads[creative] for creative in item.creatives])
+    media = 0
+    for ad in own:
+        media |= ad.medium
+    return Line(
+        id=item.id,
+        key=key32(item.id),
+        campaign_id=campaign.id,
+        advertiser=number,
+        advertiser_id=advertiser.id,
+        field=field_name(advertiser.id),
+        domain=advertiser.domain,
+        bundle=advertiser.bundle or "",
+        adomain=[advertiser.domain],
+        currency=advertiser.currency,
+        goal=item.goal.kind,
+        goal_micros=micros_from_text(str(item.goal.value)),
+        max_bid_cpm_micros=micros_from_text(str(item.max_bid_cpm)),
+        click_rate=item.click_rate,
+        conversion_rate=item.conversion_rate,
+        media=media,
+        ads=own,
+        targeting=item.targeting,
+        segments=tuple([segment_key(advertiser.id, s) for s in segments.any]) if segments else (),
+        excluded=tuple([segment_key(advertiser.id, s) for s in segments.none]) if segments else (),
+        deals=item.deals.ids if item.deals else (),
+        open=item.deals.open if item.deals else True,
+        start_s=_seconds(campaign.start, float("-inf")),
+        end_s=_seconds(campaign.end, float("inf")),
+        vector=item.vector,
+        behalf=transparency.behalf if transparency else "",
+        paid=transparency.paid if transparency else "",
+    )
+
+
+def _seconds(moment: datetime | None, absent: float) -> float:
+    if moment is None:
+        return absent
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

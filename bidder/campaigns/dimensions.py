@@ -1,0 +1,151 @@
+"""One targeting dimension compiled: from a value of a request to the set of line items that accept it.
+
+Place: index.py owns one per dimension that some line item uses; a set of line items is a Python int, bit i
+    standing for line item i (an AND of 10,000 bits costs 0.1 us, of 100,000 bits 0.45 us).
+Limits: masks of values are made at first use and kept within CACHE_BYTES per dimension; a value that no line
+    item names is never kept, so a stream of unseen values costs no memory.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+CACHE_BYTES = 32 * 1024 * 1024
+_KM_PER_DEGREE = 111.2
+
+
+class Dimension:
+    """Line items by the value that they want or refuse.
+
+    Nothing included means anything goes; an unknown value ("" or absent) satisfies no `include`.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._everything = (1 << count) - 1
+        self._bound: list[int] = []
+        self._include: dict[object, list[int]] = {}
+        self._exclude: dict[object, list[int]] = {}
+        self._masks: dict[object, int] = {}
+        self._room = max(64, CACHE_BYTES // (count // 8 + 64))
+        self.default = self._everything
+        """The line items that accept a value which none of them names."""
+
+    def add(self, item: int, include: Iterable[object], exclude: Iterable[object] = ()) -> None:
+        """Bind a line item; an empty `include` leaves it open."""
+        wanted = tuple(include)
+        if wanted:
+            self._bound.append(item)
+        for value in wanted:
+            self._include.setdefault(value, []).append(item)
+        for value in exclude:
+            self._exclude.setdefault(value, []).append(item)
+
+    def seal(self) -> bool:
+        """End the adding; returns whether any line item targets by it."""
+        self.default = self._everything ^ bits(self._bound)
+        return bool(self._include or self._exclude)
+
+    def one(self, value: object) -> int:
+        """The line items that accept a single value."""
+        found = self._masks.get(value)
+        if found is not None:
+            return found
+        return self._build((value,), value) if value in self else self.default
+
+    def many(self, values: Sequence[object]) -> int:
+        """The line items that accept a value given by several names (a domain and its parents, categories)."""
+        known = tuple([value for value in values if value in self._include or value in self._exclude])
+        if not known:
+            return self.default
+        found = self._masks.get(known)
+        return self._build(known, known) if found is None else found
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._include or value in self._exclude
+
+    def _build(self, values: tuple[object, ...], key: object) -> int:
+        mask = self.default
+        refused = 0
+        for value in values:
+            mask |= bits(self._include.get(value, ()))
+            refused |= bits(self._exclude.get(value, ()))
+        mask ^= mask & refused
+        if len(self._masks) >= self._room:
+            self._masks.clear()
+        self._masks[key] = mask
+        return mask
+
+
+class Circles:
+    """Line items by distance from a place, found through a grid of one degree."""
+
+    def __init__(self, count: int) -> None:
+        self._everything = (1 << count) - 1
+        self._bound: list[int] = []
+        self._free = self._everything
+        self._cells: dict[tuple[int, int], list[tuple[float, float, float, int]]] = {}
+
+    def seal(self) -> bool:
+        """End the adding; returns whether any line item targets by it."""
+        self._free = self._everything ^ bits(self._bound)
+        return bool(self._bound)
+
+    def add(self, item: int, circles: Iterable[tuple[float, float, float]]) -> None:
+        """Bind a line item to circles of (latitude, longitude, radius_km)."""
+        for lat, lon, radius_km in circles:
+            self._bound.append(item)
+            for cell in _cells_around(lat, lon, radius_km):
+                self._cells.setdefault(cell, []).append((lat, lon, radius_km, item))
+
+    def at(self, place: tuple[float, float] | None) -> int:
+        """The line items whose circle holds the place; those without circles always."""
+        mask = self._free
+        if place is None:
+            return mask
+        cell = (math.floor(place[0]), math.floor(place[1]))
+        for lat, lon, radius_km, item in self._cells.get(cell, ()):
+            if distance_km(place, (lat, lon)) <= radius_km:
+                mask |= 1 << item
+        return mask
+
+
+def bits(items: Iterable[int]) -> int:
+    """The mask of some line items."""
+    items = tuple(items)
+    if not items:
+        return 0
+    buffer = bytearray((max(items) >> 3) + 1)
+    for item in items:
+        buffer[item >> 3] |= 1 << (item & 7)
+    return int.from_bytes(buffer, "little")
+
+
+def distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Great-circle distance of two places in degrees (haversine, sphere of 6371 km)."""
+    lat_a, lat_b = math.radians(a[0]), math.radians(b[0])
+    half_lat = math.sin((lat_b - lat_a) / 2) ** 2
+    half_lon = math.sin(math.radians(b[1] - a[1]) / 2) ** 2
+    return 12_742 * math.asin(min(1.0, math.sqrt(half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
+
+
+def domain_names(domain: str) -> tuple[str, ...]:
+    """A domain and its parents down to two labels: shop.a.example -> shop.a.example, a.example."""
+    labels = domain.split(".")
+    return tuple([".".join(labels[i:]) for i in range(max(1, len(labels) - 1))][:8])
+
+
+def category_names(taxonomy: int, categories: Iterable[str]) -> list[tuple[int, str]]:
+    """Categories as keys; in taxonomy 1, IAB7-39 is also found under IAB7."""
+    names = []
+    for category in categories:
+        names.append((taxonomy, category))
+        if taxonomy == 1 and "-" in category:
+            names.append((1, category.partition("-")[0]))
+    return names
+
+
+def _cells_around(lat: float, lon: float, radius_km: float) -> Iterable[tuple[int, int]]:
+    reach = radius_km / _KM_PER_DEGREE
+    widest = max(0.01, math.cos(math.radians(min(89.0, abs(lat) + reach))))
+    for row in range(math.floor(lat - reach), math.floor(lat + reach) + 1):
+        for column in range(math.floor(lon - reach / widest), math.floor(lon + reach / widest) + 1):
+            yield row, (column + 180) % 360 - 180

@@ -1,0 +1,149 @@
+"""All line items compiled for retrieval: immutable, swapped whole.
+
+Place: built by the live snapshot from a Book; auction/retrieve asks it which line items may bid.
+Shapes: line items are numbered 0..N-1 by falling maximum bid, so that "the first K" are the K that may pay most;
+    a set of line items is an int (bit i = line item i); `columns` are arrays of length N.
+Never: knows a person's data, a store or a socket; reads a request only through Context and Opportunity.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+
+import numpy as np
+
+from bidder.campaigns.compile import Line, columns, compile_lines
+from bidder.campaigns.dimensions import Circles, Dimension, bits
+from bidder.campaigns.hours import WEEK_HOURS, hours_mask
+from bidder.campaigns.model import Book
+from bidder.campaigns.rates import Rates
+from bidder.campaigns.slots import BlockIndex, SlotIndex
+from bidder.campaigns.terms import MANYS, SINGLES, Many, One, TermsOf
+from bidder.opportunity import Context, Opportunity
+from openrtb.request import BidRequest
+
+
+class Audience:
+    """The segment rules of one advertiser's line items."""
+
+    __slots__ = ("any", "none")
+
+    def __init__(self) -> None:
+        self.any: dict[int, list[int]] = {}
+        """Segment key -> line items that want it, by falling maximum bid."""
+        self.none: dict[int, list[int]] = {}
+        """Segment key -> line items that refuse it."""
+
+
+class Index:
+    """Which line items may bid on what."""
+
+    def __init__(self, book: Book, rates: Rates) -> None:
+        self.lines: list[Line] = compile_lines(book, rates)
+        self.columns = columns(self.lines)
+        self.count = len(self.lines)
+        self.words = max(1, (self.count + 63) // 64)
+        self.everything = (1 << self.count) - 1
+        self._singles: list[tuple[One, Dimension]] = []
+        self._manys: list[tuple[Many, Dimension]] = []
+        self._bind_dimensions()
+        self._near = Circles(self.count)
+        self._hours = [self.everything] * (WEEK_HOURS + 1)
+        self._bind_places_and_hours()
+        self._has_circles = self._near.seal()
+        self._children = self._where(lambda line: line.targeting.child_directed)
+        self.open_words = self._words(self._where(lambda line: line.open and not line.segments))
+        """(words,) uint64: line items that bid in the open auction whoever the person is."""
+        self._slots = SlotIndex(self.lines)
+        self._blocks = BlockIndex(self.lines)
+        self.audiences = self._audiences()
+        """Field name of a person's hash -> the advertiser's segment rules."""
+        self.deals = self._deals()
+        """Deal id -> line items."""
+        self.vectored = {line.field: line.advertiser for line in self.lines if line.vector}
+        """Field name -> number of each advertiser whose line items have vectors."""
+        self.advertiser_count = 1 + max((line.advertiser for line in self.lines), default=0)
+        self._alive, self._alive_until_s = 0, float("-inf")
+
+    def request_mask(self, context: Context, now_s: float) -> int:
+        """The line items whose targeting the request meets; segments, deals and slots apart."""
+        mask = self._alive if now_s < self._alive_until_s else self._refresh(now_s)
+        for value, dimension in self._singles:
+            mask &= dimension.one(value(context))
+        for values, dimension in self._manys:
+            mask &= dimension.many(values(context))
+        if self._has_circles:
+            mask &= self._near.at(context.place)
+        mask &= self._hours[context.hour_of_week]
+        if context.coppa:
+            mask &= self._children
+        return mask
+
+    def slot_mask(self, opportunity: Opportunity) -> int:
+        """The line items that have a creative for the slot and want its position."""
+        return self._slots.mask(opportunity)
+
+    def blocked_masks(self, request: BidRequest) -> tuple[int, int]:
+        """The line items that the request blocks by advertiser, and those it blocks by category."""
+        return self._blocks.masks(request)
+
+    def _refresh(self, now_s: float) -> int:
+        """Flights that run now, kept until the next one starts or ends."""
+        self._alive = self._where(lambda line: line.start_s <= now_s < line.end_s)
+        edges = [edge for line in self.lines for edge in (line.start_s, line.end_s) if edge > now_s]
+        self._alive_until_s = min(edges, default=float("inf"))
+        return self._alive
+
+    def _where(self, holds: Callable[[Line], bool]) -> int:
+        return bits(i for i, line in enumerate(self.lines) if holds(line))
+
+    def _words(self, mask: int) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+        return np.frombuffer(mask.to_bytes(self.words * 8, "little"), "<u8")
+
+    def _bind_dimensions(self) -> None:
+        for name, terms in SINGLES:
+            dimension = self._dimension(terms)
+            if dimension.seal():
+                self._singles.append((attrgetter(name), dimension))
+        for values, terms in MANYS:
+            dimension = self._dimension(terms)
+            if dimension.seal():
+                self._manys.append((values, dimension))
+
+    def _dimension(self, terms: TermsOf) -> Dimension:
+        dimension = Dimension(self.count)
+        for i, line in enumerate(self.lines):
+            wanted = terms(line.targeting)
+            if wanted:
+                dimension.add(i, *wanted)
+        return dimension
+
+    def _bind_places_and_hours(self) -> None:
+        by_hour: list[list[int]] = [[] for _ in range(WEEK_HOURS)]
+        bound = []
+        for i, line in enumerate(self.lines):
+            self._near.add(i, [(c.lat, c.lon, c.radius_km) for c in line.targeting.near])
+            if line.targeting.hours:
+                bound.append(i)
+                week = hours_mask(line.targeting.hours)
+                for hour in range(WEEK_HOURS):
+                    if week >> hour & 1:
+                        by_hour[hour].append(i)
+        if bound:
+            free = self.everything ^ bits(bound)
+            self._hours = [free | bits(items) for items in by_hour] + [free]
+
+    def _audiences(self) -> dict[bytes, Audience]:
+        audiences: dict[bytes, Audience] = {}
+        for i, line in enumerate(self.lines):
+            for key in line.segments:
+                audiences.setdefault(line.field, Audience()).any.setdefault(key, []).append(i)
+            for key in line.excluded:
+                audiences.setdefault(line.field, Audience()).none.setdefault(key, []).append(i)
+        return audiences
+
+    def _deals(self) -> dict[str, list[int]]:
+        deals: dict[str, list[int]] = {}
+        for i, line in enumerate(self.lines):
+            for deal in line.deals:
+                deals.setdefault(deal, []).append(i)
+        return deals

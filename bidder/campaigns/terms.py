@@ -1,0 +1,181 @@
+"""How each dimension of targeting reads a line item and a request: the table that index.py compiles.
+
+Place: one row per dimension; a new dimension is a new row here and a field in the model.
+Shapes: `TermsOf` gives (include, exclude) of a line item, or None; a `One` reads the single value of a request,
+    a `Many` all the names under which its value may be targeted.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from bidder.campaigns.dimensions import category_names, domain_names
+from bidder.campaigns.model import Targeting, Terms
+from bidder.opportunity import Context
+from openrtb.request import BidRequest, Content
+
+Wanted = tuple[Iterable[Any], Iterable[Any]]
+TermsOf = Callable[[Targeting], Wanted | None]
+One = Callable[[Context], Any]
+Many = Callable[[Context], Sequence[Any]]
+
+DEVICE_TYPES: dict[str, tuple[int, ...]] = {
+    "mobile": (1, 4, 5),
+    "phone": (1, 4),
+    "tablet": (5,),
+    "desktop": (2,),
+    "tv": (3,),
+    "connected": (6,),
+    "set_top_box": (7,),
+    "ooh": (8,),
+}
+"""OpenRTB list "Device Types"; 1 is "mobile/tablet" of unknown size, which a phone line item takes."""
+
+CONNECTIONS: dict[str, tuple[int, ...]] = {
+    "ethernet": (1,),
+    "wifi": (2,),
+    "cellular": (3, 4, 5, 6, 7),
+    "2g": (4,),
+    "3g": (5,),
+    "4g": (6,),
+    "5g": (7,),
+}
+OPERATING_SYSTEMS = ("android", "ios", "windows", "macos", "linux", "chromeos", "other")
+INVENTORY = ("site", "app", "dooh")
+
+POSITIONS: dict[str, tuple[int, ...]] = {
+    "unknown": (0,),
+    "above_fold": (1,),
+    "below_fold": (3,),
+    "header": (4,),
+    "footer": (5,),
+    "sidebar": (6,),
+    "full_screen": (7,),
+    "locked": (2,),
+}
+
+
+def plain(name: str) -> TermsOf:
+    """Terms as written."""
+
+    def read(targeting: Targeting) -> Wanted | None:
+        terms: Terms | None = getattr(targeting, name)
+        return (terms.include, terms.exclude) if terms else None
+
+    return read
+
+
+def lower(name: str) -> TermsOf:
+    """Terms in lower case."""
+
+    def read(targeting: Targeting) -> Wanted | None:
+        terms: Terms | None = getattr(targeting, name)
+        return ([v.lower() for v in terms.include], [v.lower() for v in terms.exclude]) if terms else None
+
+    return read
+
+
+def numbered(name: str, table: dict[str, tuple[int, ...]]) -> TermsOf:
+    """Terms by a name of ours that stands for OpenRTB numbers."""
+
+    def read(targeting: Targeting) -> Wanted | None:
+        terms: Terms | None = getattr(targeting, name)
+        if terms is None:
+            return None
+        return [n for v in terms.include for n in table[v]], [n for v in terms.exclude for n in table[v]]
+
+    return read
+
+
+def cities(targeting: Targeting) -> Wanted | None:
+    """DEU-Berlin: the country as it is, the city in lower case."""
+    terms = targeting.cities
+    return ([_city(v) for v in terms.include], [_city(v) for v in terms.exclude]) if terms else None
+
+
+def categories(targeting: Targeting) -> Wanted | None:
+    """Content categories as (taxonomy, category)."""
+    wanted = targeting.categories
+    if wanted is None:
+        return None
+    taxonomy = wanted.taxonomy
+    return [(taxonomy, v) for v in wanted.include], [(taxonomy, v) for v in wanted.exclude]
+
+
+def request_domains(context: Context) -> Sequence[str]:
+    """The site's domain and its parents."""
+    return domain_names(context.domain) if context.domain else ()
+
+
+def request_categories(context: Context) -> Sequence[tuple[int, str]]:
+    """Categories of the site or app, its section and page, and of its content."""
+    request = context.request
+    source = request.site or request.app
+    names = []
+    if source is not None:
+        for values in (source.cat, source.sectioncat, source.pagecat):
+            if values:
+                names += category_names(source.cattax or 1, values)
+    content = _content(request)
+    if content is not None and content.cat:
+        names += category_names(content.cattax or 1, content.cat)
+    return names
+
+
+def request_keywords(context: Context) -> Sequence[str]:
+    """Keywords of the site or app and of its content, in lower case."""
+    request = context.request
+    words: list[str] = []
+    for source in (request.site or request.app, _content(request)):
+        if source is not None:
+            words += source.kwarray or ()
+            words += (source.keywords or "").split(",")
+    return [word.strip().lower() for word in words if word]
+
+
+def request_segments(context: Context) -> Sequence[str]:
+    """user.data segments as provider/segment; none where the person may not be profiled."""
+    user = context.request.user
+    if user is None or not user.data or not context.personal:
+        return ()
+    names = []
+    for data in user.data:
+        for segment in data.segment or ():
+            names += [f"{provider}/{segment.id}" for provider in (data.name, data.id) if provider]
+    return names
+
+
+def _content(request: BidRequest) -> Content | None:
+    source = request.site or request.app or request.dooh
+    return source.content if source is not None else None
+
+
+def _city(text: str) -> str:
+    country, _, city = text.partition("-")
+    return f"{country}-{city.lower()}"
+
+
+SINGLES: tuple[tuple[str, TermsOf], ...] = (
+    ("country", plain("countries")),
+    ("exchange.name", plain("exchanges")),
+    ("inventory", plain("inventory")),
+    ("device_type", numbered("device_types", DEVICE_TYPES)),
+    ("os", plain("os")),
+    ("region", plain("regions")),
+    ("city", cities),
+    ("zip", plain("zips")),
+    ("connection", numbered("connections", CONNECTIONS)),
+    ("browser_language", plain("browser_languages")),
+    ("content_language", plain("content_languages")),
+    ("bundle", plain("bundles")),
+    ("site_id", plain("sites")),
+    ("publisher", plain("publishers")),
+)
+"""Dimensions of one value: the Context attribute, and the terms of a line item."""
+
+MANYS: tuple[tuple[Many, TermsOf], ...] = (
+    (request_domains, lower("domains")),
+    (request_categories, categories),
+    (request_keywords, lower("keywords")),
+    (request_segments, plain("exchange_segments")),
+)
+"""Dimensions whose value goes by several names."""

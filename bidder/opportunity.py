@@ -1,0 +1,91 @@
+"""What is on offer, in our own words: one Context per bid request, one Opportunity per impression.
+
+Place: intake fills them; past it nobody reads an OpenRTB field name, but hands `imp` and `request` back to
+    openrtb (the response check, native and video answers).
+Units: prices are CPM micros of the currency that stands beside them; `deadline_ns` is monotonic.
+Shapes: absent text is "", absent numbers are 0 or None as said; texts are as the exchange sent them unless
+    a field says otherwise.
+"""
+
+from msgspec import Struct
+
+from bidder.exchanges import Exchange
+from openrtb.request import Audio, BidRequest, Imp, Video
+
+BANNER, VIDEO, AUDIO, NATIVE = 1, 2, 4, 8
+"""Media as bits, so that what a slot takes is one number."""
+MEDIA_NAMES = {BANNER: "banner", VIDEO: "video", AUDIO: "audio", NATIVE: "native"}
+MTYPE = {BANNER: 1, VIDEO: 2, AUDIO: 3, NATIVE: 4}
+
+
+class DealOffer(Struct, gc=False):
+    """A deal that an impression may be bought under."""
+
+    id: str
+    floor_cpm_micros: int
+    """In the bid currency."""
+    fixed: bool
+    """The price is the floor, no more and no less."""
+    advertiser_domains: tuple[str, ...]
+    """Empty: any advertiser."""
+
+
+class Opportunity(Struct):
+    """One impression on offer."""
+
+    imp: Imp
+    media: int
+    """Bits of the media that it takes and that we can read."""
+    sizes: tuple[tuple[int, int], ...]
+    """Banner sizes, the exchange's order of preference."""
+    floor_cpm_micros: int
+    """In the bid currency, for media without a duration."""
+    secure: bool
+    position: int
+    rewarded: bool
+    interstitial: bool
+    viewability: float
+    """0 to 1; -1 where it is not told."""
+    deals: tuple[DealOffer, ...]
+    private: bool
+    """Deal bids only."""
+    video: Video | None
+    audio: Audio | None
+
+
+class Context(Struct):
+    """What all impressions of one request share."""
+
+    exchange: Exchange
+    request: BidRequest
+    deadline_ns: int
+    currency: str
+    """The one that we answer in."""
+    first_price: bool
+    test: bool
+    inventory: str
+    """site, app, dooh or ""."""
+    domain: str
+    """Lower case."""
+    bundle: str
+    site_id: str
+    publisher: str
+    country: str
+    """ISO 3166-1 alpha-3."""
+    region: str
+    """Country and subdivision, DEU-BE; likewise city (lower case) and zip."""
+    city: str
+    zip: str
+    place: tuple[float, float] | None
+    """Latitude and longitude, where they may be used."""
+    device_type: int
+    os: str
+    connection: int
+    browser_language: str
+    content_language: str
+    hour_of_week: int
+    """0 = Monday 00-01 in the viewer's time zone; -1 where that is unknown."""
+    coppa: bool
+    personal: bool
+    """What is known of the person may be used."""
+    opportunities: tuple[Opportunity, ...] = ()
