@@ -1,9 +1,9 @@
 """The enumerated lists that a bidder must respect or writes itself.
 
-Shapes: IntEnums, so a member equals the number on the wire; Structs carry plain numbers, and a number that is in
-    no list passes (500 and above are an exchange's own).
-Source: OpenRTB 2.6-202606, AdCOM 1.0 lists, the no-bid and loss lists of OpenRTB 3.0. Creative attributes above
-    18 are compared by number alone.
+Shapes: IntEnums, so a member equals the number on the wire; Structs carry plain numbers, and a number that is
+    in no list passes (500 and above are an exchange's own).
+Source: OpenRTB 2.6-202606, AdCOM 1.0 lists, the no-bid and loss lists of OpenRTB 3.0. Creative attributes
+    above 18 are compared by number alone.
 """
 
 from __future__ import annotations

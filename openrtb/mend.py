@@ -25,8 +25,9 @@ Mender = Callable[[object], Any]
 # Losing one of these silently would bid against a rule: a signal of privacy, a block, a floor, a deal.
 # Unreadable, they break the object that they stand in; what is not firm is merely dropped.
 FIRM: dict[type[Struct], frozenset[str]] = {
-    req.BidRequest: frozenset(("regs", "device", "test", "wseat", "bseat", "cur", "wlang", "wlangb"))
-    | frozenset(["acat", "bcat", "cattax", "badv", "bapp"]),
+    req.BidRequest: frozenset(["regs", "device", "test", "wseat", "bseat", "cur", "wlang", "wlangb"]).union(
+        ["acat", "bcat", "cattax", "badv", "bapp"]
+    ),
     req.Regs: frozenset(["coppa", "gdpr", "us_privacy", "gpp", "gpp_sid", "ext"]),
     req.RegsExt: frozenset(["coppa", "gdpr", "us_privacy", "gpp", "gpp_sid", "gpc"]),
     req.Device: frozenset(["dnt", "lmt"]),

@@ -3,7 +3,7 @@
 Place: intake, after `codec.decode_request`, before `validate`.
 Shapes: in place. Where core and `ext` both say something, core wins; an empty core string or list says
     nothing. What was folded is cleared from `ext`, and an `ext` with nothing left to read becomes None: a
-    2.5 request and its 2.6 twin end as equal Structs. `gpc` and `dsa` stay in `regs.ext`, their official place.
+    2.5 request and its 2.6 twin end as equal Structs. `gpc` and `dsa` stay in `regs.ext`, where they belong.
 Source: the moves of OpenRTB 2.6 (202204, 202211) as Prebid Server's up-conversion knows them; Prebid.js still
     writes the 2.5 places in most of its requests, and native.request_native in some adapters.
 """

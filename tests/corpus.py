@@ -34,7 +34,7 @@ REQUEST_FILES = (
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """Rows of one file by its name, for example "prebid_pairs" or "privacy/generated/tcf"; skips where absent."""
+    """Rows of one file by its name, like "prebid_pairs" or "privacy/generated/tcf"; skips where absent."""
     path = _find(name)
     if path is None:
         pytest.skip(f"{name} is not in tests/data, and ../shared/corpus is absent")
