@@ -1,0 +1,121 @@
+"""Sets of vendors as TC strings encode them, tested one vendor at a time.
+
+Place: parts of `tcf.TcString`; a bidder asks for one vendor, so no set of ids is ever built.
+Shapes: a bit field (one bit for each id from 1) is read in place. Ranges are kept as the '0'/'1' text of
+  their entries, "0" + id or "1" + first + last, ids of 16 bits: binary text of fixed width compares like the
+  numbers, and a regular expression walks 59 entries in 1.3 µs, a loop over them in 2.2 µs or more.
+Source: TCF string format v2.3, vendor sections and publisher restrictions.
+"""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+_LONGEST_ENTRY_BITS: Final = 33
+_ENTRY: Final = "(?:0.{16}|1.{32})"
+_ENTRY_FROM_ONE: Final = "(?:0(?!0{16}).{16}|1(?!0{16}).{32})"
+_COUNT_BITS: Final = 12
+
+
+_RUNS: Final = tuple(re.compile(f"{_ENTRY}{{{1 << power}}}+", re.DOTALL) for power in range(_COUNT_BITS))
+"""Patterns of exactly 1, 2, 4, ... entries: any count of 12 bits is a few of them in a row."""
+
+_ALL_ENTRIES: Final = re.compile(f"{_ENTRY}*+", re.DOTALL)
+_ALL_FROM_ONE: Final = re.compile(f"{_ENTRY_FROM_ONE}*+", re.DOTALL)
+_SINGLE_ZERO: Final = "0" * 17
+_RANGE_ZERO: Final = "1" + "0" * 16
+_RANGES: Final = re.compile(r"(?:0.{16})*+(?:1(.{16})(.{16})|\Z)", re.DOTALL)  # ends with one empty pair
+
+
+class VendorSet(Struct, frozen=True, gc=False):
+    """Vendors named by one section of a TC string; ask by `vendor_id in vendors`."""
+
+    segment: bytes
+    first_bit: int
+    end_bit: int
+    entries: str | None
+
+    def __contains__(self, vendor_id: int) -> bool:
+        if self.entries is not None:
+            return names(self.entries, vendor_id)
+        place = self.first_bit + vendor_id - 1
+        if not self.first_bit <= place < self.end_bit:
+            return False
+        return self.segment[place >> 3] >> (7 - (place & 7)) & 1 == 1
+
+
+EMPTY: Final = VendorSet(b"", 0, 0, None)
+
+
+def read_vendors(segment: bytes, bit: int, end_bit: int, default_bit: bool = False) -> VendorSet | None:
+    """The vendor section at `bit` of `segment`, whose own bits end at `end_bit`; None if it is broken.
+
+    `default_bit`: the dead version 1 has one more bit before its ranges, which must be 0.
+    """
+    first = bit + 17
+    head = int.from_bytes(segment[bit >> 3 : (bit >> 3) + 6], "big") >> (7 - (bit & 7))
+    if not head >> 24 & 1:
+        end = first + (head >> 25 & 0xFFFF)
+        return VendorSet(segment, first, end, None) if end <= end_bit else None
+    if default_bit:
+        if head >> 23 & 1:
+            return None
+        head <<= 1
+        first += 1
+    first += _COUNT_BITS
+    count = head >> 12 & 0xFFF
+    text = bits_text(segment, first, min(first + _LONGEST_ENTRY_BITS * count, end_bit))
+    end = end_of_entries(text, 0, count)
+    if first > end_bit or end < 0 or starts_at_zero(text[:end]):
+        return None
+    return VendorSet(segment, first, first + end, text[:end])
+
+
+def bits_text(segment: bytes, bit: int, end_bit: int) -> str:
+    """These bits of the segment as '0' and '1'; none if the end comes first."""
+    chunk = segment[bit >> 3 : (end_bit + 7) >> 3]
+    # The leading byte keeps the zeros that follow it; bin() writes "0b1" in front of them.
+    start = 3 + (bit & 7)
+    return bin(int.from_bytes(b"\x01" + chunk, "big"))[start : start + max(0, end_bit - bit)]
+
+
+def end_of_entries(text: str, start: int, count: int) -> int:
+    """Where `count` entries that begin at `start` end; -1 if they do not fit."""
+    while count:
+        run = _RUNS[(count & -count).bit_length() - 1].match(text, start)
+        if run is None:
+            return -1
+        start = run.end()
+        count &= count - 1
+    return start
+
+
+def starts_at_zero(entries: str) -> bool:
+    """Whether an entry starts at id 0, which no vendor has."""
+    if _SINGLE_ZERO not in entries and _RANGE_ZERO not in entries:
+        return False
+    aligned = _ALL_FROM_ONE.match(entries)
+    return aligned is None or aligned.end() != len(entries)
+
+
+def names(entries: str, vendor_id: int) -> bool:
+    """Whether one of the entries names this vendor (1 to 65535)."""
+    vendor = f"{vendor_id:016b}"
+    single = "0" + vendor
+    aligned = 0  # where an entry starts; what precedes it is done with
+    place = entries.find(single)
+    while place >= 0:
+        skipped = _ALL_ENTRIES.match(entries, aligned, place)
+        aligned = skipped.end() if skipped else aligned
+        if aligned == place:
+            return True
+        place = entries.find(single, place + 1)
+    return any(first <= vendor <= last for first, last in _RANGES.findall(entries))
+
+
+def has_reversed_range(entries: str) -> bool:
+    """Whether a range ends before it starts."""
+    if len(entries) < _LONGEST_ENTRY_BITS:
+        return False
+    return any(last < first for first, last in _RANGES.findall(entries))
