@@ -165,20 +165,21 @@ def _items(value: object) -> list[object]:
     """The items that a JSON value means where a list is expected: a single value is a list of one."""
     if isinstance(value, list):
         return value
-    if isinstance(value, str) and "," in value:
-        return [part.strip() for part in value.split(",")]
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
     return [value]
 
 
 def _list_mender(kind: inspect.ListType, firm: bool) -> Mender:
     mend_item = _mender(kind.item_type, firm, "")
     of_objects = isinstance(kind.item_type, inspect.StructType)
+    of_text = isinstance(kind.item_type, inspect.StrType)  # an empty word is sound, as on the fast path
     least, most = kind.min_length, kind.max_length
 
     def mend(value: object) -> list[Any]:
         items: list[Any] = []
         for i, item in enumerate(_items(value)):
-            if item is None or item == "":
+            if item is None or (item == "" and not of_text):
                 continue
             try:
                 items.append(mend_item(item))
