@@ -1,0 +1,103 @@
+"""What a type asks for, in words for a person who writes campaigns.
+
+Place: structs.py says by it what it expected and what it found.
+"""
+
+from functools import cache
+from typing import Any
+
+import msgspec.inspect as mi
+
+from bidder.campaigns.located import Node
+
+SHOWN = 40  # characters of a wrong value that are shown
+
+PATTERNS: dict[str, str] = {
+    r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$": "an id (1 to 64 letters, digits and . _ : -)",
+    r"^https?://[^\s\"'<>]+$": "a URL beginning with https://",
+    r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$": "a domain in lower case",
+    r"^[A-Z]{3}$": "3 capital letters",
+    r"^[a-z]{2}$": "2 lower-case letters",
+    r"^[a-z]+/[a-z0-9.+-]+$": "a media type such as video/mp4",
+}
+"""Words for the patterns that the schema uses."""
+
+
+def mismatch(expected: Any, node: Node) -> str:
+    """`expected a number above 0, found -1`; `expected` is a type or words."""
+    words = expected if isinstance(expected, str) else _words(expected)
+    message = f"expected {words}, found {_found(node)}"
+    if not isinstance(expected, str) and _is_text(expected):
+        message += _hint(node)
+    return message
+
+
+@cache
+def _info(hint: Any) -> mi.Type:
+    info = mi.type_info(hint)
+    while isinstance(info, mi.Metadata):
+        info = info.type
+    if isinstance(info, mi.UnionType):
+        info = next(arm for arm in info.types if not isinstance(arm, mi.NoneType))
+    return info
+
+
+def _is_text(hint: Any) -> bool:
+    return isinstance(_info(hint), mi.StrType | mi.LiteralType)
+
+
+def _found(node: Node) -> str:
+    if isinstance(node.value, dict):
+        return "a mapping"
+    if isinstance(node.value, list):
+        return "a list"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, str):
+        shown = node.value if len(node.value) <= SHOWN else node.value[:SHOWN] + "..."
+        return f'text "{shown}"'.replace("\n", " ")
+    return node.text[:SHOWN]
+
+
+def _hint(node: Node) -> str:
+    if isinstance(node.value, bool):
+        return f', which YAML reads as {str(node.value).lower()}; quote it: "{node.text}"'
+    if isinstance(node.value, int | float):
+        return f'; quote it: "{node.text}"'
+    return ""
+
+
+@cache
+def _words(hint: Any) -> str:
+    info = _info(hint)
+    if isinstance(info, mi.StrType):
+        return _text_words(info)
+    if isinstance(info, mi.IntType | mi.FloatType):
+        noun = "a whole number" if isinstance(info, mi.IntType) else "a number"
+        return noun + _range(info)
+    if isinstance(info, mi.LiteralType):
+        return "one of " + ", ".join(map(str, info.values))
+    return _PLAIN_WORDS.get(type(info), "another kind of value")
+
+
+_PLAIN_WORDS: dict[type, str] = {
+    mi.BoolType: "true or false",
+    mi.DecimalType: "a number",
+    mi.DateType: "a date such as 2026-11-01",
+    mi.DateTimeType: "a moment with its time zone such as 2026-11-01T08:00:00+01:00",
+    mi.DictType: "a mapping",
+}
+
+
+def _text_words(info: mi.StrType) -> str:
+    if info.pattern:
+        return PATTERNS.get(info.pattern, f"text of the form {info.pattern}")
+    if info.max_length is None:
+        return "text"
+    return f"text of {info.min_length or 0} to {info.max_length} characters"
+
+
+def _range(info: mi.IntType | mi.FloatType) -> str:
+    low = f"from {info.ge:,}" if info.ge is not None else f"above {info.gt:,}" if info.gt is not None else ""
+    high = f"to {info.le:,}" if info.le is not None else f"below {info.lt:,}" if info.lt is not None else ""
+    return "".join(f" {words}" for words in (low, high) if words)
