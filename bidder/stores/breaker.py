@@ -19,13 +19,11 @@ class BreakerState(IntEnum):
 class Breaker:
     """Consecutive failures open it, one success closes it."""
 
-    __slots__ = ("_failed", "_limit", "_pause_ns", "_retry_ns", "opened", "state")
+    __slots__ = ("_failed", "_limit", "_pause_ns", "_retry_ns", "state")
 
     def __init__(self, failures: int, pause_s: float) -> None:
         """Open after `failures` in a row; probe `pause_s` seconds later."""
         self.state = BreakerState.CLOSED
-        self.opened = 0
-        """How many times it went from closed to open."""
         self._limit = failures
         self._pause_ns = int(pause_s * 1e9)
         self._failed = 0
@@ -46,12 +44,12 @@ class Breaker:
         self._failed = 0
         self.state = BreakerState.CLOSED
 
-    def failed(self, now_ns: int) -> None:
-        """A call failed or came late."""
+    def failed(self, now_ns: int) -> bool:
+        """A call failed or came late; True where this failure opened the breaker."""
         self._failed += 1
-        if self.state is BreakerState.CLOSED:
-            if self._failed < self._limit:
-                return
-            self.opened += 1
+        was_closed = self.state is BreakerState.CLOSED
+        if was_closed and self._failed < self._limit:
+            return False
         self.state = BreakerState.OPEN
         self._retry_ns = now_ns + self._pause_ns
+        return was_closed

@@ -1,4 +1,4 @@
-"""One connection to one server, shared by every caller of the process: many commands in flight, one write per tick.
+"""One connection to one server for all callers of a process: many commands in flight, one write per tick.
 
 Place: stores/people and stores/cluster read through it. Writing and administration use redis.asyncio instead.
 Shapes: callers submit packed commands as one Batch and get the replies in order, as hiredis makes them
@@ -17,7 +17,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -133,8 +133,7 @@ class _Wire(asyncio.Protocol):
             transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transports share no base class
+        self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -159,7 +158,7 @@ class Connection:
     """A connection that comes back: `open` it once, submit for ever, `close` it at the end."""
 
     def __init__(self, address: Address, max_in_flight: int, tally: Tally) -> None:
-        """Nothing is connected yet; `max_in_flight` counts commands. Raises AddressError for bad TLS files."""
+        """Nothing is connected yet; `max_in_flight` counts commands; raises AddressError."""
         self.address = address
         self.last_error = ""
         """Why there is no connection; empty while there is one."""
@@ -200,7 +199,7 @@ class Connection:
             await asyncio.wait([keeper])
 
     def submit(self, commands: Sequence[bytes], tags: Sequence[bytes], done: Done) -> Batch:
-        """Send packed commands in this tick's write; `done(batch)` is called once, never from inside `submit`.
+        """Send packed commands in this tick's write; `done(batch)` is called once, later.
 
         `tags` are for a cluster; one server has no use for them.
         Raises StoreDown, StoreOverloaded: then nothing was sent and `done` is never called.
@@ -218,7 +217,7 @@ class Connection:
         """Send commands and wait for all their replies; an error reply stands in the list as it is."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Batch] = loop.create_future()
-        self.submit([hiredis.pack_command(command) for command in commands], (), _fulfil(answered))
+        self.submit([pack(command) for command in commands], (), _fulfil(answered))
         timer = loop.call_later(timeout_s, _give_up, answered)
         try:
             return (await answered).replies
@@ -275,7 +274,7 @@ class Connection:
         if address.db:
             commands.append(("SELECT", address.db))
         answered: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        wire.submit([hiredis.pack_command(command) for command in commands], _fulfil(answered))
+        wire.submit([pack(command) for command in commands], _fulfil(answered))
         batch = await answered
         for reply in batch.replies:
             if isinstance(reply, hiredis.ReplyError):
@@ -309,6 +308,12 @@ class Connection:
         self.last_error = reason
 
 
+def pack(command: tuple[str | bytes | int, ...]) -> bytes:
+    """A command as it goes over the wire."""
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # the stub knows 1-tuples only
+    return packed
+
+
 def _fulfil(future: "asyncio.Future[Batch]") -> Done:
     def done(batch: Batch) -> None:
         if future.done():
@@ -324,4 +329,3 @@ def _fulfil(future: "asyncio.Future[Batch]") -> Done:
 def _give_up(future: "asyncio.Future[Batch]") -> None:
     if not future.done():
         future.set_exception(StoreLate("no reply in time"))
-

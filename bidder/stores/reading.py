@@ -1,0 +1,96 @@
+"""A read of people: under way, and when it has ended.
+
+Place: stores/people starts and ends it; web/exchange awaits it, or hands it the one function that goes on.
+Shapes: a Reading has N people in the order of the N look-ups.
+Never: ends twice, or raises to whoever waits.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from enum import Enum
+from typing import Any
+
+from msgspec import Struct
+
+from bidder.audience.person import Person
+from bidder.stores.connection import Batch
+
+
+class ReadStatus(Enum):
+    """How a read ended; whoever is in `people` was read in time in any case."""
+
+    OK = "ok"
+    LATE = "late"
+    """The deadline or the read time-out passed first."""
+    DOWN = "down"
+    """No connection, breaker open, bound reached, or the server refused."""
+    SKIPPED = "skipped"
+    """Nobody was asked for."""
+
+
+class Reading(Struct, frozen=True):
+    """What a read brought: people in the order of the look-ups."""
+
+    people: list[Person | None]
+    status: ReadStatus
+
+
+class PendingRead:
+    """A read under way: await it, or hand it one function with `then`. Either way it ends exactly once."""
+
+    __slots__ = (
+        "_future",
+        "_then",
+        "batch",
+        "deadline_ns",
+        "followed",
+        "people",
+        "reading",
+        "sound",
+        "started_ns",
+        "wanted",
+    )
+
+    def __init__(self, count: int, started_ns: int, deadline_ns: int) -> None:
+        self.people: list[Person | None] = [None] * count
+        self.wanted: list[tuple[int, bytes]] = []
+        """(place in people, person's id) of the commands that read a hash, in order."""
+        self.followed: list[tuple[int, int]] = []
+        """(place in people, number of matches) of the commands that read the match table, after those."""
+        self.sound = True
+        """False once a reply was missing or refused."""
+        self.started_ns = started_ns
+        self.deadline_ns = deadline_ns
+        self.batch: Batch | None = None
+        self.reading: Reading | None = None
+        """The result, once there is one."""
+        self._future: asyncio.Future[None] | None = None
+        self._then: Callable[[Reading], None] | None = None
+
+    def then(self, callback: Callable[[Reading], None]) -> None:
+        """Call `callback(reading)` when it is there: at once if it is already. Instead of `await`."""
+        if self.reading is not None:
+            callback(self.reading)
+        else:
+            self._then = callback
+
+    def __await__(self) -> Generator[Any, None, Reading]:
+        """The reading; a read that is already done costs no turn of the loop."""
+        if self.reading is None:
+            self._future = asyncio.get_running_loop().create_future()
+            yield from self._future
+            assert self.reading is not None
+        return self.reading
+
+    def end(self, status: ReadStatus) -> None:
+        """Give out what there is."""
+        self.reading = reading = Reading(self.people, status)
+        self.batch = None  # it may wait for replies yet, and must not hold us in a circle
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+        elif self._then is not None:
+            try:
+                self._then(reading)
+            except Exception as error:  # one batch's bug must not keep the others waiting
+                context = {"message": "a read's callback failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
