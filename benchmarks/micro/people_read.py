@@ -1,0 +1,134 @@
+"""What a read of people costs this process, by batch size and by how the person is named.
+
+Place: run by hand: `python -m benchmarks.micro.people_read [--seconds S] [--json FILE]`.
+Units: µs of CPU of this process per read and per person; the server's CPU is not in it.
+Source: the yardstick is redis.asyncio, one pipeline of HGETALLs per batch, in the same run.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import uvloop
+from redis.asyncio import Redis
+
+from bidder.audience.identity import Lookup, match_key
+from bidder.audience.person import Profile
+from bidder.config import Stores
+from bidder.metrics import Tally
+from bidder.stores import keys
+from bidder.stores.address import parse
+from bidder.stores.connection import Connection
+from bidder.stores.embedded import EmbeddedServer
+from bidder.stores.people import PeopleReader, ReadStatus
+from bidder.stores.people_writer import PeopleWriter
+
+PEOPLE = 2_000
+ADVERTISERS = 3
+DIMENSIONS = 32
+BATCHES = (1, 4, 16, 32, 64)
+FAR_NS = 1 << 62
+
+Run = Callable[[Sequence[int]], Awaitable[None]]
+
+
+def _profile(seed: int) -> Profile:
+    """A visitor of a shop: 32 dimensions, 6 segments, 4 products, about 180 bytes."""
+    rng = np.random.default_rng(seed)
+    segments = tuple((int(key), 2_000_000_000) for key in rng.integers(0, 2**32, 6))
+    products = tuple((int(key), 1_790_000_000) for key in rng.integers(0, 2**62, 4))
+    return Profile(1_790_000_000, rng.standard_normal(DIMENSIONS).astype(np.float16), segments, products)
+
+
+async def _seed(writer: PeopleWriter) -> list[bytes]:
+    rng = random.Random(7)
+    people = [rng.randbytes(keys.PERSON_ID_BYTES) for _ in range(PEOPLE)]
+    profiles = {f"shop-{i}": _profile(i) for i in range(ADVERTISERS)}
+    await writer.save_many(((person, profiles) for person in people), time.time())
+    await writer.match_many((("bench", f"uid-{i}", p) for i, p in enumerate(people)), time.time())
+    return people
+
+
+async def _measure(run: Run, batch: int, seconds: float) -> float:
+    """µs of CPU per person over `seconds` of reads, one batch after the other."""
+    rng = random.Random(batch)
+    draws = [[rng.randrange(PEOPLE) for _ in range(batch)] for _ in range(256)]
+    for draw in draws:
+        await run(draw)
+    reads, start_s, end_s = 0, time.process_time(), time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        for draw in draws[:16]:
+            await run(draw)
+        reads += 16
+    return (time.process_time() - start_s) / (reads * batch) * 1e6
+
+
+async def _table(seconds: float) -> list[dict[str, float]]:
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
+        client = Redis.from_url(server.url)
+        connection = Connection(parse(server.url), 4_096, tally)
+        assert await connection.open()
+        reader = PeopleReader(connection, Stores(read_timeout_ms=1_000), tally)
+        people = await _seed(PeopleWriter(client))
+        known = [Lookup(person) for person in people]
+        matched = [Lookup(None, (match_key("bench", f"uid-{i}"),)) for i in range(PEOPLE)]
+        named = [keys.person_key(keys.person_tag(person)) for person in people]
+
+        async def by_id(draw: Sequence[int]) -> None:
+            reading = await reader.read([known[i] for i in draw], FAR_NS)
+            assert reading.status is ReadStatus.OK and reading.people[0] is not None
+
+        async def by_match(draw: Sequence[int]) -> None:
+            reading = await reader.read([matched[i] for i in draw], FAR_NS)
+            assert reading.status is ReadStatus.OK and reading.people[0] is not None
+
+        async def by_pipeline(draw: Sequence[int]) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for i in draw:
+                pipeline.hgetall(named[i])
+            assert (await pipeline.execute())[0]
+
+        async def nobody(draw: Sequence[int]) -> None:
+            await reader.read([None for _ in draw], FAR_NS)
+
+        runs = {"by id": by_id, "by match": by_match, "nobody": nobody, "redis.asyncio": by_pipeline}
+        rows = [
+            {
+                "batch": batch,
+                **{name: await _measure(run, batch, seconds) for name, run in runs.items()},
+            }
+            for batch in BATCHES
+        ]
+        await connection.close()
+        await client.aclose()
+    return rows
+
+
+def main() -> None:
+    """Print the table; with --json also write it with the machine's facts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=0.5, help="per cell of the table")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    rows = uvloop.run(_table(arguments.seconds))
+    names = list(rows[0])
+    print("µs of CPU per person")
+    print("".join(f"{name:>15}" for name in names))
+    for row in rows:
+        print(f"{row['batch']:>15}" + "".join(f"{row[name]:>15.2f}" for name in names[1:]))
+    if arguments.json:
+        facts = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+        arguments.json.write_text(json.dumps({"machine": facts, "us_per_person": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
