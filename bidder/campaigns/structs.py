@@ -93,7 +93,19 @@ class Filler:
         for name in _required(cls):
             if name not in entries:
                 self._wrong(node, (*steps, name), "is missing")
-        return cls(**values) if self.problems.count == before else None
+        if self.problems.count == before:
+            return cls(**values)
+        return self._partly(cls, values, entries)
+
+    def _partly(self, cls: type[S], values: dict[str, Any], entries: Mapping[str, Node]) -> S | None:
+        """A Struct whose only faults lie in its lists of Structs, so that its own rule can still be asked."""
+        hints = _hints(cls)
+        for name, value in values.items():
+            if value is _BROKEN:
+                if _kind(hints[name])[0] != _STRUCTS:
+                    return None
+                values[name] = ()
+        return cls(**values) if all(name in entries for name in _required(cls)) else None
 
     def _field(self, cls: type, name: str, node: Node, steps: Steps) -> object:
         hint = _hints(cls)[name]

@@ -1,0 +1,120 @@
+"""The live campaigns on disk: have they changed, and putting others in their place.
+
+Place: the service compares fingerprints; `paceline campaigns apply` replaces.
+Shapes: the previous file or folder stays beside the live one, its name ending in `.bak`.
+Raises: CampaignError where the new campaigns are not fit, OSError where the disk is not; the live ones then
+    stay as they were.
+Limits: a file is replaced in one step. So is a folder where the file system can exchange two names (Linux);
+    elsewhere it is absent for the moment between two renames, which the service takes for a bad file: it
+    keeps what it has.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from bidder.campaigns.load import Loaded, campaign_files, load
+from bidder.campaigns.rates import Rates
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when a campaign file is added, removed, replaced or written to; names, sizes and times only.
+
+    "" where the path is absent or cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for file in campaign_files(path):
+            stat = file.stat()
+            digest.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\n".encode())
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def apply(source: Path, target: Path, rates: Rates | None = None) -> Loaded:
+    """Check `source`, then put a copy of it where `target` is; a file goes into the place of a file, a folder
+    into that of a folder."""
+    target = target.resolve()
+    if target.exists() and target.is_dir() != source.is_dir():
+        kinds = ("a folder", "a file") if source.is_dir() else ("a file", "a folder")
+        raise OSError(f"{source.name} is {kinds[0]}, {target.name} is {kinds[1]}: both must be of one kind")
+    room = target.with_name(f".{target.name}.new")
+    staged = room / source.resolve().name  # problems name the file as the advertiser knows it
+    _remove(room)
+    try:
+        room.mkdir(parents=True)
+        _copy(source, staged)
+        loaded = load(staged, rates)
+        _swap(staged, target)
+    finally:
+        _remove(room)
+    return loaded
+
+
+def _copy(source: Path, staged: Path) -> None:
+    """Copy the campaign files alone, and have them on the disk."""
+    if source.is_dir():
+        staged.mkdir()
+        for file in campaign_files(source):
+            _copy(file, staged / file.name)
+        return
+    with source.open("rb") as reader, staged.open("wb") as writer:
+        shutil.copyfileobj(reader, writer)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _swap(staged: Path, target: Path) -> None:
+    backup = target.with_name(target.name + ".bak")
+    if not target.exists():
+        staged.rename(target)
+    elif target.is_dir():
+        _swap_folder(staged, target, backup)
+    else:
+        _remove(backup)
+        os.link(target, backup)
+        staged.replace(target)
+    _sync_folder(target.parent)
+
+
+def _swap_folder(staged: Path, target: Path, backup: Path) -> None:
+    _remove(backup)
+    if _exchange(staged, target):
+        staged.rename(backup)
+        return
+    target.rename(backup)
+    try:
+        staged.rename(target)
+    except OSError:
+        backup.rename(target)
+        raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

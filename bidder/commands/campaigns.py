@@ -1,0 +1,153 @@
+"""`paceline campaigns check | list | apply`: look at campaigns, and put others in the place of the live ones.
+
+Place: __main__ registers it; each command is a function from arguments to an exit code.
+Shapes: results go to stdout, problems and advice to stderr; exit code 0 = done, 1 = problems.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.live import apply
+from bidder.campaigns.load import CampaignError, Loaded, load
+from bidder.campaigns.model import Book, LineItem
+from bidder.campaigns.rates import Rates, RatesError, load_rates
+from bidder.config import Config, ConfigError
+from bidder.config import load as load_config
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_COLUMNS = ("ADVERTISER", "CAMPAIGN", "LINE ITEM", "GOAL", "MAX BID CPM", "CREATIVES", "ACTIVE")
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add `campaigns` and its commands to the command line."""
+    parser = subparsers.add_parser("campaigns", help="check, list and apply campaign files")
+    commands = parser.add_subparsers(dest="campaigns_command", required=True)
+    check = commands.add_parser("check", help="say everything that is wrong with campaign files, and where")
+    check.add_argument("path", type=Path, help="a YAML file or a folder of them")
+    check.set_defaults(run=run_check)
+    listing = commands.add_parser("list", help="list line items")
+    listing.add_argument("path", type=Path, nargs="?", help="default: the configured ones, else the demo's")
+    listing.set_defaults(run=run_list)
+    applying = commands.add_parser("apply", help="check, then replace the live campaigns in one step")
+    applying.add_argument("path", type=Path, help="the new YAML file or folder")
+    applying.add_argument("--to", type=Path, help="the live file or folder; default: the configured one")
+    applying.set_defaults(run=run_apply)
+    for command in (check, listing, applying):
+        command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Check campaign files."""
+    return _guarded(lambda: _check(args.path, args.config))
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """List the line items of campaign files."""
+    return _guarded(lambda: _list(args.path, args.config))
+
+
+def run_apply(args: argparse.Namespace) -> int:
+    """Replace the live campaigns."""
+    return _guarded(lambda: _apply(args.path, args.to, args.config))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under their headings, each column as wide as its widest cell."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (columns, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _check(path: Path, config: Path | None) -> int:
+    loaded = load(path, _rates(_config(config)))
+    _advise(loaded)
+    print(f"{path}: {_counts(loaded.book)}, no problems")
+    return 0
+
+
+def _list(path: Path | None, config: Path | None) -> int:
+    settings = _config(config)
+    configured = Path(settings.campaigns) if settings.campaigns else demo_book_path()
+    rows = list(_rows(load(path or configured, _rates(settings)).book))
+    print(table(_COLUMNS, rows))
+    return 0
+
+
+def _apply(path: Path, target: Path | None, config: Path | None) -> int:
+    settings = _config(config)
+    live = target or (Path(settings.campaigns) if settings.campaigns else None)
+    if live is None:
+        print(
+            "no live campaigns are configured: name them with --to or in the configuration", file=sys.stderr
+        )
+        return 1
+    loaded = apply(path, live, _rates(settings))
+    _advise(loaded)
+    print(f"{live}: {_counts(loaded.book)}, live from now on")
+    return 0
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except (CampaignError, RatesError, ConfigError) as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"cannot be done: {error}", file=sys.stderr)
+    return 1
+
+
+def _config(path: Path | None) -> Config:
+    named = os.environ.get("PACELINE_CONFIG")
+    return load_config(path or (Path(named) if named else None))
+
+
+def _rates(config: Config) -> Rates:
+    return load_rates(Path(config.rates) if config.rates else None)
+
+
+def _advise(loaded: Loaded) -> None:
+    for advice in loaded.advice:
+        print(f"advice: {advice}", file=sys.stderr)
+
+
+def _counts(book: Book) -> str:
+    campaigns = [campaign for advertiser in book.advertisers for campaign in advertiser.campaigns]
+    line_items = sum(len(campaign.line_items) for campaign in campaigns)
+    creatives = sum(len(advertiser.creatives) for advertiser in book.advertisers)
+    return (
+        f"{_number(len(book.advertisers), 'advertiser')}, {_number(len(campaigns), 'campaign')}, "
+        f"{_number(line_items, 'line item')}, {_number(creatives, 'creative')}"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _rows(book: Book) -> Iterator[tuple[str, ...]]:
+    for advertiser in book.advertisers:
+        for campaign in advertiser.campaigns:
+            for line_item in campaign.line_items:
+                active = advertiser.active and campaign.active and line_item.active
+                names = (advertiser.id, campaign.id, line_item.id)
+                yield (*names, *_terms_of(line_item, advertiser.currency), "yes" if active else "no")
+
+
+def _terms_of(line_item: LineItem, currency: str) -> tuple[str, str, str]:
+    goal = line_item.goal
+    return (
+        f"{goal.kind} {goal.value} {currency}",
+        f"{line_item.max_bid_cpm} {currency}",
+        str(len(line_item.creatives)),
+    )
