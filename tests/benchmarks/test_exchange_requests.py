@@ -16,7 +16,7 @@ from openrtb.codec import decode_request
 from openrtb.upgrade import upgrade
 from openrtb.validate import validate
 
-NOW_S = 1_795_000_000.0
+NOW_S = 1_795_000_000
 CALLS = prepare(11, 1_500, NOW_S)
 
 

@@ -1,0 +1,244 @@
+"""The load generator's engine: keep-alive connections on one selector, prepared bytes, minimal parsing.
+
+Place: load.py and bench.py run it; arrivals.py says when to send.
+Limits: one request in flight per connection; answers need a Content-Length (or 204); loopback only.
+Source: 25,000 requests a second from one core: no event loop, no future, no header dictionary per request.
+    Within a millisecond of the next due time it polls instead of sleeping, so it wants a core of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from benchmarks.arrivals import NANOSECONDS, Arrivals
+
+_READ_BYTES: Final = 262_144
+_SLEEP_MARGIN_NS: Final = 1_000_000  # selectors sleep in whole milliseconds
+_IDLE_WAIT_S: Final = 0.05
+_SWEEP_NS: Final = 100_000_000
+_LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]+)\r\n")
+_CLOSE: Final = re.compile(rb"\r\n[Cc]onnection: *close\r\n")
+
+
+class Prepared(NamedTuple):
+    """One request as bytes, and how long its exchange would wait."""
+
+    wire: bytes
+    tmax_ns: int
+
+
+class Result(Struct):
+    """What came of a run; requests of the warm-up are in none of the counts."""
+
+    arrivals: Arrivals
+    statuses: Counter[str]
+    """By HTTP status; `reset`, `timeout` and `garbled` for what was no answer."""
+    late: int = 0
+    """Answers that took longer than their tmax."""
+    unsent: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def errors(self) -> int:
+        """Everything that is neither 200 nor 204, and what could not be sent."""
+        return self.unsent + sum(n for status, n in self.statuses.items() if status not in ("200", "204"))
+
+    @property
+    def answered(self) -> int:
+        """Answers of any status."""
+        return sum(n for status, n in self.statuses.items() if status.isdigit())
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return self.answered / self.elapsed_s if self.elapsed_s else 0.0
+
+
+class _Connection:
+    """A socket, what it waits for, and since when."""
+
+    __slots__ = ("buffer", "due_ns", "sent_ns", "sock", "tmax_ns", "unsent")
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sock = socket.create_connection(address, timeout=5)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self.buffer = b""
+        self.unsent = b""
+        self.due_ns = self.sent_ns = self.tmax_ns = 0
+
+
+class Generator:
+    """Drives connections through one run: `run(arrivals)`."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        requests: Sequence[Prepared],
+        connections: int,
+        timeout_s: float = 5.0,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        _demand_loopback(address[0])
+        self._address, self._requests = address, requests
+        self._timeout_ns = int(timeout_s * NANOSECONDS)
+        self._clock_ns = clock_ns
+        self._selector = selectors.DefaultSelector()
+        self._wanted = connections
+        self._idle = [self._open() for _ in range(connections)]
+        self._busy: set[_Connection] = set()
+        self._next = 0
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in (*self._idle, *self._busy):
+            connection.sock.close()
+        self._idle.clear()
+        self._busy.clear()
+        self._selector.close()
+
+    def run(self, arrivals: Arrivals, drain_s: float = 2.0) -> Result:
+        """Send what falls due, until all is answered or `drain_s` after the end; returns the counts."""
+        result = Result(arrivals, Counter())
+        clock, swept_ns = self._clock_ns, arrivals.start_ns
+        stop_ns = arrivals.end_ns + int(drain_s * NANOSECONDS)
+        while True:
+            now_ns = clock()
+            while self._idle and (due_ns := arrivals.take(now_ns)) is not None:
+                self._send(self._idle.pop(), due_ns, now_ns, result)
+            if now_ns >= stop_ns or (arrivals.exhausted(now_ns) and not self._busy):
+                break
+            for key, events in self._selector.select(self._patience(arrivals, now_ns)):
+                self._serve(key.data, events, result)
+            if now_ns - swept_ns > _SWEEP_NS:
+                swept_ns = now_ns
+                self._sweep(now_ns, result)
+        result.unsent = arrivals.abandon(clock())
+        result.elapsed_s = (clock() - arrivals.warm_ns) / NANOSECONDS
+        for connection in list(self._busy):
+            self._fail(connection, "timeout", result)
+        return result
+
+    def _patience(self, arrivals: Arrivals, now_ns: int) -> float:
+        """How long the selector may sleep, in seconds."""
+        if not self._idle or arrivals.exhausted(now_ns):
+            return _IDLE_WAIT_S
+        return max(0.0, (arrivals.next_ns - now_ns - _SLEEP_MARGIN_NS) / NANOSECONDS)
+
+    def _open(self) -> _Connection:
+        connection = _Connection(self._address)
+        self._selector.register(connection.sock, selectors.EVENT_READ, connection)
+        return connection
+
+    def _send(self, connection: _Connection, due_ns: int, now_ns: int, result: Result) -> None:
+        request = self._requests[self._next]
+        self._next = (self._next + 1) % len(self._requests)
+        connection.due_ns, connection.sent_ns, connection.tmax_ns = due_ns, now_ns, request.tmax_ns
+        self._busy.add(connection)
+        self._write(connection, request.wire, result)
+
+    def _write(self, connection: _Connection, data: bytes, result: Result) -> None:
+        try:
+            sent = connection.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._fail(connection, "reset", result)
+            return
+        waiting = sent < len(data)
+        if waiting or connection.unsent:
+            connection.unsent = data[sent:]
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if waiting else 0)
+            self._selector.modify(connection.sock, events, connection)
+
+    def _serve(self, connection: _Connection, events: int, result: Result) -> None:
+        if events & selectors.EVENT_WRITE and connection.unsent:
+            self._write(connection, connection.unsent, result)
+            return
+        try:
+            data = connection.sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose(connection, result)
+            return
+        data = connection.buffer + data if connection.buffer else data
+        end = _length(data)
+        if end is None or end > len(data):
+            connection.buffer = data
+        elif end != len(data) or connection not in self._busy:
+            self._fail(connection, "garbled", result)
+        else:
+            self._finish(connection, data, result)
+
+    def _finish(self, connection: _Connection, data: bytes, result: Result) -> None:
+        connection.buffer = b""
+        self._busy.discard(connection)
+        now_ns = self._clock_ns()
+        if result.arrivals.answered(connection.due_ns, connection.sent_ns, now_ns):
+            result.statuses[data[9:12].decode("latin-1")] += 1
+            result.late += now_ns - connection.sent_ns > connection.tmax_ns
+        if _CLOSE.search(data, 0, 2048):
+            self._selector.unregister(connection.sock)
+            connection.sock.close()
+            connection = self._open()
+        self._idle.append(connection)
+
+    def _lose(self, connection: _Connection, result: Result) -> None:
+        """The server closed: nothing lost where nothing was in flight."""
+        if connection in self._busy:
+            self._fail(connection, "reset", result)
+            return
+        self._idle.remove(connection)
+        self._replace(connection)
+
+    def _fail(self, connection: _Connection, why: str, result: Result) -> None:
+        self._busy.discard(connection)
+        if result.arrivals.answered(connection.due_ns, connection.sent_ns, self._clock_ns()):
+            result.statuses[why] += 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._replace(connection)
+
+    def _replace(self, connection: _Connection) -> None:
+        self._selector.unregister(connection.sock)
+        connection.sock.close()
+        with contextlib.suppress(
+            OSError
+        ):  # nobody listens any more: go on with the connections that are left
+            self._idle.append(self._open())
+
+    def _sweep(self, now_ns: int, result: Result) -> None:
+        for connection in [c for c in self._busy if now_ns - c.sent_ns > self._timeout_ns]:
+            self._fail(connection, "timeout", result)
+        missing = self._wanted - len(self._idle) - len(self._busy)
+        with contextlib.suppress(OSError):
+            self._idle.extend([self._open() for _ in range(missing)])
+
+
+def _length(data: bytes) -> int | None:
+    """Bytes of the answer that `data` begins with; None while its head is incomplete."""
+    head_end = data.find(b"\r\n\r\n")
+    if head_end < 0:
+        return None
+    match = _LENGTH.search(data, 0, head_end + 2)
+    return head_end + 4 + (int(match[1]) if match else 0)
+
+
+def _demand_loopback(host: str) -> None:
+    """Load is for our own machine only: raises ValueError for any other."""
+    for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+        if not ipaddress.ip_address(info[4][0]).is_loopback:
+            raise ValueError(f"{host} is not this machine: the generator sends load to loopback only")

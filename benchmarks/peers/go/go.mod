@@ -1,0 +1,3 @@
+module paceline/benchmarks/peers/go
+
+go 1.19
