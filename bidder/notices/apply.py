@@ -17,11 +17,12 @@ from msgspec import Struct
 
 from bidder.clock import Clock
 from bidder.exchanges import Exchange
+from bidder.keys import key32
 from bidder.metrics import Metric, Tally
 from bidder.notices.clearing import clearing_cost, decoders, unreadable
 from bidder.notices.keys import Keyring
 from bidder.notices.recent import Recent
-from bidder.notices.token import Audience, Claim, TokenFault, key32, open_token
+from bidder.notices.token import Audience, Claim, TokenFault, open_token
 from budget.money import Micros
 from openrtb import macros
 

@@ -12,7 +12,6 @@ Never: an identifier of a person.
 """
 
 import binascii
-import hashlib
 import hmac
 import struct
 from enum import Enum
@@ -91,11 +90,6 @@ class TokenFault(Enum):
     UNKNOWN_KEY = "unknown_key"
     FORGED = "forged"
     EXPIRED = "expired"
-
-
-def key32(text: str) -> int:
-    """The 32-bit key of an id: the same in every process, no registry needed."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def seal(claim: Claim, key: Key) -> Sealed:

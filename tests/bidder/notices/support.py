@@ -1,8 +1,9 @@
 """A directory of one shop's line item, and tokens for it."""
 
+from bidder.keys import key32
 from bidder.notices.apply import Entry
 from bidder.notices.keys import Keyring
-from bidder.notices.token import Claim, Sealed, key32, seal
+from bidder.notices.token import Claim, Sealed, seal
 
 RING = Keyring(((1, b"s" * 32),))
 NOW_S = 1_790_000_000

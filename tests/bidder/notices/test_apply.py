@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from bidder.clock import ManualClock
 from bidder.exchanges import SHIPPED
+from bidder.keys import key32
 from bidder.metrics import Tally
 from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result, loss_reason
-from bidder.notices.token import TEST, key32
+from bidder.notices.token import TEST
 from openrtb.prices import google_encrypt, google_iv
 from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidder.keys import key32
 from bidder.notices.keys import Keyring
 from bidder.notices.token import (
     DEAL,
@@ -15,7 +16,6 @@ from bidder.notices.token import (
     Audience,
     Claim,
     TokenFault,
-    key32,
     open_token,
     seal,
 )
@@ -142,9 +142,3 @@ def test_flags() -> None:
     """The test flag alone makes a claim a test."""
     assert not CLAIM.test
     assert msgspec.structs.replace(CLAIM, flags=TEST | DEAL).test
-
-
-def test_keys_are_stable_and_32_bits() -> None:
-    """A key depends on its text alone: these values never change, tokens in flight hold them."""
-    assert key32("generic") == 0xB85EAD97
-    assert 0 <= key32("") < 2**32

@@ -1,0 +1,199 @@
+"""The public port: what exchanges and browsers call about our bids.
+
+Place: each worker serves it with aiohttp; notices/apply does what a call says.
+Paths: /win /bill /loss answer 204, /imp a transparent GIF, whatever the token is worth: who forges learns
+    nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok.
+    GET and POST are the same; HEAD looks and changes nothing.
+Limits: MAX_QUERY characters of query (414), the configured body (413), IDLE_S for a head or between
+    requests, BODY_S for a body (408), MAX_CONNECTIONS per worker: the next ones are closed at once.
+Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
+"""
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from bidder.config import PublicPort
+from bidder.metrics import Metric, Tally
+from bidder.notices.apply import Kind, Notice, Notices
+from bidder.notices.urls import IN_CURRENCY, IN_PRICE, IN_REASON, IN_SEAL
+from bidder.web.sockets import BACKLOG
+
+MAX_QUERY: Final = 2_048  # a token has 96 characters, an encrypted price below 256
+MAX_LINE: Final = 4_096
+IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
+BODY_S: Final = 5.0
+MAX_CONNECTIONS: Final = 4_096
+GIF: Final = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
+    b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
+METRICS: Final = (
+    Metric("paceline_public_responses_total", "counter", "Answers of the public port by status", ("status",)),
+    Metric("paceline_public_faults_total", "counter", "Our own errors while serving the public port"),
+    Metric("paceline_public_refused_total", "counter", "Connections closed because there were too many"),
+)
+_HEADERS: Final = {
+    "Server": "paceline",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_NOTICES: Final = (Kind.WIN, Kind.BILL, Kind.LOSS)
+
+_log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request
+
+
+def public_app(notices: Notices, tally: Tally, port: PublicPort) -> web.Application:
+    """The application of the public port."""
+    app = web.Application(client_max_size=port.max_body_bytes, middlewares=[_guard(tally)])
+    app.on_response_prepare.append(_finish)
+    for kind in Kind:
+        handler = _notice_handler(notices, kind)
+        for method in ("GET", "POST", "HEAD"):
+            app.router.add_route(method, f"/{kind.value}", handler)
+    app.router.add_get("/healthz", _healthz)
+    return app
+
+
+def _notice_handler(notices: Notices, kind: Kind) -> Handler:
+    answer = {Kind.IMP: _pixel, Kind.CLICK: _nowhere}.get(kind, _nothing)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return answer()
+        query = request.query
+        receipt = notices.receive(
+            Notice(
+                kind,
+                query.get(IN_SEAL, ""),
+                query.get(IN_PRICE, ""),
+                query.get(IN_CURRENCY, ""),
+                query.get(IN_REASON, ""),
+            )
+        )
+        if receipt.landing_url is not None:
+            return web.Response(status=302, headers={"Location": receipt.landing_url})
+        return answer()
+
+    return handle
+
+
+def _guard(tally: Tally) -> Middleware:
+    """Limits before, and nothing but documented answers after, every handler."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await _limited(request, handler)
+        except web.HTTPException as answer:
+            response = web.Response(status=answer.status, headers=_allow(answer))
+        except ConnectionError:
+            raise
+        except Exception:
+            tally.count("paceline_public_faults_total")
+            _log.exception("the public port failed on a request")
+            response = web.Response(status=404)
+        tally.count("paceline_public_responses_total", str(response.status))
+        return response
+
+    return guard
+
+
+async def _limited(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if len(request.raw_path) > MAX_QUERY:
+        return web.Response(status=414)
+    if request.body_exists:
+        try:
+            async with asyncio.timeout(BODY_S):
+                await request.read()  # and drop: all that a notice says stands in its query
+        except TimeoutError:
+            return _closing(408)
+        except web.HTTPRequestEntityTooLarge:
+            return _closing(413)
+        except (web.RequestPayloadError, ValueError):
+            return _closing(400)
+    return await handler(request)
+
+
+def _closing(status: int) -> web.Response:
+    response = web.Response(status=status)
+    response.force_close()
+    return response
+
+
+def _allow(answer: web.HTTPException) -> dict[str, str]:
+    allowed = answer.headers.get("Allow")
+    return {"Allow": allowed} if allowed else {}
+
+
+def _nothing() -> web.Response:
+    return web.Response(status=204)
+
+
+def _pixel() -> web.Response:
+    return web.Response(body=GIF, content_type="image/gif")
+
+
+def _nowhere() -> web.Response:
+    return web.Response(status=404, text="This link leads nowhere any more.\n")
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _finish(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+class PublicServer:
+    """The public port of one worker, listening on a socket that is already bound."""
+
+    def __init__(self, app: web.Application, tally: Tally) -> None:
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_log,
+            keepalive_timeout=IDLE_S,
+            lingering_time=BODY_S,
+            max_line_size=MAX_LINE,
+            auto_decompress=False,
+        )
+        self._tally = tally
+        self._server: asyncio.Server | None = None
+
+    async def start(self, bound: socket.socket) -> None:
+        """Listen; the socket belongs to the server from now on."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, sock=bound, backlog=BACKLOG)
+
+    async def stop(self) -> None:
+        """Take no more connections, let running answers end, close."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        assert server is not None, "start() set the runner up"
+        if len(server.connections) >= MAX_CONNECTIONS:
+            self._tally.count("paceline_public_refused_total")
+            return _Refusal()
+        return server()
+
+
+class _Refusal(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()

@@ -1,0 +1,53 @@
+"""Listening sockets that several processes share, and the test that a port is free before they do.
+
+Place: the supervisor claims ports; workers bind them again and listen; the kernel spreads connections.
+Raises: PortTaken, saying which port and for what.
+"""
+
+import errno
+import os
+import socket
+from typing import Final
+
+BACKLOG: Final = 1_024
+
+
+class PortTaken(Exception):
+    """A port cannot be had; `str()` is one line for an operator."""
+
+
+def claim_port(host: str, port: int, purpose: str) -> socket.socket:
+    """A bound socket that never listens: it holds the port (0: a free one) while workers come and go.
+
+    Binding once without SO_REUSEPORT finds any other user of the port, even one that would share it.
+    """
+    try:
+        with _socket(host) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            port = probe.getsockname()[1]
+        return shared_socket(host, port)
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {_reason(error)}"
+        raise PortTaken(f"the {purpose} port {host}:{port} {reason}") from None
+
+
+def shared_socket(host: str, port: int) -> socket.socket:
+    """A socket bound with SO_REUSEPORT, to listen on beside other workers; raises OSError."""
+    bound = _socket(host)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.setblocking(False)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _socket(host: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
