@@ -1,0 +1,107 @@
+"""What the exchange port counts: the catalogue, and the cells of one exchange looked up once.
+
+Place: ticks and connections add to the cells; the supervisor exposes them.
+Units: latency cells are nanoseconds.
+Limits: exchanges are configured, so the number of series is too.
+"""
+
+from bidder.metrics import Metric, Tally
+from bidder.outcome import Outcome
+
+_MS = 1_000_000
+LATENCY_BUCKETS_NS = tuple(
+    int(ms * _MS)
+    for ms in (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150)
+) + tuple(ms * _MS for ms in (200, 300, 500, 750, 1_000))
+NONE = "none"
+"""The exchange of what never reached a profile."""
+
+REQUESTS = Metric("paceline_requests_total", "counter", "Bid requests, broken ones too", ("exchange",))
+OUTCOMES = Metric("paceline_outcomes_total", "counter", "How requests ended", ("exchange", "outcome"))
+LATE = Metric("paceline_late_answers_total", "counter", "Answers sent after their deadline", ("exchange",))
+LATENCY = Metric(
+    "paceline_bid_latency_seconds",
+    "histogram",
+    "From the arrival of a request to the write of its answer; requests that were shed are left out",
+    ("exchange",),
+    1e-9,
+    LATENCY_BUCKETS_NS,
+)
+BATCH = Metric(
+    "paceline_batch_requests",
+    "histogram",
+    "Requests decided together in one tick of the event loop",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096),
+)
+CONNECTIONS = Metric("paceline_connections", "gauge", "Open connections of exchanges")
+ACCEPTED = Metric("paceline_connections_total", "counter", "Connections accepted")
+REFUSED = Metric("paceline_connections_refused_total", "counter", "Connections closed: too many are open")
+CUT = Metric(
+    "paceline_connections_cut_total",
+    "counter",
+    "Connections cut: idle, or a client that never reads",
+    ("why",),
+)
+IN_FLIGHT = Metric("paceline_requests_in_flight", "gauge", "Requests handed over and not answered yet")
+READY_CHECKS = Metric("paceline_ready_checks_total", "counter", "Answers to /ready", ("answer",))
+RECEIVED = Metric("paceline_exchange_received_bytes_total", "counter", "Bytes read from exchanges")
+SENT = Metric("paceline_exchange_sent_bytes_total", "counter", "Bytes written to exchanges")
+DECIDE_COST = Metric(
+    "paceline_decide_seconds_per_request", "gauge", "Smoothed time to decide one request", (), 1e-9, (), "max"
+)
+
+METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    OUTCOMES,
+    LATE,
+    LATENCY,
+    BATCH,
+    CONNECTIONS,
+    ACCEPTED,
+    REFUSED,
+    CUT,
+    IN_FLIGHT,
+    READY_CHECKS,
+    RECEIVED,
+    SENT,
+    DECIDE_COST,
+)
+
+
+class Counts:
+    """The cells of one exchange."""
+
+    __slots__ = ("late", "latency", "latency_sum", "outcomes", "requests")
+
+    def __init__(self, tally: Tally, exchange: str) -> None:
+        """Make the series of an exchange, so that all of them show from the start."""
+        self.requests = tally.slot(REQUESTS.name, exchange)
+        self.outcomes = [tally.slot(OUTCOMES.name, exchange, o.name.lower()) for o in Outcome]
+        self.late = tally.slot(LATE.name, exchange)
+        parts = range(len(LATENCY_BUCKETS_NS) + 1)
+        self.latency = [tally.slot(LATENCY.name, exchange, part=str(i)) for i in parts]
+        self.latency_sum = tally.slot(LATENCY.name, exchange, part="sum")
+
+
+class PortCells:
+    """The cells of the port as a whole."""
+
+    __slots__ = (
+        "accepted", "batch", "connections", "cost", "cut_idle", "cut_unread",
+        "in_flight", "not_ready", "ready", "received", "refused", "sent",
+    )  # fmt: skip
+
+    def __init__(self, tally: Tally) -> None:
+        """Make the series."""
+        self.accepted = tally.slot(ACCEPTED.name)
+        self.batch = tally.histogram(BATCH)
+        self.connections = tally.slot(CONNECTIONS.name)
+        self.cost = tally.slot(DECIDE_COST.name)
+        self.cut_idle = tally.slot(CUT.name, "idle")
+        self.cut_unread = tally.slot(CUT.name, "unread")
+        self.in_flight = tally.slot(IN_FLIGHT.name)
+        self.ready = tally.slot(READY_CHECKS.name, "ready")
+        self.not_ready = tally.slot(READY_CHECKS.name, "not_ready")
+        self.received = tally.slot(RECEIVED.name)
+        self.refused = tally.slot(REFUSED.name)
+        self.sent = tally.slot(SENT.name)

@@ -1,0 +1,146 @@
+"""The exchange port: HTTP/1.1 for bid requests, decided a batch at a time.
+
+Place: app starts one per worker on a shared port and connects `decide` to the auction.
+Shapes: bytes -> Connection (httptools) -> Tick -> decide(batch of Call) -> Call.answer -> bytes.
+    POST /bid/{exchange}: 200, 204, 400, 413, 415; GET, HEAD /ready: 200 `1` or 503; else 404, 405; 431, 408.
+Limits: config.ExchangePort holds them all; SWEEP_S, DRAIN_QUIET_S, BACKLOG.
+Never: answers 5xx to a bid request, or rejects one for its Content-Type.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable
+
+from bidder.clock import Clock
+from bidder.config import ExchangePort
+from bidder.exchanges import Exchange
+from bidder.metrics import Tally
+from bidder.web.admission import Admission
+from bidder.web.call import Call, Deciders
+from bidder.web.connection import Connection
+from bidder.web.counts import METRICS
+from bidder.web.port import Port
+from bidder.web.tick import Tick
+
+__all__ = ("METRICS", "Call", "Deciders", "ExchangeServer")
+
+SWEEP_S = 1.0
+"""How often slow and idle connections are looked for; time-outs are late by at most this."""
+DRAIN_QUIET_S = 1.0
+"""A connection silent for so long while draining is closed; a busier one is told by its next answer."""
+_DRAIN_SWEEP_S = 0.05
+BACKLOG = 4_096  # connections that wait to be accepted: a fleet of exchange servers reconnects at once
+
+
+class ExchangeServer:
+    """Listens for exchanges."""
+
+    def __init__(
+        self, config: ExchangePort, profiles: Iterable[Exchange], decide: Deciders, tally: Tally, clock: Clock
+    ) -> None:
+        """Needs a running event loop; `decide` gets every batch."""
+        self._config = config
+        self._clock = clock
+        admission = Admission(config.max_in_flight, int(config.tick_budget_ms * 1e6))
+        self._tick = Tick(decide, tally, clock, admission, config.max_inflated_bytes)
+        self._port = Port(config, tuple(profiles), tally, self._tick)
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        timeouts = (config.head_timeout_s, config.body_timeout_s, config.idle_timeout_s)
+        self._sweep_s = min(SWEEP_S, *(timeout / 4 for timeout in timeouts))
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        assert self._server is not None, "started"
+        number: int = self._server.sockets[0].getsockname()[1]
+        return number
+
+    @property
+    def in_flight(self) -> int:
+        """Calls handed over whose answers have not been sent."""
+        return self._tick.in_flight
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._port.connections)
+
+    async def start(self, sock: socket.socket | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """Listen: on a bound socket, or on the configured host and port, shared with other workers.
+
+        Raises OSError when the address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        if sock is not None:
+            self._server = await loop.create_server(self._connection, sock=sock, ssl=tls, backlog=BACKLOG)
+        else:
+            host, port = self._config.host, self._config.port
+            self._server = await loop.create_server(
+                self._connection, host, port, reuse_port=True, ssl=tls, backlog=BACKLOG
+            )
+        self._timer = loop.call_later(self._sweep_s, self._sweep)
+
+    def set_ready(self, ready: bool) -> None:
+        """What /ready says from now on; a server starts not ready."""
+        self._port.ready = ready
+
+    def spent(self, spent_ns: int) -> None:
+        """Tell the time that deciders used after `decide` returned: admission counts it as cost."""
+        self._tick.spent(spent_ns)
+
+    def flush(self) -> None:
+        """Send what was answered now, rather than at the end of this turn of the event loop."""
+        self._tick.flush()
+
+    async def drain(self, timeout_s: float | None = None) -> bool:
+        """Stop accepting, answer all that is in, tell keep-alive clients to close; True when all are gone.
+
+        What is left after `timeout_s` (default: drain_timeout_s) is cut.
+        """
+        self._port.ready = False
+        self._tick.draining = True
+        if self._server is not None:
+            self._server.close()
+        self._sweep()
+        try:
+            await asyncio.wait_for(
+                self._port.empty.wait(), self._config.drain_timeout_s if timeout_s is None else timeout_s
+            )
+        except TimeoutError:
+            return False
+        finally:
+            await self.close()
+        return True
+
+    async def close(self) -> None:
+        """Stop at once: every connection is cut."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._port.connections):
+            connection.abort()
+        await self._port.empty.wait()
+        self._tick.flush()
+        self._tick.gauges(0)
+
+    def _connection(self) -> Connection:
+        return Connection(self._port)
+
+    def _sweep(self) -> None:
+        """Look for slow and idle connections; more often, and less patiently, while draining."""
+        if self._timer is not None:
+            self._timer.cancel()
+        draining = self._tick.draining
+        idle_s = self._config.idle_timeout_s
+        self._look(min(DRAIN_QUIET_S, idle_s) if draining else idle_s)
+        again_s = min(_DRAIN_SWEEP_S, self._sweep_s) if draining else self._sweep_s
+        self._timer = asyncio.get_running_loop().call_later(again_s, self._sweep)
+
+    def _look(self, idle_s: float) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for connection in tuple(self._port.connections):
+            connection.sweep(now_ns, idle_s)
+        self._tick.gauges(len(self._port.connections))
