@@ -1,0 +1,42 @@
+"""The yardstick of the protocol: our own exchange port, deciding nothing.
+
+Place: `python -m benchmarks.peers.lean`; make bench measures it as (a), to which all ratios refer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import uvloop
+
+from benchmarks.peers import ANSWER
+from bidder.clock import SystemClock
+from bidder.config import ExchangePort
+from bidder.exchanges import SHIPPED
+from bidder.metrics import Tally
+from bidder.outcome import Outcome
+from bidder.web.exchange import Call, ExchangeServer
+from openrtb.codec import decode_request
+
+
+def decide(batch: list[Call]) -> None:
+    """Decode each request and answer the constant."""
+    for call in batch:
+        decode_request(call.body)
+        call.answer(Outcome.BID, ANSWER)
+
+
+async def serve() -> None:
+    """Listen on a free port of this machine until the process is stopped."""
+    port = ExchangePort(host="127.0.0.1", port=0)
+    server = ExchangeServer(port, SHIPPED, decide, Tally(), SystemClock())
+    await server.start()
+    server.set_ready(True)
+    print(json.dumps({"port": server.port, "pid": os.getpid()}), flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve())
