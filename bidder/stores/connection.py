@@ -43,6 +43,9 @@ METRICS: tuple[Metric, ...] = (
 Reply = Any
 """What hiredis makes of a reply; its type is checked where it is used."""
 
+NOT_YET = StoreLate("no reply yet")
+"""Stands in a list of replies where order does not tell which have come."""
+
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +61,11 @@ class Batch:
         self.replies: list[Reply] = []
         self.error: StoreError | None = None
         self.sent_s = time.monotonic()
+
+    @property
+    def outstanding(self) -> int:
+        """Commands whose replies have not come."""
+        return self.count - sum(reply is not NOT_YET for reply in self.replies)
 
 
 Done = Callable[[Batch], None]

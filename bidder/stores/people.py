@@ -101,7 +101,7 @@ class _Counts:
         self._cells[self._by_label["skipped"]] += 1
 
     def abandoned(self, batch: Batch) -> None:
-        self._cells[self._abandoned] += batch.count - len(batch.replies)
+        self._cells[self._abandoned] += batch.outstanding
 
     def ended(self, label: str, read: PendingRead, took_ns: int) -> None:
         cells = self._cells
@@ -187,6 +187,7 @@ class PeopleReader:
         people = read.people
         for (place, person_id), reply in zip(read.wanted, batch.replies, strict=False):
             if type(reply) is dict:
+                read.answered = True
                 if reply and people[place] is None:
                     people[place] = Person(person_id, reply)
             elif _refused(reply):
@@ -202,7 +203,9 @@ class PeopleReader:
             self._fail(read, ReadStatus.DOWN, "down")
 
     def _fail(self, read: PendingRead, status: ReadStatus, label: str) -> None:
-        if self._breaker.failed(self._now_ns()):
+        if read.answered:  # one node of a cluster is in trouble: the others must go on serving
+            self._breaker.succeeded()
+        elif self._breaker.failed(self._now_ns()):
             self._counts.opened()
         self._end(read, status, label)
 
@@ -273,9 +276,11 @@ def _follow(read: PendingRead, rows: list[Reply]) -> list[tuple[int, bytes]]:
     start = 0
     for place, count in read.followed:
         for row in rows[start : start + count]:
+            if _refused(row):
+                read.sound = False
+                continue
+            read.answered = True
             if type(row) is bytes and len(row) == PERSON_ID_BYTES:
                 found[place, row] = None
-            elif _refused(row):
-                read.sound = False
         start += count
     return list(found)

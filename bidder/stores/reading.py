@@ -41,6 +41,7 @@ class PendingRead:
     __slots__ = (
         "_future",
         "_then",
+        "answered",
         "batch",
         "deadline_ns",
         "followed",
@@ -57,6 +58,8 @@ class PendingRead:
         """(place in people, person's id) of the commands that read a hash, in order."""
         self.followed: list[tuple[int, int]] = []
         """(place in people, number of matches) of the commands that read the match table, after those."""
+        self.answered = False
+        """True once the store gave any answer."""
         self.sound = True
         """False once a reply was missing or refused."""
         self.started_ns = started_ns
