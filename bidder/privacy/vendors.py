@@ -14,17 +14,20 @@ from msgspec import Struct
 
 _LONGEST_ENTRY_BITS: Final = 33
 _ENTRY: Final = "(?:0.{16}|1.{32})"
-_ENTRY_FROM_ONE: Final = "(?:0(?!0{16}).{16}|1(?!0{16}).{32})"
 _COUNT_BITS: Final = 12
+_MAX_ID: Final = 0xFFFF
+
+_Runs = tuple[re.Pattern[str], ...]
 
 
-_RUNS: Final = tuple(re.compile(f"{_ENTRY}{{{1 << power}}}+", re.DOTALL) for power in range(_COUNT_BITS))
-"""Patterns of exactly 1, 2, 4, ... entries: any count of 12 bits is a few of them in a row."""
+def _runs(entry: str) -> _Runs:
+    """Patterns of exactly 1, 2, 4, ... entries: any count of 12 bits is a few of them in a row."""
+    return tuple(re.compile(f"{entry}{{{1 << power}}}+", re.DOTALL) for power in range(_COUNT_BITS))
 
+
+_RUNS: Final = _runs(_ENTRY)
+_RUNS_FROM_ONE: Final = _runs("(?:0(?!0{16}).{16}|1(?!0{16}).{32})")
 _ALL_ENTRIES: Final = re.compile(f"{_ENTRY}*+", re.DOTALL)
-_ALL_FROM_ONE: Final = re.compile(f"{_ENTRY_FROM_ONE}*+", re.DOTALL)
-_SINGLE_ZERO: Final = "0" * 17
-_RANGE_ZERO: Final = "1" + "0" * 16
 _RANGES: Final = re.compile(r"(?:0.{16})*+(?:1(.{16})(.{16})|\Z)", re.DOTALL)  # ends with one empty pair
 
 
@@ -66,8 +69,8 @@ def read_vendors(segment: bytes, bit: int, end_bit: int, default_bit: bool = Fal
     first += _COUNT_BITS
     count = head >> 12 & 0xFFF
     text = bits_text(segment, first, min(first + _LONGEST_ENTRY_BITS * count, end_bit))
-    end = end_of_entries(text, 0, count)
-    if first > end_bit or end < 0 or starts_at_zero(text[:end]):
+    end = _end_of_runs(_RUNS_FROM_ONE, text, 0, count)  # id 0 is no vendor
+    if first > end_bit or end < 0:
         return None
     return VendorSet(segment, first, first + end, text[:end])
 
@@ -82,8 +85,12 @@ def bits_text(segment: bytes, bit: int, end_bit: int) -> str:
 
 def end_of_entries(text: str, start: int, count: int) -> int:
     """Where `count` entries that begin at `start` end; -1 if they do not fit."""
+    return _end_of_runs(_RUNS, text, start, count)
+
+
+def _end_of_runs(runs: _Runs, text: str, start: int, count: int) -> int:
     while count:
-        run = _RUNS[(count & -count).bit_length() - 1].match(text, start)
+        run = runs[(count & -count).bit_length() - 1].match(text, start)
         if run is None:
             return -1
         start = run.end()
@@ -91,16 +98,10 @@ def end_of_entries(text: str, start: int, count: int) -> int:
     return start
 
 
-def starts_at_zero(entries: str) -> bool:
-    """Whether an entry starts at id 0, which no vendor has."""
-    if _SINGLE_ZERO not in entries and _RANGE_ZERO not in entries:
-        return False
-    aligned = _ALL_FROM_ONE.match(entries)
-    return aligned is None or aligned.end() != len(entries)
-
-
 def names(entries: str, vendor_id: int) -> bool:
-    """Whether one of the entries names this vendor (1 to 65535)."""
+    """Whether one of the entries names this vendor."""
+    if not 0 < vendor_id <= _MAX_ID:
+        return False
     vendor = f"{vendor_id:016b}"
     single = "0" + vendor
     aligned = 0  # where an entry starts; what precedes it is done with
