@@ -7,15 +7,17 @@ Source: OpenRTB Dynamic Native Ads 1.2; IAB VAST 2.0-4.2; OpenRTB 2.6 section 4.
 
 from __future__ import annotations
 
+from typing import Any
 from xml.parsers import expat
 
+import msgspec
 from msgspec import Struct
 
 from openrtb.check_media import Note
 from openrtb.macros import CLICK_URL, CLICK_URL_ESC
 from openrtb.media import Audio, Video
-from openrtb.native import parse_native
-from openrtb.native_answer import markup_fault
+from openrtb.native import Asset, NativeRequest, parse_native
+from openrtb.native_answer import Picture, picture_fits
 from openrtb.request import BidRequest
 from openrtb.response import Bid
 from openrtb.vast import INLINE, MediaFile, choose_media
@@ -36,7 +38,7 @@ def markup_faults(request: BidRequest, bid: Bid, note: Note) -> None:
             note(("adm", rule))
     elif bid.mtype == 4 and imp.native is not None:
         asked = parse_native(imp.native.request)
-        fault = str(asked) if isinstance(asked, Violation) else markup_fault(asked, bid.adm)
+        fault = str(asked) if isinstance(asked, Violation) else native_fault(asked, bid.adm)
         if fault is not None:
             note(("adm", fault))
 
@@ -134,3 +136,55 @@ def vast_fault(text: str, slot: Video | Audio, bid: Bid) -> str | None:
     if not vast.media or len(choose_media(vast.media, slot)) != len(vast.media):
         return "holds a MediaFile that the slot cannot play"
     return None
+
+
+class _Answer(Struct, frozen=True):
+    """What the rules say of one answered asset."""
+
+    id: int
+    title: dict[str, Any] | None = None
+    img: dict[str, Any] | None = None
+    video: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+
+
+class _Markup(Struct, frozen=True):
+    """What the rules say of a markup."""
+
+    link: dict[str, Any]
+    assets: list[_Answer] = []
+
+
+def native_fault(request: NativeRequest, text: str) -> str | None:
+    """Return the first rule that a markup breaks against its request, or None."""
+    try:
+        found = msgspec.json.decode(text, type=_Markup)
+    except msgspec.MsgspecError as error:
+        return f"is no native markup: {error}"
+    if not found.link.get("url"):
+        return "link.url is required"
+    asked = {asset.id: asset for asset in request.assets or ()}
+    answered = {asset.id for asset in found.assets}
+    if len(answered) != len(found.assets) or not answered <= asked.keys():
+        return "answers an asset twice, or one that was not asked for"
+    if any(asset.required and number not in answered for number, asset in asked.items()):
+        return "leaves a required asset unanswered"
+    return next((fault for part in found.assets if (fault := _answer_fault(asked[part.id], part))), None)
+
+
+def _answer_fault(asset: Asset, part: _Answer) -> str | None:
+    """Return what is wrong with the answer to one asset."""
+    name = f"asset {part.id}"
+    if asset.title is not None:
+        text = (part.title or {}).get("text") or ""
+        return None if 0 < len(text) <= (asset.title.len or 0) else f"{name}: title missing or too long"
+    if asset.data is not None:
+        value = (part.data or {}).get("value") or ""
+        short = not asset.data.len or len(value) <= asset.data.len
+        return None if value and short else f"{name}: data missing or too long"
+    if asset.img is not None:
+        img = part.img or {}
+        shown = Picture(img.get("url") or "", img.get("w") or 0, img.get("h") or 0)
+        fits = shown.url and picture_fits(asset.img, shown)
+        return None if fits else f"{name}: img missing or of another size"
+    return None if (part.video or {}).get("vasttag") else f"{name}: vasttag missing"

@@ -107,6 +107,7 @@ def deal(**fields: Any) -> dict[str, Any]:
     return {"pmp": {"deals": [{"id": "d", **fields}]}}
 
 
+DEAL_BID = {"dealid": "d1", "price": 2.0, "adomain": ["de.shop.example"]}
 DSA = dsa(dsarequired=3)
 PMP = {"pmp": {"deals": [{"id": "d1", "bidfloor": 2, "wadomain": ["shop.example"], "wseat": ["s1"]}]}}
 
@@ -167,7 +168,7 @@ ONE_FAULT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "below the deal's floor": ({"imp": PMP}, {"dealid": "d1", "price": 1.99}, "price"),
     "below a fixed price": ({"imp": deal(at=3, bidfloor=4)}, {"dealid": "d"}, "price"),
     "another advertiser's deal": ({"imp": deal(wadomain=["x.example"])}, {"dealid": "d"}, "adomain"),
-    "deal without an advertiser": ({"imp": deal(wadomain=["x"])}, {"dealid": "d", "adomain": None}, "adomain"),
+    "a deal without advertiser": ({"imp": deal(wadomain=["x"])}, {"dealid": "d", "adomain": None}, "adomain"),
     "another seat's deal": ({"imp": deal(wseat=["s2"])}, {"dealid": "d"}, "dealid"),
     "open bid in a private auction": ({"imp": {"pmp": {"private_auction": 1}}}, {}, "dealid"),
     "no transparency": (DSA, {}, "ext.dsa"),
@@ -218,10 +219,10 @@ CLEAN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a region of an allowed language": ({"wlangb": ["en"]}, {"langb": "en-US"}),
     "the language of an allowed tag": ({"wlangb": ["en-GB"]}, {"language": "en"}),
     "no language declared": ({"wlang": ["de"]}, {}),
-    "a deal": ({"imp": PMP}, {"dealid": "d1", "price": 2.0, "adomain": ["de.shop.example"]}),
+    "a deal": ({"imp": PMP}, DEAL_BID),
     "an open bid beside deals": ({"imp": PMP}, {}),
     "a free deal beats the floor": ({"imp": deal(bidfloor=0)}, {"dealid": "d", "price": 0.1}),
-    "a deal in a private auction": ({"imp": {"pmp": {"private_auction": 1, "deals": [{"id": "d"}]}}}, {"dealid": "d"}),
+    "a deal in a private auction": ({"imp": {"pmp": {"private_auction": 1, **PMP["pmp"]}}}, DEAL_BID),
     "transparency": (DSA, {"ext": {"dsa": {"behalf": "Fernweh", "paid": "Fernweh", "adrender": 1}}}),
     "transparency not required": (dsa(dsarequired=1), {}),
     "no framework needed": ({"imp": {"banner": {"api": [7]}}}, {"apis": [7]}),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openrtb.check_markup import native_fault
 from openrtb.native import NativeRequest, parse_native
 from openrtb.native_answer import (
     Fit,
@@ -20,7 +21,6 @@ from openrtb.native_answer import (
     answer,
     fit,
     markup,
-    markup_fault,
 )
 from openrtb.violation import Violation
 from tests.corpus import rows
@@ -63,7 +63,7 @@ def answered(request: NativeRequest, creative: NativeCreative = SHOE) -> dict[st
     """Answer a request that must be answerable, and judge the answer."""
     text = answer(request, creative, URLS)
     assert text is not None
-    assert markup_fault(request, text) is None
+    assert native_fault(request, text) is None
     document: dict[str, Any] = json.loads(text)
     return document
 
@@ -183,7 +183,7 @@ def test_values_of_the_exchanges_own_are_tolerated() -> None:
 
 def test_the_wrapper_makes_no_difference() -> None:
     """Bare, wrapped, as text, bytes or object: the same request."""
-    bare = {"ver": "1.2", "assets": [TITLE]}
+    bare: dict[str, Any] = {"ver": "1.2", "assets": [TITLE]}
     forms = [
         bare,
         {"native": bare},
@@ -374,4 +374,4 @@ def test_the_judge_sees_each_fault(text: str) -> None:
         {"id": 3, "img": {"type": 3, "w": 10, "h": 10}},
         {"id": 4, "video": {"mimes": ["video/mp4"], "minduration": 5, "maxduration": 30, "protocols": [7]}},
     )
-    assert markup_fault(request, text) is not None
+    assert native_fault(request, text) is not None
