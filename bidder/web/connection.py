@@ -8,8 +8,8 @@ Limits: those of config.ExchangePort; SLICE_BYTES, LINGER_S, DECIDE_TIMEOUT_S.
 
 import asyncio
 import logging
-from typing import cast
 from collections import deque
+from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 

@@ -36,7 +36,8 @@ class Tick:
 
     __slots__ = (
         "_admission", "_batch", "_cells", "_clock", "_corked", "_decide", "_decided", "_marked",
-        "_max_inflated", "_port", "_soon", "_spent_ns", "draining", "in_flight", "now_ns", "received", "settled",
+        "_max_inflated", "_port", "_soon", "_spent_ns", "draining", "in_flight", "now_ns", "received",
+        "settled",
     )  # fmt: skip
 
     def __init__(
