@@ -184,7 +184,7 @@ def test_values_of_the_exchanges_own_are_tolerated() -> None:
 def test_the_wrapper_makes_no_difference() -> None:
     """Bare, wrapped, as text, bytes or object: the same request."""
     bare: dict[str, Any] = {"ver": "1.2", "assets": [TITLE]}
-    forms = [
+    forms: list[Any] = [
         bare,
         {"native": bare},
         json.dumps(bare),
