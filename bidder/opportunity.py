@@ -10,7 +10,7 @@ Shapes: absent text is "", absent numbers are 0 or None as said; texts are as th
 from msgspec import Struct
 
 from bidder.exchanges import Exchange
-from openrtb.request import Audio, BidRequest, Imp, Video
+from openrtb.request import Audio, BidRequest, Deal, Imp, Video
 
 BANNER, VIDEO, AUDIO, NATIVE = 1, 2, 4, 8
 """Media as bits, so that what a slot takes is one number."""
@@ -21,18 +21,18 @@ MTYPE = {BANNER: 1, VIDEO: 2, AUDIO: 3, NATIVE: 4}
 class DealOffer(Struct, gc=False):
     """A deal that an impression may be bought under."""
 
-    id: str
+    deal: Deal
     floor_cpm_micros: int
-    """In the bid currency."""
+    """In the bid currency, for creatives without a duration."""
     fixed: bool
     """The price is the floor, no more and no less."""
-    advertiser_domains: tuple[str, ...]
-    """Empty: any advertiser."""
 
 
 class Opportunity(Struct):
     """One impression on offer."""
 
+    number: int
+    """Its place in the request."""
     imp: Imp
     media: int
     """Bits of the media that it takes and that we can read."""
@@ -60,7 +60,7 @@ class Context(Struct):
     request: BidRequest
     deadline_ns: int
     currency: str
-    """The one that we answer in."""
+    """The one that we bid in."""
     first_price: bool
     test: bool
     inventory: str

@@ -31,6 +31,7 @@ class Outcome(IntEnum):
     DISCONNECTED = 18  # the exchange hung up before the answer
     FAULT = 19  # our bug: logged with its traceback, answered 204
     TIMEOUT = 20  # the client was too slow to send what it began (408)
+    OVER_LIMIT = 21  # well-formed, but larger than we read: more impressions, deals or ids than the limits
 
 
 class Drop(IntEnum):
@@ -52,7 +53,8 @@ class Drop(IntEnum):
     DSA = 13  # transparency is required and the advertiser gave none
     REPEATED = 14  # the creative already answers another impression of the request
     OUTRANKED = 15  # a better candidate took the impression
-    SELF_CHECK = 16
+    SELF_CHECK = 16  # the response check found fault with the bid
+    UNSENT = 17  # chosen, but the deadline had passed or the exchange hung up
 
 
 NBR: dict[Outcome, int] = {

@@ -15,50 +15,18 @@ from msgspec import Struct
 
 from bidder.campaigns.model import Advertiser, Creative, NativeAssets
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
+from openrtb.macros import Markup, cut
 from openrtb.native_answer import NativeCreative, Picture
 from openrtb.vast import INLINE, MediaFile, Template, VastCreative
 
 IFRAME_BANNER, JAVASCRIPT_BANNER, XHTML_BANNER = 4, 3, 2
 _BTYPES = {"image": (XHTML_BANNER,), "html": (JAVASCRIPT_BANNER,), "iframe": (IFRAME_BANNER,)}
 _MEDIA = {"native": NATIVE, "video": VIDEO, "audio": AUDIO}
-_PLACES = re.compile(r"(\$\{CLICK_URL\}|\$\{CLICK_URL_ES?NC?\}|\$\{IMPRESSION_URL\}|\$\{CACHEBUSTER\})")
-_CLICK, _CLICK_ESCAPED, _IMPRESSION, _CACHEBUSTER = range(4)
-_PLACE_NUMBERS = {
-    "${CLICK_URL}": _CLICK,
-    "${CLICK_URL_ENC}": _CLICK_ESCAPED,
-    "${CLICK_URL_ESC}": _CLICK_ESCAPED,
-    "${IMPRESSION_URL}": _IMPRESSION,
-    "${CACHEBUSTER}": _CACHEBUSTER,
-}
+_PLACES = frozenset({"CLICK_URL", "CLICK_URL_ESC", "IMPRESSION_URL", "CACHEBUSTER"})
 _BEACON = (
     '<img src="${IMPRESSION_URL}" width="1" height="1" alt="" aria-hidden="true" '
     'style="position:absolute;left:-9999px">'
 )
-
-
-class Markup:
-    """HTML in pieces: literals with numbered places between them."""
-
-    def __init__(self, template: str) -> None:
-        parts = _PLACES.split(template)
-        self._literals = parts[::2]
-        self._places = [_PLACE_NUMBERS[part] for part in parts[1::2]]
-        self._busts = _CACHEBUSTER in self._places
-        self._escapes = _CLICK_ESCAPED in self._places
-
-    def render(self, click_url: str, impression_url: str) -> str:
-        """The markup with its places filled."""
-        values = (
-            click_url,
-            quote(click_url, safe="") if self._escapes else "",
-            impression_url,
-            secrets.token_hex(8) if self._busts else "",
-        )
-        pieces = [self._literals[0]]
-        for place, literal in zip(self._places, self._literals[1:], strict=True):
-            pieces.append(values[place])
-            pieces.append(literal)
-        return "".join(pieces)
 
 
 class Ad(Struct, frozen=True, gc=False):
@@ -88,6 +56,18 @@ class Ad(Struct, frozen=True, gc=False):
     native: NativeCreative | None = None
 
 
+def render_html(ad: Ad, click_url: str, impression_url: str) -> str:
+    """A banner's markup with its places filled."""
+    markup = ad.markup
+    assert markup is not None, "only banners are HTML"
+    values = {"CLICK_URL": click_url, "IMPRESSION_URL": impression_url}
+    if "CLICK_URL_ESC" in markup.pieces:
+        values["CLICK_URL_ESC"] = quote(click_url, safe="")
+    if "CACHEBUSTER" in markup.pieces:
+        values["CACHEBUSTER"] = secrets.token_hex(8)
+    return markup.render(values)
+
+
 def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
     """The Ad of a creative."""
     medium = _MEDIA.get(creative.kind, BANNER)
@@ -108,7 +88,7 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         category_list=list(creative.categories) or None,
         duration_s=creative.duration_s or 0,
         landing_url=creative.landing_url,
-        markup=Markup(_html(creative)) if medium == BANNER else None,
+        markup=cut(_html(creative), _PLACES) if medium == BANNER else None,
         media_files=_media_files(creative),
         vast=_vast(advertiser, creative) if medium in (VIDEO, AUDIO) else None,
         native=_native(creative.native) if creative.native else None,
@@ -133,7 +113,7 @@ def _html(creative: Creative) -> str:
         url = html.escape(creative.iframe_url or "")
         joined = "&amp;" if "?" in url else "?"
         return (
-            f'<iframe src="{url}{joined}click=${{CLICK_URL_ENC}}" {size} scrolling="no" frameborder="0" '
+            f'<iframe src="{url}{joined}click=${{CLICK_URL_ESC}}" {size} scrolling="no" frameborder="0" '
             f'title="{html.escape(creative.alt or "Advertisement")}" style="border:0"></iframe>{_BEACON}'
         )
     return (

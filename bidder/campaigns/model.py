@@ -151,7 +151,7 @@ class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_url: Url | None = None
     iframe_url: Url | None = None
     html: Annotated[str, Meta(max_length=65_536)] | None = None
-    """May use ${CLICK_URL}, ${CLICK_URL_ENC}, ${IMPRESSION_URL}, ${CACHEBUSTER} and the AUCTION_ macros."""
+    """May use ${CLICK_URL}, ${CLICK_URL_ESC}, ${IMPRESSION_URL}, ${CACHEBUSTER} and the AUCTION_ macros."""
     alt: Annotated[str, Meta(max_length=200)] = ""
     native: NativeAssets | None = None
     media_files: tuple[MediaFile, ...] = ()

@@ -6,6 +6,11 @@ Shapes: absent is None or "".
 
 from msgspec import Struct
 
+from openrtb.request import BidRequest, Device
+
+ATT_AUTHORISED = 3
+"""device.ext.atts on iOS: 3 = tracking authorised; lower values deny it or have not asked."""
+
 
 class Signals(Struct, frozen=True, gc=False):
     """The signals of one request."""
@@ -22,3 +27,28 @@ class Signals(Struct, frozen=True, gc=False):
     """device.lmt or device.dnt, or tracking not authorised by the operating system."""
     country: str = ""
     """ISO 3166-1 alpha-3, to presume a regime where none is named."""
+
+
+def signals_of(request: BidRequest, country: str) -> Signals:
+    """The signals of a request that has been through `upgrade`."""
+    regs, device, user = request.regs, request.device, request.user
+    limited = device is not None and (device.lmt == 1 or device.dnt == 1 or _att_denied(device))
+    consent = user.consent if user is not None else None
+    if regs is None:
+        return Signals(None, consent or "", limited=limited, country=country)
+    return Signals(
+        regs.gdpr,
+        consent or "",
+        regs.gpp or "",
+        tuple(regs.gpp_sid or ()),
+        regs.us_privacy or "",
+        regs.coppa == 1,
+        regs.ext is not None and regs.ext.gpc == 1,
+        limited,
+        country,
+    )
+
+
+def _att_denied(device: Device) -> bool:
+    ext = device.ext
+    return ext is not None and ext.atts is not None and ext.atts < ATT_AUTHORISED

@@ -1,0 +1,50 @@
+"""Step 3 of a bid, its first half: which ids of the request may lead to a person.
+
+Place: run asks it after the gate; the look-ups of the whole batch become one read.
+Limits: MAX_MATCHES keys; ids longer than MAX_ID_LENGTH, inferred ones (eid.mm 3-5) and session ids are passed over.
+Source: OpenRTB 2.6 sections 3.2.18, 3.2.20, 3.2.27.
+"""
+
+from bidder.audience.identity import MAX_ID_LENGTH, MAX_MATCHES, ZERO_IFA, Lookup, person_id
+from bidder.exchanges import Exchange
+from openrtb.request import BidRequest, Device, User
+
+IFA_SOURCE = "ifa"
+SESSION_ID = "sessionid"
+_INFERRED = (3, 4, 5)
+
+
+def lookup_of(request: BidRequest, exchange: Exchange) -> Lookup | None:
+    """Where to look for the person; None where the request carries no usable id."""
+    user = request.user
+    if user is not None and user.buyeruid:
+        own = person_id(user.buyeruid)
+        if own is not None:
+            return Lookup(own)
+    keys: list[str] = []
+    if user is not None:
+        if user.eids and exchange.eid_sources:
+            keys += _eids(user, exchange)
+        if user.id:
+            keys.append(f"{exchange.name}/{user.id}")
+    if request.device is not None and request.device.ifa:
+        keys += _ifa(request.device)
+    usable = [key for key in keys if len(key) <= MAX_ID_LENGTH]
+    return Lookup(None, tuple(usable[:MAX_MATCHES])) if usable else None
+
+
+def _eids(user: User, exchange: Exchange) -> list[str]:
+    return [
+        f"{eid.source}/{uid.id}"
+        for eid in user.eids or ()
+        if eid.source in exchange.eid_sources and eid.mm not in _INFERRED
+        for uid in eid.uids or ()
+        if uid.id
+    ]
+
+
+def _ifa(device: Device) -> list[str]:
+    ifa = (device.ifa or "").lower()
+    if ifa == ZERO_IFA or (device.ext is not None and device.ext.ifa_type == SESSION_ID):
+        return []
+    return [f"{IFA_SOURCE}/{ifa}"]

@@ -1,0 +1,63 @@
+"""One bid request between its arrival and its answer.
+
+Place: run makes one per call; the steps read and fill it in order.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bidder.audience.identity import Lookup
+from bidder.audience.person import Person
+from bidder.exchanges import Exchange
+from bidder.opportunity import Context
+from bidder.outcome import Drop, Outcome
+
+
+class Call(Protocol):
+    """What the exchange port hands over, and wants answered exactly once."""
+
+    profile: Exchange
+    body: bytes
+    received_ns: int
+    deadline_ns: int
+
+    def answer(self, outcome: Outcome, body: bytes = b"") -> bool:
+        """End the call; False when the client had hung up."""
+
+
+class Reading(Protocol):
+    """What came back from the people store: None for whom nobody knew in time."""
+
+    @property
+    def people(self) -> Sequence[Person | None]:
+        """In the order of the look-ups."""
+
+
+class Pending:
+    """A request being decided."""
+
+    __slots__ = ("answered", "call", "context", "lookup", "person", "why_none")
+
+    def __init__(self, call: Call, context: Context, lookup: Lookup | None) -> None:
+        self.call = call
+        self.context = context
+        self.lookup = lookup
+        """None where nobody may be, or can be, looked up."""
+        self.person: Person | None = None
+        self.answered = False
+        self.why_none = Outcome.NO_CANDIDATE
+        """How it ends if nothing wins."""
+
+
+class Drops:
+    """Candidates of a batch that became no bid, by reason."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts: dict[Drop, int] = {}
+
+    def add(self, reason: Drop, count: int = 1) -> None:
+        """Count some."""
+        if count:
+            self.counts[reason] = self.counts.get(reason, 0) + count

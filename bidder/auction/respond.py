@@ -1,0 +1,121 @@
+"""Step 8 of a bid: a choice becomes a bid with its markup, signed URLs and everything an exchange asks for.
+
+Place: the last step; run encodes and sends what it returns.
+Units: `price` on the wire is CPM in the request's bid currency.
+Source: OpenRTB 2.6 sections 4.2.1-4.2.3 and 7.2 (expiry); DSA transparency extension; Prebid's ext.prebid.type.
+"""
+
+import binascii
+import os
+from collections.abc import Sequence
+
+from bidder.auction.choose import Choice
+from bidder.auction.world import World
+from bidder.campaigns.ads import render_html
+from bidder.exchanges import Exchange
+from bidder.keys import key32
+from bidder.notices.token import BID_ID_BYTES, DEAL, TEST, Claim, seal
+from bidder.notices.urls import NoticeUrls, notice_urls
+from bidder.opportunity import BANNER, MEDIA_NAMES, MTYPE, Context
+from budget.money import cpm_to_units
+from openrtb.native_answer import NativeUrls
+from openrtb.native_answer import markup as native_markup
+from openrtb.response import Bid, BidExt, BidExtDSA, BidExtPrebid, BidResponse, SeatBid
+from openrtb.vast import VastUrls
+
+MAX_EXP_S = 86_400
+PARTS_PER_MILLION = 1_000_000
+_EXCHANGE_KEYS: dict[str, int] = {}
+_PREBID = {name: BidExtPrebid(name) for name in MEDIA_NAMES.values()}
+
+
+def respond(context: Context, choices: Sequence[Choice], world: World, now_s: float) -> BidResponse:
+    """The answer to one request: all its bids under our one seat."""
+    bids = [_bid(context, choice, world, int(now_s)) for choice in choices]
+    seat = context.exchange.seat or None
+    return BidResponse(context.request.id, [SeatBid(bids, seat)], bids[0].id, context.currency)
+
+
+def _bid(context: Context, choice: Choice, world: World, now_s: int) -> Bid:
+    exchange, fitting, line = context.exchange, choice.fitting, choice.line
+    ad, slot = fitting.ad, choice.opportunity
+    exp_s = min(slot.imp.exp or exchange.exp_s, MAX_EXP_S)
+    bid_id = os.urandom(BID_ID_BYTES)
+    urls = _urls(context, choice, world, (bid_id, exp_s, now_s))
+    name = binascii.hexlify(bid_id).decode()
+    banner = ad.medium == BANNER
+    return Bid(
+        id=name,
+        impid=slot.imp.id,
+        price=cpm_to_units(choice.bid_cpm_micros),
+        nurl=urls.win,
+        burl=urls.bill if exchange.billing == "burl" else None,
+        lurl=urls.loss,
+        adm=_markup(choice, urls, name, world.privacy_url),
+        adid=ad.id,
+        adomain=line.adomain,
+        bundle=line.bundle or None,
+        cid=line.campaign_id,
+        crid=ad.id,
+        cattax=ad.taxonomy if ad.category_list else None,
+        cat=ad.category_list,
+        attr=ad.attribute_list,
+        apis=ad.api_list,
+        protocol=fitting.protocol or None,
+        language=ad.language or None,
+        dealid=choice.deal.deal.id if choice.deal is not None else None,
+        w=ad.size[0] if banner else None,
+        h=ad.size[1] if banner else None,
+        exp=exp_s,
+        dur=ad.duration_s or None,
+        mtype=MTYPE[ad.medium],
+        ext=_ext(context, exchange, choice),
+    )
+
+
+def _urls(context: Context, choice: Choice, world: World, bid: tuple[bytes, int, int]) -> NoticeUrls:
+    """Signed URLs; `bid` is (bid id, exp in seconds, now in seconds)."""
+    exchange, line = context.exchange, choice.line
+    bid_id, exp_s, now_s = bid
+    own = world.factor(context.currency, line.currency) or 0.0
+    claim = Claim(
+        bid_id=bid_id,
+        exchange=exchange_key(exchange),
+        line_item=line.key,
+        creative=choice.fitting.ad.key,
+        bid_cpm_micros=choice.bid_cpm_micros,
+        currency=context.currency,
+        rate_ppm=round(own * PARTS_PER_MILLION),
+        imp=choice.opportunity.number,
+        flags=(TEST if context.test else 0) | (DEAL if choice.deal is not None else 0),
+        issued_s=now_s,
+        expires_s=now_s + exp_s + exchange.notice_delay_s,
+    )
+    return notice_urls(world.urls[exchange.name], seal(claim, world.key))
+
+
+def _markup(choice: Choice, urls: NoticeUrls, serving_id: str, privacy_url: str) -> str:
+    ad = choice.fitting.ad
+    if ad.markup is not None:
+        return render_html(ad, urls.click, urls.imp)
+    if choice.fitting.native is not None:
+        return native_markup(choice.fitting.native, NativeUrls(urls.click, (), (urls.imp,), privacy_url))
+    assert ad.vast is not None, "an ad is a banner, a native or a spot"
+    spot = VastUrls(impression=urls.imp, click=urls.click, tracking_base=urls.event)
+    return ad.vast[choice.fitting.protocol].render(spot, serving_id, choice.fitting.media)
+
+
+def _ext(context: Context, exchange: Exchange, choice: Choice) -> BidExt | None:
+    prebid = _PREBID[MEDIA_NAMES[choice.fitting.ad.medium]] if exchange.ext_prebid_type else None
+    regs, line = context.request.regs, choice.line
+    asked = regs is not None and regs.ext is not None and regs.ext.dsa is not None
+    dsa = BidExtDSA(line.behalf, line.paid, adrender=0) if asked and line.behalf else None
+    return BidExt(prebid, dsa) if prebid is not None or dsa is not None else None
+
+
+def exchange_key(exchange: Exchange) -> int:
+    """The 32-bit key of a profile's name, for tokens."""
+    key = _EXCHANGE_KEYS.get(exchange.name)
+    if key is None:
+        key = _EXCHANGE_KEYS[exchange.name] = key32(exchange.name)
+    return key

@@ -1,0 +1,189 @@
+"""The path of a bid, one batch at a time: every way that a request can go is in this file.
+
+Place: the exchange port calls `decide` once per event-loop tick.
+Shapes: what comes before the person read and what comes after it is synchronous; the read is the one wait.
+Limits: nobody waits beyond a deadline: the read ends DECIDE_NS before the earliest of the batch.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from bidder.auction.choose import Choice, Chooser
+from bidder.auction.counts import AuctionCounts
+from bidder.auction.identify import lookup_of
+from bidder.auction.intake import (
+    bid_currency,
+    context_of,
+    country_of,
+    deadline_ns,
+    opportunities_of,
+    read_request,
+    seat_allowed,
+)
+from bidder.auction.pending import Call, Drops, Pending, Reading
+from bidder.auction.price import price
+from bidder.auction.respond import respond
+from bidder.auction.retrieve import retrieve
+from bidder.auction.world import World
+from bidder.audience.identity import Lookup
+from bidder.clock import Clock
+from bidder.metrics import Tally
+from bidder.outcome import Drop, Outcome, nbr
+from bidder.privacy.signals import signals_of
+from openrtb.check import first_fault
+from openrtb.request import BidRequest
+from openrtb.response import encode_no_bid, encode_response
+from openrtb.violation import OverLimit, Violation
+
+DECIDE_NS = 2_000_000
+"""Kept back from the person read for everything after it: a batch of 40 bids at 50 us each."""
+MIN_TIME_NS = 1_000_000
+"""A request with less than this left is not begun."""
+
+log = logging.getLogger(__name__)
+
+
+class PendingReading(Protocol):
+    """A read under way."""
+
+    def then(self, callback: Callable[[Reading], None]) -> None:
+        """Call back with what was read, at once or later; exactly once."""
+
+
+class People(Protocol):
+    """Who reads people for a batch."""
+
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> PendingReading:
+        """One read; never fails, never outlasts the deadline."""
+
+
+class Auction:
+    """Decides batches of calls. `world` may be replaced at any time; a batch keeps the one it began with."""
+
+    def __init__(self, world: World, people: People, tally: Tally, clock: Clock) -> None:
+        self.world = world
+        self._people = people
+        self._clock = clock
+        self._counts = AuctionCounts(tally)
+        self.spent: Callable[[int], None] | None = None
+        """Told the nanoseconds that were used after `decide` had returned."""
+
+    def decide(self, calls: Sequence[Call]) -> None:
+        """Answer every call, now or when its person has been read."""
+        world, now_s = self.world, self._clock.now_s()
+        batch = []
+        for call in calls:
+            pending = self._guard(call, world, now_s)
+            if pending is not None:
+                batch.append(pending)
+        if not batch:
+            return
+        lookups = [pending.lookup for pending in batch]
+        if lookups.count(None) == len(lookups):
+            self._conclude(batch, world)
+            return
+        until_ns = min([pending.call.deadline_ns for pending in batch]) - DECIDE_NS
+        self._people.read(lookups, until_ns).then(partial(self._resume, batch, world))
+
+    def _guard(self, call: Call, world: World, now_s: float) -> Pending | None:
+        """`_open`, with our own mistakes kept to the one request that met them."""
+        try:
+            return self._open(call, world, now_s)
+        except Exception:
+            log.exception("reading a request failed")
+            call.answer(Outcome.FAULT)
+            return None
+
+    def _open(self, call: Call, world: World, now_s: float) -> Pending | None:
+        """Steps 1 and 2; None where the request is answered already."""
+        try:
+            request = read_request(call.body)
+        except Violation as violation:
+            call.answer(Outcome.OVER_LIMIT if isinstance(violation, OverLimit) else Outcome.MALFORMED)
+            return None
+        exchange = call.profile
+        call.deadline_ns = deadline_ns(request, exchange, call.received_ns)
+        currency = bid_currency(request, world.bid_currency, world.factor)
+        if call.deadline_ns - self._clock.monotonic_ns() < MIN_TIME_NS:
+            outcome = Outcome.NO_TIME
+        elif (request.wseat or request.bseat) and not seat_allowed(request, exchange.seat):
+            outcome = Outcome.SEAT_BLOCKED
+        elif not currency:
+            outcome = Outcome.CURRENCY
+        else:
+            permissions = world.gate.permit(signals_of(request, country_of(request)), now_s)
+            context = context_of(request, exchange, permissions, now_s, currency)
+            context.opportunities = opportunities_of(context, world.factor)
+            if context.opportunities and context.inventory:
+                return Pending(call, context, lookup_of(request, exchange) if permissions.read_id else None)
+            outcome = Outcome.UNSUPPORTED
+        self._pass(call, request, outcome)
+        return None
+
+    def _resume(self, batch: list[Pending], world: World, reading: Reading) -> None:
+        began_ns = self._clock.monotonic_ns()
+        for pending, person in zip(batch, reading.people, strict=True):
+            pending.person = person
+        self._conclude(batch, world)
+        if self.spent is not None:
+            self.spent(self._clock.monotonic_ns() - began_ns)
+
+    def _conclude(self, batch: list[Pending], world: World) -> None:
+        """Steps 4 to 8, with our own mistakes answered as no-bids."""
+        try:
+            self._bid(batch, world)
+        except Exception:
+            log.exception("deciding a batch failed")
+            for pending in batch:
+                if not pending.answered:
+                    self._end(pending, Outcome.FAULT)
+
+    def _bid(self, batch: list[Pending], world: World) -> None:
+        now_s = self._clock.now_s()
+        drops = Drops()
+        field = retrieve(batch, world, now_s, drops)
+        candidates = len(field.line) + sum(drops.counts.values())
+        chosen: dict[int, list[Choice]] = {}
+        if len(field.line):
+            for choice in Chooser(batch, world, drops).choose(field, price(batch, field, world)):
+                chosen.setdefault(choice.pending, []).append(choice)
+        now_ns = self._clock.monotonic_ns()
+        for number, pending in enumerate(batch):
+            choices = chosen.get(number)
+            if choices is None:
+                self._end(pending, pending.why_none)
+            elif now_ns > pending.call.deadline_ns:
+                drops.add(Drop.UNSENT, len(choices))
+                self._end(pending, Outcome.LATE)
+            else:
+                self._send(pending, choices, world, drops)
+        self._counts.batch(candidates, drops.counts)
+
+    def _send(self, pending: Pending, choices: list[Choice], world: World, drops: Drops) -> None:
+        context = pending.context
+        response = respond(context, choices, world, self._clock.now_s())
+        if world.check_answers:
+            fault = first_fault(context.request, response, world.convert)
+            if fault is not None:
+                log.error("our answer to %s broke a rule: %s", context.exchange.name, fault)
+                drops.add(Drop.SELF_CHECK, len(choices))
+                self._counts.fault()
+                self._end(pending, Outcome.SELF_CHECK)
+                return
+        pending.answered = True
+        if pending.call.answer(Outcome.BID, encode_response(response)):
+            for choice in choices:
+                self._counts.bid(context, choice.fitting.ad.medium, choice.line, choice.bid_cpm_micros)
+        else:
+            drops.add(Drop.UNSENT, len(choices))
+
+    def _pass(self, call: Call, request: BidRequest, outcome: Outcome) -> None:
+        """No bid, in the form that the exchange wants."""
+        body = encode_no_bid(request.id, nbr(outcome)) if call.profile.no_bid == "json" else b""
+        call.answer(outcome, body)
+
+    def _end(self, pending: Pending, outcome: Outcome) -> None:
+        pending.answered = True
+        self._pass(pending.call, pending.context.request, outcome)

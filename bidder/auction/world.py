@@ -1,0 +1,37 @@
+"""Everything a decision reads besides the request and the person: one snapshot, swapped whole.
+
+Place: app.py builds it and puts a new one in its place when campaigns, rates or keys change.
+Never: changes while a batch is being decided; a batch keeps the snapshot that it began with.
+"""
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from bidder.auction.rates import Responses, Shading
+from bidder.campaigns.index import Index
+from bidder.notices.keys import Key
+from bidder.notices.urls import UrlParts
+from bidder.privacy.gate import Gate
+
+
+class World(Struct, frozen=True):
+    """What the auction knows."""
+
+    index: Index
+    responses: Responses
+    shading: Shading
+    factor: Callable[[str, str], float | None]
+    """Exchange rate from one currency to another, or None."""
+    convert: Callable[[float, str, str], float | None]
+    """An amount in another currency, or None."""
+    gate: Gate
+    key: Key
+    """Signs our tokens."""
+    urls: Mapping[str, UrlParts]
+    """Notice URLs by exchange."""
+    privacy_url: str
+    """Where a person learns why they see an ad."""
+    max_candidates: int
+    bid_currency: str
+    check_answers: bool

@@ -1,0 +1,130 @@
+"""Step 2 of a bid: may we? From consent signals to Permissions, in one table.
+
+Place: intake asks it once per request; code asks for a permission, never for a consent string.
+Shapes: every regime that applies takes permissions away; what none takes away stands.
+Limits: a string that does not decode is no consent. Contextual ads need no permission: nothing of the person is
+    used for them.
+Source: TCF policies 2.3 (purposes 1, 3, 4, 7, special feature 1, vendor consent; legitimate interest is no basis
+    for purposes 3 and 4), US privacy string 1.0, GPP 1.1 US sections, COPPA, GPC; geography presumes
+    GDPR in the EEA, the United Kingdom and Switzerland where no regime is named.
+"""
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from bidder.privacy import gpp, tcf, us_privacy
+from bidder.privacy.signals import Signals
+
+GDPR_COUNTRIES = frozenset(
+    {
+        *("AUT", "BEL", "BGR", "CHE", "CYP", "CZE", "DEU", "DNK"),
+        *("ESP", "EST", "FIN", "FRA", "GBR", "GRC", "HRV", "HUN"),
+        *("IRL", "ISL", "ITA", "LIE", "LTU", "LUX", "LVA", "MLT"),
+        *("NLD", "NOR", "POL", "PRT", "ROU", "SVK", "SVN", "SWE"),
+    }
+)
+TCF_SECTION = 2
+CONSENT_CACHE = 4_096
+"""Decoded strings remembered: one page asks for several auctions with the same string."""
+_PROFILE = tcf.purposes_mask(1, 3, 4)
+_STORE = tcf.purposes_mask(1)
+_MEASURE = tcf.purposes_mask(7)
+_PRECISE = tcf.features_mask(1)
+_RESTRICTED_PURPOSES = (1, 3, 4)
+
+
+class Permissions(Struct, frozen=True, gc=False):
+    """What may be done with the person behind a request."""
+
+    personalise: bool
+    """Use what is known of the person: segments, affinity, recent products."""
+    read_id: bool
+    write_id: bool
+    measure: bool
+    """Record the person's id with impressions, clicks and conversions."""
+    precise_geo: bool
+    child: bool = False
+    """The request is about a child: nothing personal at all, and only ads made for it."""
+
+
+FULL = Permissions(True, True, True, True, True)
+NOTHING = Permissions(False, False, False, False, False)
+CHILD = Permissions(False, False, False, False, False, True)
+
+
+class Gate:
+    """The table, for one vendor id of the Global Vendor List."""
+
+    def __init__(self, vendor_id: int) -> None:
+        """`vendor_id` 0: not registered, so no TC string can name us and GDPR traffic stays contextual."""
+        self._vendor_id = vendor_id
+
+    def permit(self, signals: Signals, now_s: float) -> Permissions:
+        """The permissions of one request."""
+        if signals.coppa:
+            return CHILD
+        if signals.limited or signals.gpc or _us_opt_out(signals):
+            return NOTHING
+        sections = _sections(signals.gpp) if signals.gpp else None
+        if signals.gpp and (sections is None or _sections_refuse(sections, signals.gpp_sections)):
+            return NOTHING
+        if not _gdpr_applies(signals):
+            return FULL
+        if signals.tc_string:
+            return self._by_consent(_consent(signals.tc_string), int(now_s))
+        return self._by_consent(sections.tcf if sections is not None else None, int(now_s))
+
+    def _by_consent(self, consent: tcf.TcString | None, now_s: int) -> Permissions:
+        vendor = self._vendor_id
+        if consent is None or not vendor or not tcf.acceptable(consent, now_s) or not consent.has_vendor(vendor):
+            return NOTHING
+        held = consent.purposes_consent
+        for purpose in _RESTRICTED_PURPOSES if consent.restrictions else ():
+            if consent.restriction(purpose, vendor) is tcf.RestrictionType.NOT_ALLOWED:
+                held &= ~tcf.purposes_mask(purpose)
+        store = held & _STORE == _STORE
+        profile = held & _PROFILE == _PROFILE
+        return Permissions(
+            personalise=profile,
+            read_id=store and profile,
+            write_id=store,
+            measure=store and held & _MEASURE == _MEASURE,
+            precise_geo=consent.special_features & _PRECISE == _PRECISE,
+        )
+
+
+def _gdpr_applies(signals: Signals) -> bool:
+    """Named by the flag or by gpp_sid; presumed by geography where no flag says otherwise."""
+    if signals.gdpr is not None:
+        return signals.gdpr != 0
+    return TCF_SECTION in signals.gpp_sections or signals.country in GDPR_COUNTRIES
+
+
+def _us_opt_out(signals: Signals) -> bool:
+    """A string that cannot be read opts out: garbage denies."""
+    if not signals.us_privacy:
+        return False
+    parsed = us_privacy.parse(signals.us_privacy)
+    return parsed is None or parsed.opted_out
+
+
+def _sections_refuse(sections: gpp.Gpp, in_force: tuple[int, ...]) -> bool:
+    """Whether a US section in force opts out, or tells of a child; without gpp_sid every section is in force."""
+    for number, section in sections.us.items():
+        if in_force and number not in in_force:
+            continue
+        if gpp.opted_out(section) or gpp.gpc(section) or gpp.known_child(section):
+            return True
+    usp = sections.usp
+    return usp is not None and usp.opted_out
+
+
+@lru_cache(CONSENT_CACHE)
+def _consent(text: str) -> tcf.TcString | None:
+    return tcf.decode(text)
+
+
+@lru_cache(CONSENT_CACHE)
+def _sections(text: str) -> gpp.Gpp | None:
+    return gpp.decode(text)
