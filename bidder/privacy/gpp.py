@@ -4,9 +4,9 @@ Place: called by `signals`, which asks for the sections in force (gpp_sid).
 Shapes: US sections keep their core as one integer and are read by the table in `gpp_sections`.
 Limits: MAX_GPP_CHARS; a header cannot name more sections than the string has.
 Raises: nothing; what the official library refuses is None.
-Source: IAB GPP 1.1; judged like @iabgpp/cmpapi 3.2.0, except that three things make the whole string None as
-  well: a us_privacy section against its own grammar, a TC string that the TCF reference refuses, and a section
-  id of more than MAX_ID_BITS.
+Source: IAB GPP 1.1; judged like @iabgpp/cmpapi 3.2.0, except that three things make the whole string None
+  as well: a us_privacy section against its own grammar, a TC string that the TCF reference refuses, and a
+  section id of more than MAX_ID_BITS.
 """
 
 from functools import lru_cache
@@ -24,7 +24,7 @@ MAX_GPP_CHARS: Final = 2 * tcf.MAX_TC_CHARS
 """Longest string read: a TC string of the longest kind and as much again for all other sections."""
 
 MAX_ID_BITS: Final = 32
-"""Longest Fibonacci code of a section id, good for ids beyond two millions: numbers from outside stay small."""
+"""Longest Fibonacci code of a section id, good for ids beyond two millions: foreign numbers stay small."""
 
 TCFEUV2: Final = 2
 USPV1: Final = 6
@@ -75,6 +75,22 @@ class Gpp(Struct, frozen=True, gc=False):
     def section_ids(self) -> tuple[int, ...]:
         """Ids of all sections, in the order of the string."""
         return tuple(self.sections)
+
+    def opted_out(self, section_id: int) -> bool:
+        """Whether this section tells of an opt-out, its GPC signal included; False if it is not there."""
+        if section_id == USPV1:
+            return self.usp is not None and self.usp.opted_out
+        section = self.us.get(section_id)
+        return section is not None and (section.gpc or opted_out(section))
+
+    def known_child(self, section_id: int) -> bool:
+        """Whether this section speaks of a known child; False if it is not there."""
+        section = self.us.get(section_id)
+        return section is not None and known_child(section)
+
+    def tc_string(self) -> str:
+        """The TC string of section 2 as text; empty if it is not there. Decoded, it is `tcf`."""
+        return self.sections.get(TCFEUV2, "")
 
 
 def decode(gpp: str) -> Gpp | None:

@@ -36,6 +36,12 @@ def parse(text: str) -> UsPrivacy | None:
     return _PARSED.get(text)
 
 
+def opted_out(text: str) -> bool:
+    """Whether the string opts out of sale; garbage counts as an opt-out, the empty string says nothing."""
+    parsed = _PARSED.get(text)
+    return parsed.opted_out if parsed is not None else text != ""
+
+
 # 27 strings are valid: looking one up costs less than reading it.
 _PARSED: Final = {
     _VERSION + notice + sale + lspa: UsPrivacy(notice, sale, lspa)
