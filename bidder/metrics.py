@@ -133,3 +133,27 @@ def _map_file(path: Path | None) -> mmap.mmap:
         return mmap.mmap(descriptor, _FILE_BYTES)
     finally:
         os.close(descriptor)
+
+
+class TallyReader:
+    """The counters of another process, read without touching them."""
+
+    def __init__(self, path: Path) -> None:
+        """Map the file; raises OSError where there is none, ValueError where it is not (yet) a tally."""
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), _FILE_BYTES, access=mmap.ACCESS_READ)
+        view = memoryview(self._map)
+        self._header = view[: _HEADER_CELLS * 8].cast("q")
+        self._cells = view[_CELLS_AT:].cast("q")
+        self._names: list[Cell] = []
+        self._read = 0
+        if self._header[0] != _MAGIC:
+            raise ValueError(f"{path} is not a tally")
+
+    def samples(self) -> Iterator[tuple[Cell, int]]:
+        """Every cell with its value; names are decoded once."""
+        used = self._header[1]
+        begin = _HEADER_CELLS * 8
+        self._names += [_decode(line) for line in self._map[begin + self._read : begin + used].splitlines()]
+        self._read = used
+        return zip(self._names, self._cells, strict=False)

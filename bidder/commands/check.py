@@ -1,0 +1,159 @@
+"""`paceline check`: says what is wrong with configuration, campaigns, keys, store and ports, and where.
+
+Place: operators run it before `serve`; it changes nothing.
+Shapes: one line for each thing looked at, `ok` or `WRONG`; exit code 0 = all well, 1 = something is wrong.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidder.commands.serve import configured
+from bidder.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class Wrong(Exception):
+    """Something cannot work; `str()` says what."""
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add `check` to the command line."""
+    check = subparsers.add_parser("check", help="say what is wrong with the configuration, and where")
+    check.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
+    check.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything; 1 when anything is wrong."""
+    try:
+        config = configured(args)
+    except ConfigError as error:
+        print(f"WRONG  configuration: {error}")
+        return 1
+    print(f"ok     configuration: {args.config or os.environ.get('PACELINE_CONFIG') or 'defaults'}")
+    results = [_report(name, look, config) for name, look in _LOOKS.items()]
+    return 0 if all(results) else 1
+
+
+def _report(name: str, look: Callable[[Config], str], config: Config) -> bool:
+    try:
+        print(f"ok     {name}: {look(config)}")
+        return True
+    except Wrong as wrong:
+        print(f"WRONG  {name}: {wrong}")
+        return False
+
+
+def _campaigns(config: Config) -> str:
+    from bidder.campaigns.demo import demo_book_path
+    from bidder.campaigns.load import CampaignError, load
+
+    path = Path(config.campaigns) if config.campaigns else demo_book_path()
+    try:
+        book = load(path).book
+    except CampaignError as error:
+        raise Wrong(f"{error}") from None
+    items = sum(len(campaign.line_items) for shop in book.advertisers for campaign in shop.campaigns)
+    return f"{len(book.advertisers)} advertisers, {items} line items from {config.campaigns or 'the demo'}"
+
+
+def _rates(config: Config) -> str:
+    from bidder.campaigns.rates import RatesError, load_rates
+
+    try:
+        load_rates(Path(config.rates) if config.rates else None)
+    except RatesError as error:
+        raise Wrong(str(error)) from None
+    return config.rates or "the ones shipped"
+
+
+def _keys(config: Config) -> str:
+    from bidder.notices.keys import GENERATED_NAME, VARIABLE, KeysError, load_keys
+
+    generated = Path(config.data_dir) / GENERATED_NAME
+    if not (os.environ.get(VARIABLE) or config.keys_file or generated.exists()):
+        return f"none yet: `serve` makes them in {generated}"
+    try:
+        keyring = load_keys(os.environ, config.keys_file, Path(config.data_dir))
+    except KeysError as error:
+        raise Wrong(str(error)) from None
+    return f"{len(keyring.keys)}, key {keyring.signing.id} signs"
+
+
+def _price_keys(config: Config) -> str:
+    from bidder.notices.keys import KeysError, load_price_keys
+    from openrtb.prices import price_decoder
+
+    try:
+        keys = load_price_keys(os.environ)
+    except KeysError as error:
+        raise Wrong(str(error)) from None
+    unread = []
+    for profile in config.profiles():
+        try:
+            price_decoder(profile.price_decoder, keys.get(profile.name, {}))
+        except ValueError as error:
+            if profile.name in keys:
+                raise Wrong(f"{profile.name}: {error}") from None
+            unread.append(profile.name)
+    missing = f"; no keys for {', '.join(unread)}: bids there are charged as they were made" if unread else ""
+    return f"{len(keys)} exchanges{missing}"
+
+
+def _store(config: Config) -> str:
+    from bidder.logs import redact
+    from bidder.stores.embedded import EmbeddedError, find_server
+
+    url = config.stores.redis_url
+    try:
+        return _ping(url) if url else f"embedded: {find_server().name}"
+    except EmbeddedError as error:
+        raise Wrong(str(error)) from None
+    except (OSError, ValueError) as error:
+        raise Wrong(f"{redact(url)}: {redact(str(error))}") from None
+
+
+def _ping(url: str) -> str:
+    """Ask every server named; raises OSError or ValueError."""
+    import redis
+
+    from bidder.logs import redact
+
+    for one in url.split(","):
+        try:
+            with redis.Redis.from_url(one.strip(), socket_timeout=3, socket_connect_timeout=3) as client:
+                client.ping()
+        except redis.RedisError as error:
+            raise OSError(str(error)) from None
+    return f"{redact(url)} answers"
+
+
+def _ports(config: Config) -> str:
+    from bidder.web.sockets import PortTaken, claim_port
+
+    ports = {
+        "exchange": (config.exchange.host, config.exchange.port),
+        "public": (config.public.host, config.public.port),
+        "ops": (config.ops.host, config.ops.port),
+    }
+    try:
+        for purpose, (host, port) in ports.items():
+            claim_port(host, port, purpose).close()
+    except PortTaken as error:
+        raise Wrong(str(error)) from None
+    return ", ".join(f"{purpose} {port}" for purpose, (_, port) in ports.items())
+
+
+_LOOKS: dict[str, Callable[[Config], str]] = {
+    "campaigns": _campaigns,
+    "rates": _rates,
+    "token keys": _keys,
+    "price keys": _price_keys,
+    "store": _store,
+    "ports": _ports,
+}

@@ -1,0 +1,81 @@
+"""`paceline serve`: the service in one command; `paceline worker`: one of its processes.
+
+Place: __main__ calls `run`; the supervisor starts workers.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bidder import logs
+from bidder.config import Config, ConfigError, load
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_log = logging.getLogger(__name__)
+
+
+def register(subparsers: "Subparsers") -> None:
+    """Add `serve` and the hidden `worker` to the command line."""
+    serve = subparsers.add_parser("serve", help="serve bids, notices and metrics until stopped")
+    serve.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
+    serve.add_argument(
+        "--workers", type=int, help="bidding processes; default: the configured number, else 1"
+    )
+    serve.set_defaults(run=run)
+    worker = subparsers.add_parser("worker")
+    worker.add_argument("link", type=int)
+    worker.set_defaults(run=run_worker)
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The configuration that the arguments and the environment name; raises ConfigError."""
+    named = args.config or os.environ.get("PACELINE_CONFIG")
+    config = load(Path(named) if named else None)
+    workers = getattr(args, "workers", None)
+    if workers is None:
+        return config
+    try:
+        return msgspec.convert({**msgspec.to_builtins(config), "workers": workers}, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--workers: {error}") from None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal; 0 when it ended as told, 1 when it could not start."""
+    from bidder.supervisor.service import StartError, Supervisor
+
+    try:
+        config = configured(args)
+        logs.configure(config.log_level, "supervisor")
+        if not config.campaigns:
+            _log.warning("no campaigns are configured: serving the demo's shops")
+        asyncio.run(Supervisor(config, os.environ).run())
+    except (ConfigError, StartError) as error:
+        print(f"paceline: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_worker(args: argparse.Namespace) -> int:
+    """Be one worker: what to do comes over the link."""
+    from bidder.link import die_with, receive_handover
+
+    try:
+        handover = receive_handover(args.link)
+    except EOFError as error:
+        print(f"paceline: {error}", file=sys.stderr)
+        return 1
+    die_with(handover.parent_pid)
+    logs.configure(handover.config.log_level, f"worker-{handover.setup.slot}")
+    from bidder.app import run_worker as serve_bids
+
+    serve_bids(handover.config, handover.setup)
+    return 0

@@ -1,0 +1,87 @@
+"""The data directory: one supervisor each, and what it leaves there for others to find.
+
+Place: service.py takes the folder before anything else.
+Shapes: `lock` (whose process), `run/worker-<slot>.tally` (counters), `run/ports.json` (what was bound),
+    `redis.url` (of the embedded store, for its owner alone), `redis/` (its data), `token.keys`.
+Raises: FolderTaken, one line for an operator.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class FolderTaken(Exception):
+    """The data directory cannot be used; `str()` says which and why."""
+
+
+class Ports(Struct, frozen=True):
+    """`run/ports.json`: where the service listens."""
+
+    pid: int
+    exchange: int
+    public: int
+    ops: int
+
+
+class Folder:
+    """The paths in a data directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path / "run"
+        self.ports = self.run / "ports.json"
+        self.redis_url = path / "redis.url"
+        self.redis = path / "redis"
+
+    def tally(self, slot: int) -> Path:
+        """The counters of one worker."""
+        return self.run / f"worker-{slot}.tally"
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the folder; counters of an earlier run begin anew. Raises FolderTaken."""
+        try:
+            self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise FolderTaken(f"the data directory {self.path} cannot be used: {error.strerror}") from None
+        try:
+            self._lock(descriptor)
+            for old in (*self.run.glob("worker-*.tally"), self.ports, self.redis_url):
+                old.unlink(missing_ok=True)
+            yield
+            self.ports.unlink(missing_ok=True)
+            self.redis_url.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+            raise FolderTaken(
+                f"the data directory {self.path} is in use by another paceline serve (process {holder})"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole, readable by its owner alone."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    part.rename(path)
+
+
+def write_ports(folder: Folder, ports: Ports) -> None:
+    """Tell where the service listens."""
+    write_private(folder.ports, msgspec.json.encode(ports).decode() + "\n")

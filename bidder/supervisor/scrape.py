@@ -1,0 +1,65 @@
+"""One scrape: the workers' counters, and what the supervisor knows itself.
+
+Place: service.py hands `Scrape.text` to the operators' port.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bidder.supervisor.catalogue import catalogue
+from bidder.supervisor.slots import Slot
+from bidder.web.exposition import Samples, Tallies, merge, render
+from bidder.web.processes import process_use
+
+
+def paceline_version() -> str:
+    """The installed version."""
+    try:
+        return version("paceline")
+    except PackageNotFoundError:
+        return "source"
+
+
+class Scrape:
+    """Renders all metrics of the service."""
+
+    def __init__(
+        self, slots: Sequence[Slot], tallies: Iterable[Path], store: Callable[[], tuple[int | None, int]]
+    ) -> None:
+        """`store` tells the embedded store's process id, None where there is none, and its restarts."""
+        self._slots, self._tallies, self._store = slots, Tallies(tallies), store
+
+    def text(self) -> bytes:
+        """Prometheus text."""
+        known = catalogue()
+        return render(known, merge(known, self._tallies, self._own()))
+
+    def _own(self) -> Samples:
+        store_pid, store_restarts = self._store()
+        pids: dict[str, int | None] = {f"worker-{slot.number}": slot.pid for slot in self._slots}
+        pids |= {"supervisor": os.getpid(), "store": store_pid}
+        own: Samples = {
+            ("paceline_workers_configured", ()): {"": len(self._slots)},
+            ("paceline_workers_failing", ()): {"": sum(slot.failing for slot in self._slots)},
+            ("paceline_store_restarts_total", ()): {"": store_restarts},
+            ("paceline_build_info", (paceline_version(), platform.python_version())): {"": 1},
+        }
+        for slot in self._slots:
+            own["paceline_worker_up", (str(slot.number),)] = {"": int(slot.ready)}
+            own["paceline_worker_restarts_total", (str(slot.number),)] = {"": slot.restarts}
+        return own | _processes(pids)
+
+
+def _processes(pids: Mapping[str, int | None]) -> Samples:
+    samples: Samples = {}
+    for name, pid in pids.items():
+        use = process_use(pid) if pid else None
+        if use is not None:
+            samples["paceline_process_resident_memory_bytes", (name,)] = {"": use.resident_bytes}
+            samples["paceline_process_cpu_seconds_total", (name,)] = {"": use.cpu_s}
+            samples["paceline_process_open_fds", (name,)] = {"": use.open_fds}
+            samples["paceline_process_start_time_seconds", (name,)] = {"": use.started_s}
+    return samples

@@ -1,0 +1,46 @@
+"""A worker that bids nothing: it listens, announces, obeys signals, and counts one `paceline_notices_total`.
+
+Place: run as a process by the supervisor's tests. A reload counts as a `test` notice. What the variable
+    STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from bidder.config import Announcement
+from bidder.link import announce, die_with, receive_handover
+from bidder.metrics import Tally
+from bidder.web.sockets import shared_socket
+
+
+def main() -> int:
+    handover = receive_handover(int(sys.argv[1]))
+    die_with(handover.parent_pid)
+    setup = handover.setup
+    mode = os.environ.get("STANDIN", "")
+    if mode.startswith("exit:"):
+        return int(mode.partition(":")[2])
+    tally = Tally(Path(setup.tally_path))
+    tally.count("paceline_notices_total", "win", "accepted")
+    stop = threading.Event()
+    if mode != "stubborn":
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, lambda *_: tally.count("paceline_notices_total", "win", "test"))
+    listening = [shared_socket("127.0.0.1", port) for port in (setup.exchange_port, setup.public_port)]
+    for bound in listening:
+        bound.listen(socket.SOMAXCONN)
+    announce(setup.announce_fd, Announcement(ready=True))
+    while not stop.wait(0.05):
+        pass
+    announce(setup.announce_fd, Announcement(ready=False, detail="draining"))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
