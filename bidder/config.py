@@ -103,6 +103,13 @@ class AuctionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Every answer passes the response check before it is sent."""
 
 
+class PrivacyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the gate needs to know of us."""
+
+    vendor_id: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Our id on the IAB Global Vendor List; 0: not registered, so GDPR traffic stays contextual."""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -121,6 +128,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stores: Stores = Stores()
     auction: AuctionRules = AuctionRules()
     priors: Priors = Priors()
+    privacy: PrivacyRules = PrivacyRules()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
 
@@ -174,6 +182,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_OPS_HOST": ("ops", "host"),
     "PACELINE_OPS_PORT": ("ops", "port"),
     "PACELINE_REDIS_URL": ("stores", "redis_url"),
+    "PACELINE_VENDOR_ID": ("privacy", "vendor_id"),
 }
 SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS")
 """Variables that hold secrets: read where they are used, never printed."""

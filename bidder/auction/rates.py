@@ -20,6 +20,9 @@ PREFERRED_MEDIUM = (BANNER, VIDEO, NATIVE, AUDIO)
 class Responses(Protocol):
     """Predicts response rates."""
 
+    kind: str
+    """What it is, for metrics: priors, or a model's name."""
+
     def rates(
         self, line: NDArray[np.intp], medium: NDArray[np.intp], affinity: Floats
     ) -> tuple[Floats, Floats]:

@@ -70,22 +70,22 @@ class Auction:
         self.spent: Callable[[int], None] | None = None
         """Told the nanoseconds that were used after `decide` had returned."""
 
-    def decide(self, calls: Sequence[Call]) -> None:
+    def decide(self, batch: Sequence[Call]) -> None:
         """Answer every call, now or when its person has been read."""
         world, now_s = self.world, self._clock.now_s()
-        batch = []
-        for call in calls:
+        opened = []
+        for call in batch:
             pending = self._guard(call, world, now_s)
             if pending is not None:
-                batch.append(pending)
-        if not batch:
+                opened.append(pending)
+        if not opened:
             return
-        lookups = [pending.lookup for pending in batch]
+        lookups = [pending.lookup for pending in opened]
         if lookups.count(None) == len(lookups):
-            self._conclude(batch, world)
+            self._conclude(opened, world)
             return
-        until_ns = min([pending.call.deadline_ns for pending in batch]) - DECIDE_NS
-        self._people.read(lookups, until_ns).then(partial(self._resume, batch, world))
+        until_ns = min([pending.call.deadline_ns for pending in opened]) - DECIDE_NS
+        self._people.read(lookups, until_ns).then(partial(self._resume, opened, world))
 
     def _guard(self, call: Call, world: World, now_s: float) -> Pending | None:
         """`_open`, with our own mistakes kept to the one request that met them."""

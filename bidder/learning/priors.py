@@ -5,6 +5,8 @@ Shapes: as in auction.price.Responses.
 Source: log-odds are additive in the features of a logistic model; the prior is its intercept.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -53,6 +55,6 @@ class ConstantShading:
     def __init__(self, factor: float) -> None:
         self._factor = factor
 
-    def shade(self, value: Floats, exchange: list[str], slot: NDArray[np.intp]) -> Floats:
+    def shade(self, value: Floats, exchange: Sequence[str], slot: NDArray[np.intp]) -> Floats:
         """(P,) bids for (P,) values."""
         return value * self._factor

@@ -1,0 +1,170 @@
+"""One worker: an exchange port, a public port, the auction between them, and the signals that steer it.
+
+Place: the supervisor starts N of these; they share nothing but the ports, the stores and their tally files.
+Limits: campaigns are compiled in a thread with a short switch interval, so that bids go on meanwhile.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+import uvloop
+from msgspec import json
+
+from bidder.auction.counts import METRICS as AUCTION_METRICS
+from bidder.auction.run import Auction
+from bidder.campaigns.load import CampaignError
+from bidder.campaigns.rates import RatesError
+from bidder.clock import SystemClock
+from bidder.config import Announcement, Config, Stores, WorkerSetup
+from bidder.live import LineDirectory, Live, load_live
+from bidder.metrics import Metric, Tally
+from bidder.notices.apply import Notices
+from bidder.notices.keys import Keyring
+from bidder.stores.cluster import open_source
+from bidder.stores.people import PeopleReader
+from bidder.web.exchange import ExchangeServer
+from bidder.web.public import PublicServer, public_app
+
+SWITCH_INTERVAL_S = 0.0005
+"""How soon a thread that compiles campaigns gives way to the bidding loop."""
+
+METRICS = (
+    *AUCTION_METRICS,
+    Metric(
+        "paceline_campaigns_loaded_timestamp_seconds",
+        "gauge",
+        "When the live campaigns were loaded",
+        merge="max",
+    ),
+    Metric(
+        "paceline_campaigns_reload_failed",
+        "gauge",
+        "1 while the files are worse than what is live",
+        merge="max",
+    ),
+    Metric("paceline_line_items", "gauge", "Line items in the live index", merge="max"),
+    Metric("paceline_rates_date_seconds", "gauge", "Date of the exchange rates", merge="max"),
+    Metric("paceline_model_info", "gauge", "1 for what predicts response rates", ("kind",), merge="max"),
+)
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """The parts of one worker."""
+
+    def __init__(self, config: Config, setup: WorkerSetup) -> None:
+        self._config, self._setup = config, setup
+        self._tally = Tally(Path(setup.tally_path) if setup.tally_path else None)
+        self._clock = SystemClock()
+        self._keyring = Keyring(setup.token_keys)
+        self._directory = LineDirectory()
+        self._reloading: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then drain."""
+        stores = self._with_url()
+        source = await open_source(stores, self._tally)
+        live = await asyncio.to_thread(load_live, self._config, self._keyring, self._setup.base_url)
+        self._auction = Auction(
+            live.world, PeopleReader(source, stores, self._tally, self._clock), self._tally, self._clock
+        )
+        self._adopt(live)
+        exchange, public = await self._listen()
+        self._announce(ready=True)
+        await self._stopping.wait()
+        self._announce(ready=False)
+        drained = await exchange.drain()
+        log.info("drained" if drained else "drain timed out: the rest was cut")
+        await public.stop()
+        await source.close()
+
+    async def _listen(self) -> tuple[ExchangeServer, PublicServer]:
+        config, setup = self._config, self._setup
+        profiles = config.profiles()
+        exchange = ExchangeServer(config.exchange, profiles, self._auction.decide, self._tally, self._clock)
+        self._auction.spent = exchange.spent
+        notices = Notices(
+            self._tally, self._directory, self._keyring, profiles, self._clock, setup.price_keys
+        )
+        public = PublicServer(public_app(notices, self._tally, config.public), self._tally)
+        await exchange.start(bound_socket(config.exchange.host, setup.exchange_port))
+        await public.start(bound_socket(config.public.host, setup.public_port))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        exchange.set_ready(True)
+        return exchange, public
+
+    def reload(self) -> None:
+        """Read campaigns and rates again, in the background; one reload at a time, the last request counts."""
+        previous = self._reloading
+        self._reloading = asyncio.get_running_loop().create_task(self._reload(previous))
+
+    async def _reload(self, previous: "asyncio.Task[None] | None") -> None:
+        if previous is not None:
+            await previous
+        try:
+            live = await asyncio.to_thread(load_live, self._config, self._keyring, self._setup.base_url)
+        except (CampaignError, RatesError) as error:
+            log.error("campaigns are not reloaded, the last good ones stay: %s", error)
+            self._tally.set("paceline_campaigns_reload_failed", value=1)
+            return
+        except Exception:
+            log.exception("campaigns are not reloaded, the last good ones stay")
+            self._tally.set("paceline_campaigns_reload_failed", value=1)
+            return
+        self._adopt(live)
+        log.info("campaigns reloaded: %d line items", live.world.index.count)
+
+    def _adopt(self, live: Live) -> None:
+        """Make a snapshot the live one."""
+        self._auction.world = live.world
+        self._directory.adopt(live.world.index.lines)
+        tally = self._tally
+        tally.set("paceline_campaigns_loaded_timestamp_seconds", value=int(live.loaded_s))
+        tally.set("paceline_campaigns_reload_failed", value=0)
+        tally.set("paceline_line_items", value=live.world.index.count)
+        tally.set("paceline_rates_date_seconds", value=_seconds(live.rates.as_of))
+        tally.set("paceline_model_info", live.world.responses.kind, value=1)
+
+    def _with_url(self) -> Stores:
+        stores = self._config.stores
+        return msgspec.structs.replace(stores, redis_url=self._setup.redis_url)
+
+    def _announce(self, *, ready: bool) -> None:
+        os.write(self._setup.announce_fd, json.encode(Announcement(ready=ready)) + b"\n")
+
+
+def _seconds(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket bound beside those of the other workers; raises OSError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((host, port))
+    sock.setblocking(False)
+    return sock
+
+
+def run_worker(config: Config, setup: WorkerSetup) -> None:
+    """Be one worker until told to stop."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    uvloop.run(_main(config, setup))
+
+
+async def _main(config: Config, setup: WorkerSetup) -> None:
+    await Worker(config, setup).run()

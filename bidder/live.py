@@ -1,0 +1,118 @@
+"""The live snapshot: campaigns, rates and rules become the World that the auction decides by.
+
+Place: app.py builds one at start and another when the files change; a bad file changes nothing.
+Limits: RETIRED line items that a reload removed are remembered, so that their notices still count.
+Raises: CampaignError, RatesError, with every mistake located.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from bidder.auction.rates import PREFERRED_MEDIUM
+from bidder.auction.world import World
+from bidder.campaigns.compile import Columns, Line
+from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.index import Index
+from bidder.campaigns.load import load_book
+from bidder.campaigns.model import Book
+from bidder.campaigns.rates import Rates, load_rates
+from bidder.config import Config, Priors
+from bidder.learning.priors import ConstantShading, PriorRates, Rest
+from bidder.notices.apply import Entry
+from bidder.notices.keys import Keyring
+from bidder.notices.urls import url_parts
+from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
+from bidder.privacy.gate import Gate
+
+RETIRED = 200_000
+
+
+class Live(Struct, frozen=True):
+    """One snapshot and where it came from."""
+
+    world: World
+    book: Book
+    rates: Rates
+    loaded_s: float
+    """When, seconds since the epoch."""
+
+
+def campaigns_path(config: Config) -> Path:
+    """The configured campaigns, or the demo's shops."""
+    return Path(config.campaigns) if config.campaigns else demo_book_path()
+
+
+def rates_path(config: Config) -> Path | None:
+    """The configured exchange rates; None for those shipped."""
+    return Path(config.rates) if config.rates else None
+
+
+def load_live(config: Config, keyring: Keyring, base_url: str) -> Live:
+    """Read the files and compile them; raises CampaignError or RatesError."""
+    rates = load_rates(rates_path(config))
+    book = load_book(campaigns_path(config), rates)
+    return Live(build_world(config, (book, rates), keyring, base_url), book, rates, time.time())
+
+
+def build_world(config: Config, sources: tuple[Book, Rates], keyring: Keyring, base_url: str) -> World:
+    """Compile a book with its rates under a configuration."""
+    book, rates = sources
+    index = Index(book, rates)
+
+    def convert(amount: float, from_cur: str, to_cur: str) -> float | None:
+        factor = rates.factor(from_cur, to_cur)
+        return None if factor is None else amount * factor
+
+    return World(
+        index=index,
+        responses=prior_rates(config.priors, index.columns),
+        shading=ConstantShading(config.auction.first_price_factor),
+        factor=rates.factor,
+        convert=convert,
+        gate=Gate(config.privacy.vendor_id),
+        key=keyring.signing,
+        urls={profile.name: url_parts(base_url, profile.billing) for profile in config.profiles()},
+        privacy_url=f"{base_url}/privacy",
+        max_candidates=config.auction.max_candidates,
+        bid_currency=config.auction.bid_currency,
+        check_answers=config.auction.check_answers,
+    )
+
+
+def prior_rates(priors: Priors, columns: Columns) -> PriorRates:
+    """The operator's priors for the line items of an index."""
+    by_medium = {
+        BANNER: priors.click_rate_banner,
+        VIDEO: priors.click_rate_video,
+        NATIVE: priors.click_rate_native,
+        AUDIO: priors.click_rate_audio,
+    }
+    click_rates = np.array([by_medium[medium] for medium in PREFERRED_MEDIUM], np.float64)
+    rest = Rest(priors.conversion_rate, priors.affinity_weight)
+    return PriorRates(click_rates, columns.click_rate, columns.conversion_rate, rest)
+
+
+class LineDirectory:
+    """Line items by key, for notices: those that are live and the last ones that were."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+
+    def line_item(self, key: int) -> Entry | None:
+        """The line item of a `key32`; None where there is none any more."""
+        return self._entries.get(key)
+
+    def adopt(self, lines: list[Line]) -> None:
+        """Put a new snapshot's line items on top."""
+        fresh = {line.key: _entry(line) for line in lines}
+        old = [(key, entry) for key, entry in self._entries.items() if key not in fresh]
+        self._entries = {**dict(old[-RETIRED:]), **fresh}
+
+
+def _entry(line: Line) -> Entry:
+    landing_urls: Mapping[int, str] = {ad.key: ad.landing_url for ad in line.ads}
+    return Entry(line.campaign_id, line.id, line.currency, landing_urls)
