@@ -8,6 +8,9 @@ import hypothesis
 import pytest
 
 from tests.corpus import SHARED
+from tests.servers import own_server, redis_server, session_server
+
+__all__ = ["corpus", "own_server", "redis_server", "session_server", "shared"]
 
 # A property is never judged by the clock: the machine may be busy.
 hypothesis.settings.register_profile("paceline", deadline=None)
