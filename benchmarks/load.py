@@ -44,13 +44,7 @@ class Bounds(Struct, frozen=True):
 def prepared(address: tuple[str, int], calls: Sequence[Call]) -> list[Prepared]:
     """The calls as HTTP/1.1 requests in bytes."""
     host = f"{address[0]}:{address[1]}"
-    return [Prepared(_wire(host, call), call.tmax_ms * _MS_TO_NS) for call in calls]
-
-
-def _wire(host: str, call: Call) -> bytes:
-    headers = (("Host", host), *call.headers(), ("Content-Length", str(len(call.body))))
-    lines = [f"POST {call.dialect.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + call.body
+    return [Prepared(call.wire(host), call.tmax_ms * _MS_TO_NS) for call in calls]
 
 
 def measure(generator: Generator, rate: float | None, seconds: float, warm_up_s: float = 1.0) -> Result:

@@ -33,6 +33,8 @@ class Dialect(NamedTuple):
     """burl, or beacon: the impression pixel in the markup is the billable event."""
     losses: str = "price"
     """What a loss notice tells: price, reason alone, or none where no loss notices are sent."""
+    notices: str = "GET"
+    """The method of its notices."""
     devices: tuple[str, ...] = ("web", "app")
     prebid_share: float = 0.0
     """How many requests are Prebid.js's own shapes."""
@@ -58,7 +60,7 @@ DIALECTS: Final = (
         headers=(_JSON, ("x-openrtb-version", "2.5")), billing="beacon", losses="reason",
     ),
     Dialect(
-        "xandr", 0.15, (("banner", 8), ("native", 1), ("video", 1)), 2, 100, version="2.5",
+        "xandr", 0.15, (("banner", 8), ("native", 1), ("video", 1)), 2, 100, version="2.5", notices="POST",
         headers=(_JSON, ("x-openrtb-version", "2.5")),
     ),
     Dialect(

@@ -47,6 +47,14 @@ class Call(NamedTuple):
             else self.dialect.headers
         )
 
+    def wire(self, host: str, accept: str = "") -> bytes:
+        """The call as an HTTP/1.1 request; `accept` is a content coding for the answer."""
+        headers = [("Host", host), *self.headers(), ("Content-Length", str(len(self.body)))]
+        if accept:
+            headers.append(("Accept-Encoding", accept))
+        lines = [f"POST {self.dialect.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
 
 class Traffic:
     """An endless seeded stream of calls."""
