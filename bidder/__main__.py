@@ -71,7 +71,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from bidder.supervisor.scrape import paceline_version
 
-        parser.exit(message=f"paceline {paceline_version()}\n")
+        print(f"paceline {paceline_version()}")
+        parser.exit()
 
 
 if __name__ == "__main__":

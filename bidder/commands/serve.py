@@ -70,8 +70,8 @@ def run_worker(args: argparse.Namespace) -> int:
 
     try:
         handover = receive_handover(args.link)
-    except EOFError as error:
-        print(f"paceline: {error}", file=sys.stderr)
+    except (EOFError, OSError) as error:
+        print(f"paceline: a worker is started by its supervisor alone: {error}", file=sys.stderr)
         return 1
     die_with(handover.parent_pid)
     logs.configure(handover.config.log_level, f"worker-{handover.setup.slot}")

@@ -1,0 +1,92 @@
+"""`paceline check`: says what is wrong and where, and changes nothing."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from bidder.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clean environment with free ports and an empty data directory."""
+    monkeypatch.setenv("PACELINE_DATA_DIR", str(tmp_path / "data"))
+    for port in ("EXCHANGE", "PUBLIC", "OPS"):
+        monkeypatch.setenv(f"PACELINE_{port}_PORT", "0")
+    return tmp_path
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, str]]:
+    """Exit code, and each line's verdict and text by what was looked at."""
+    status = main(["check", *arguments])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[:6] in ("ok    ", "WRONG ")]
+    told = {}
+    for line in lines:
+        name, _, text = line[7:].partition(": ")
+        told[name] = f"{line[:6].strip()} {text}"
+    return status, told
+
+
+def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
+    """Without any configuration the demo's shops, made keys and an embedded store are fine; nothing is made."""
+    status, told = checked(capsys)
+    assert status == 0, told
+    assert set(told) == {
+        "configuration",
+        "campaigns",
+        "rates",
+        "token keys",
+        "price keys",
+        "store",
+        "ports",
+    }
+    assert "no keys for google" in told["price keys"]
+    assert not (settings / "data").exists()
+
+
+def test_a_wrong_configuration_is_located(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
+    """An unknown setting is named with its file."""
+    file = settings / "paceline.toml"
+    file.write_text("[exchange]\nprot = 8080\n")
+    status, told = checked(capsys, "--config", str(file))
+    assert status == 1
+    assert "prot" in told["configuration"]
+    assert str(file) in told["configuration"]
+
+
+def test_each_thing_is_found_wrong_by_itself(
+    capsys: pytest.CaptureFixture[str], settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Campaigns, rates, keys, store and ports can each be wrong; all are told in one run, without secrets."""
+    (settings / "campaigns.yaml").write_text("advertisers: [{id: 7}]\n")
+    (settings / "rates.yaml").write_text("base: nothing\n")
+    monkeypatch.setenv("PACELINE_CAMPAIGNS", str(settings / "campaigns.yaml"))
+    monkeypatch.setenv("PACELINE_RATES", str(settings / "rates.yaml"))
+    monkeypatch.setenv("PACELINE_TOKEN_KEYS", "1:secretsecret")
+    monkeypatch.setenv("PACELINE_PRICE_KEYS", "google:hunter2:hunter3")
+    monkeypatch.setenv("PACELINE_REDIS_URL", "redis://me:hunter2@127.0.0.1:1/0")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PACELINE_OPS_PORT", str(taken.getsockname()[1]))
+        status, told = checked(capsys)
+    assert status == 1
+    wrong = {name for name, text in told.items() if text.startswith("WRONG")}
+    assert wrong == {"campaigns", "rates", "token keys", "price keys", "store", "ports"}
+    assert "campaigns.yaml:1" in told["campaigns"]
+    assert "hunter" not in str(told)
+    assert "secretsecret" not in str(told)
+
+
+def test_a_store_that_answers(
+    capsys: pytest.CaptureFixture[str], settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reachable server is ok, and its address shows without the password."""
+    from bidder.stores.embedded import EmbeddedServer, free_port
+
+    with EmbeddedServer(settings / "redis", port=free_port(), password="hunter2") as server:
+        monkeypatch.setenv("PACELINE_REDIS_URL", server.url)
+        _, told = checked(capsys)
+    assert told["store"].startswith("ok redis://***@127.0.0.1:")
+    assert told["store"].endswith(" answers")

@@ -1,0 +1,42 @@
+"""Shared listening sockets."""
+
+import socket
+
+import pytest
+
+from bidder.web.sockets import PortTaken, claim_port, shared_socket
+
+
+def test_a_claimed_port_is_shared_by_workers_and_by_nobody_else() -> None:
+    """While a port is claimed, several workers listen on it, and a second claim is refused."""
+    with claim_port("127.0.0.1", 0, "exchange") as held:
+        number = held.getsockname()[1]
+        with shared_socket("127.0.0.1", number) as one, shared_socket("127.0.0.1", number) as two:
+            one.listen()
+            two.listen()
+            with pytest.raises(PortTaken, match=f"the exchange port 127.0.0.1:{number} is in use"):
+                claim_port("127.0.0.1", number, "exchange")
+
+
+def test_the_holder_itself_takes_no_connection() -> None:
+    """A claimed port without a worker refuses connections: nothing is lost in a queue of nobody."""
+    with claim_port("127.0.0.1", 0, "exchange") as held, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(held.getsockname())
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "::ffff:1:2:3:4:5:6:7"])
+def test_an_address_that_is_not_ours_is_named(host: str) -> None:
+    """An address of another machine, or no address at all, is one clear line."""
+    with pytest.raises(PortTaken, match=r"^the public port .* cannot be had: "):
+        claim_port(host, 0, "public")
+
+
+def test_ipv6() -> None:
+    """A host with colons is an IPv6 address."""
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        with claim_port("::1", 0, "public") as held:
+            assert held.family == socket.AF_INET6
+    except PortTaken as error:
+        pytest.skip(f"this machine has no IPv6 loopback: {error}")
