@@ -1,0 +1,224 @@
+"""Reads from a real cluster of three masters: routing, moved slots, a lost node."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bidder.audience.identity import Lookup, match_key
+from bidder.audience.person import Person, Profile
+from bidder.config import Stores
+from bidder.metrics import Tally
+from bidder.stores import cluster as module
+from bidder.stores import keys
+from bidder.stores.address import parse
+from bidder.stores.cluster import Cluster, open_source
+from bidder.stores.connection import Connection
+from bidder.stores.embedded import free_port
+from bidder.stores.errors import StoreDown
+from bidder.stores.people import PeopleReader, ReadStatus
+from bidder.stores.people_writer import PeopleWriter, open_client
+from tests.servers import RealServer, eventually
+
+FAR_NS = 1 << 62
+NOW_S = 1_790_000_000.0
+NODES = 3
+PEOPLE = [i.to_bytes(16, "big") for i in range(64)]
+LOOKUPS = [Lookup(person) for person in PEOPLE]
+_NO_AFFINITY = np.zeros(0, np.float16)
+SETTINGS = "cluster-enabled yes\ncluster-node-timeout 500\ncluster-require-full-coverage no\n"
+
+
+class _Nodes:
+    """Three masters that share the slots in thirds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.buses = [free_port() for _ in range(NODES)]
+        self.servers = [
+            RealServer(folder / str(i), settings=f"{SETTINGS}cluster-port {bus}\n")
+            for i, bus in enumerate(self.buses)
+        ]
+        self.urls = ",".join(server.url for server in self.servers)
+
+    def start(self) -> None:
+        bounds = [keys.SLOTS * i // NODES for i in range(NODES + 1)]
+        for i, server in enumerate(self.servers):
+            server.start()
+            self.ask(i, "CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
+            if i:
+                self.ask(0, "CLUSTER", "MEET", "127.0.0.1", server.port, self.buses[i])
+        self.agree()
+
+    def ask(self, node: int, *command: str | int | bytes) -> object:
+        with self.servers[node].client() as client:
+            return client.execute_command(*command)
+
+    def migrate(self, slot: int, key: bytes, old: int, new: int) -> None:
+        """Begin to move a slot, and move its only key."""
+        names = [str(self.ask(node, "CLUSTER", "MYID"), "ascii") for node in (old, new)]  # type: ignore[call-overload]  # bytes
+        self.ask(new, "CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
+        self.ask(old, "CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
+        target = self.servers[new].port
+        self.ask(old, "MIGRATE", "127.0.0.1", target, "", 0, 5_000, "KEYS", key)
+
+    def give(self, slot: int, old: int, new: int) -> None:
+        """End the move: the slot is the new node's."""
+        name = str(self.ask(new, "CLUSTER", "MYID"), "ascii")  # type: ignore[call-overload]  # bytes
+        for node in (new, old):
+            self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", name)
+
+    def agree(self) -> None:
+        """Wait until every node calls the cluster complete."""
+        for node in range(NODES):
+            while not self._sees_all(node):
+                pass
+
+    def _sees_all(self, node: int) -> bool:
+        with self.servers[node].client() as client:
+            info = client.execute_command("CLUSTER INFO")
+        return info["cluster_state"] == "ok" and info["cluster_slots_ok"] == str(keys.SLOTS)
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+
+def _owner(person_id: bytes) -> int:
+    return keys.tag_slot(keys.person_tag(person_id)) * NODES // keys.SLOTS
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
+    """A cluster; whoever breaks it mends it."""
+    nodes = _Nodes(tmp_path_factory.mktemp("cluster"))
+    try:
+        nodes.start()
+        yield nodes
+    finally:
+        nodes.close()
+
+
+@pytest.fixture
+async def source(nodes: _Nodes, tally: Tally) -> AsyncIterator[Cluster]:
+    """A Cluster that knows one node and finds the others; 64 people and their matches stand in it."""
+    client = open_client(Stores(redis_url=nodes.urls))
+    writer = PeopleWriter(client)
+    await writer.save_many(((person, {"shop": Profile(1, _NO_AFFINITY)}) for person in PEOPLE), NOW_S)
+    for i, person in enumerate(PEOPLE):
+        await writer.match("exchange", str(i), person, NOW_S)
+    await client.aclose()
+    source = await open_source(Stores(redis_url=nodes.servers[0].url, cluster=True), tally)
+    assert isinstance(source, Cluster)
+    assert source.ready
+    yield source
+    await source.close()
+
+
+def _people(people: Sequence[Person | None]) -> list[bytes | None]:
+    return [person.id if person is not None else None for person in people]
+
+
+async def test_people_of_all_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+    """People and matches are read from whichever node holds them, without a redirection; slots are the server's."""
+    assert {_owner(person) for person in PEOPLE} == {0, 1, 2}
+    key = keys.person_key(keys.person_tag(PEOPLE[5]))
+    assert nodes.ask(0, "CLUSTER", "KEYSLOT", key) == keys.key_slot(key)
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
+    reading = await reader.read(LOOKUPS, FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+    by_match = [Lookup(None, (match_key("exchange", str(i)),)) for i in range(len(PEOPLE))]
+    reading = await reader.read(by_match, FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+    assert tally.cells[tally.slot("paceline_store_moved_total")] == 0
+    assert source.in_flight == 0
+
+
+async def test_a_moved_slot_is_followed(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+    """While a slot moves (ASK) and after it has (MOVED), its person is read at once; then the map is known."""
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
+    person = PEOPLE[0]
+    tag = keys.person_tag(person)
+    slot, old = keys.tag_slot(tag), _owner(person)
+    new = (old + 1) % NODES
+    nodes.migrate(slot, keys.person_key(tag), old, new)
+    reading = await reader.read(LOOKUPS, FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+    moved = tally.slot("paceline_store_moved_total")
+    assert tally.cells[moved] == 1
+    nodes.give(slot, old, new)
+    reading = await reader.read([Lookup(person)], FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, [person])
+    assert tally.cells[moved] == 2
+    await eventually(lambda: source._slots[slot] is source._nodes["127.0.0.1", nodes.servers[new].port])
+    reading = await reader.read([Lookup(person)], FAR_NS)
+    assert reading.status is ReadStatus.OK
+    assert tally.cells[moved] == 2
+    nodes.migrate(slot, keys.person_key(tag), new, old)
+    nodes.give(slot, new, old)
+    nodes.agree()
+
+
+async def test_a_lost_node_takes_only_its_own(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+    """With one node gone the people of the others are still read, with the status DOWN and the breaker closed;
+    when it is back, all are."""
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000, breaker_failures=2), tally)
+    nodes.servers[1].kill()
+    await eventually(lambda: not source.ready)
+    for _ in range(5):
+        reading = await reader.read(LOOKUPS, FAR_NS)
+        assert reading.status is ReadStatus.DOWN
+        assert _people(reading.people) == [p if _owner(p) != 1 else None for p in PEOPLE]
+    nodes.servers[1].restart()
+    nodes.agree()
+    await eventually(lambda: source.ready)
+    reading = await reader.read(LOOKUPS, FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+
+
+async def test_a_paused_node_delays_only_its_own(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+    """With one node silent the others' people are there at the deadline, and the missing replies are counted."""
+    reader = PeopleReader(source, Stores(read_timeout_ms=200, breaker_failures=2), tally)
+    nodes.servers[2].pause()
+    reading = await reader.read(LOOKUPS, FAR_NS)
+    nodes.servers[2].resume()
+    assert reading.status is ReadStatus.LATE
+    silent = [p for p in PEOPLE if _owner(p) == 2]
+    assert _people(reading.people) == [None if p in silent else p for p in PEOPLE]
+    assert tally.cells[tally.slot("paceline_people_abandoned_total")] == len(silent)
+
+
+async def test_a_stale_map_waits_for_a_new_one(
+    source: Cluster, tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read sent to a node that we do not know is parked until the map is read anew, up to the bound."""
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
+    place = next(place for place, node in source._nodes.items() if node is source._slots[0])
+    await source._nodes.pop(place).close()
+    source._slots = list(source._nodes.values())[:1] * keys.SLOTS
+    reading = await reader.read(LOOKUPS, FAR_NS)
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+    await source._nodes.pop(place).close()
+    source._slots = list(source._nodes.values())[:1] * keys.SLOTS
+    monkeypatch.setattr(module, "MAX_PARKED", 0)
+    assert (await reader.read(LOOKUPS, FAR_NS)).status is ReadStatus.DOWN
+
+
+async def test_no_cluster_at_all(tally: Tally, own_server: RealServer) -> None:
+    """Without a node `open` returns, reads are refused at once, and closing is in order."""
+    own_server.kill()
+    source = Cluster([parse(own_server.url)], 100, tally)
+    assert not await source.open()
+    with pytest.raises(StoreDown):
+        source.submit([keys.read_person(b"0" * 32)], [b"0" * 32], lambda batch: None)
+    await source.close()
+
+
+async def test_one_url_is_one_connection(redis_server: RealServer, tally: Tally) -> None:
+    """Without `cluster` a single URL is a plain Connection."""
+    source = await open_source(Stores(redis_url=redis_server.url), tally)
+    assert isinstance(source, Connection)
+    assert source.ready
+    await source.close()
