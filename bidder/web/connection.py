@@ -33,14 +33,13 @@ DECIDE_TIMEOUT_S = 5.0
 class Connection(RequestReader, asyncio.Protocol):
     """Reads requests, keeps their order, writes answers."""
 
-    __slots__ = ("_ending", "_eof", "_held", "_marked", "_parts", "_rest", "_transport", "_unread_ns")
+    __slots__ = ("_ending", "_held", "_marked", "_parts", "_rest", "_transport", "_unread_ns")
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
         self._parts: list[bytes] = []  # released, not written yet
         self._marked = False  # the tick knows that there is something to write
         self._ending = False  # the last answer was released
-        self._eof = False  # the client will send no more
         self._held = False  # reading is paused
         self._rest = b""  # read, not parsed yet
         self._unread_ns = 0  # since when the client reads nothing
@@ -153,11 +152,8 @@ class Connection(RequestReader, asyncio.Protocol):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """The client sends no more; True keeps the connection until it is answered."""
-        self._eof = True
-        if self._stage in (HEAD, BODY) or not self._transport.can_write_eof():
-            return False
-        return bool(self.queue or self._parts)
+        """The client sends no more: it hung up, as exchanges do when they no longer wait for an answer."""
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: what it asked for is counted as such once it is decided."""
@@ -183,7 +179,7 @@ class Connection(RequestReader, asyncio.Protocol):
         while queue and queue[0].outcome is not None and not self.lost:
             turn = queue.popleft()
             mode = turn.mode
-            if not queue and (tick.draining or self._eof) and self._stage == IDLE and not self._rest:
+            if not queue and tick.draining and self._stage == IDLE and not self._rest:
                 mode = CLOSE
             self._parts.append(turn.wire(mode))
             tick.settled.append(turn)
@@ -197,7 +193,7 @@ class Connection(RequestReader, asyncio.Protocol):
         """Write what was released, in one piece; returns its bytes."""
         self._marked = False
         parts = self._parts
-        if self.lost or not parts:
+        if self.lost or not parts or self._transport.is_closing():
             return 0
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
@@ -211,8 +207,8 @@ class Connection(RequestReader, asyncio.Protocol):
     def _end(self) -> None:
         transport = self._transport
         self._stage = ENDING
-        self._stage_ns = self._port.tick.now_ns
-        if self._refused and not self._eof and transport.can_write_eof():
+        self._stage_ns = self._port.tick.arrival()
+        if self._refused and transport.can_write_eof():
             transport.write_eof()
             if self._held:
                 transport.resume_reading()

@@ -67,6 +67,10 @@ class ExchangeServer:
         """Open connections."""
         return len(self._port.connections)
 
+    async def empty(self) -> None:
+        """Wait until no connection is open."""
+        await self._port.empty.wait()
+
     async def start(self, sock: socket.socket | None = None, tls: ssl.SSLContext | None = None) -> None:
         """Listen: on a bound socket, or on the configured host and port, shared with other workers.
 

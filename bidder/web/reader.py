@@ -19,7 +19,8 @@ from bidder.web.port import Port, Target
 IDLE, HEAD, BODY, ENDING = range(4)
 """Where a connection stands: between requests, in one, or after its last answer."""
 _WATCHED = {6, 10, 14, 15, 16, 17}  # the lengths of the header names in _watch
-_REQUEST_LINE_BYTES = 16  # of a POST, beside its target: method, version, two blanks, line end
+_VERSIONS = ("1.0", "1.1")
+_FIXED_HEAD_BYTES = 18  # of a POST, beside target and fields: method, version, two blanks, two line ends
 
 
 class Refused(Exception):
@@ -108,7 +109,7 @@ class RequestReader:
         self._stage = BODY
         self._stage_ns = port.tick.now_ns
         self._target = port.targets.get(self._url) or port.target(self._url)
-        if self._head_bytes + len(self._url) + _REQUEST_LINE_BYTES > port.limits.max_head_bytes:
+        if self._head_bytes + len(self._url) + _FIXED_HEAD_BYTES > port.limits.max_head_bytes:
             self._stop(Outcome.HEAD_TOO_LARGE)
         if self._too_large:
             self._stop(Outcome.BODY_TOO_LARGE)
@@ -145,13 +146,15 @@ class RequestReader:
         assert parser is not None
         if self._upgrade is not None:
             return
-        self._stage = IDLE
         mode = KEEP
         if not parser.should_keep_alive():
             mode = CLOSE
+            if parser.get_http_version() not in _VERSIONS:
+                self._stop(Outcome.BAD_HTTP)
             self._deaf = True
         elif self._says_connection and parser.get_http_version() == "1.0":
             mode = KEEP_SAID
+        self._stage = IDLE
         if target is None or target.profile is None or self._coding == bodies.UNKNOWN or not self._is_post():
             self._answer_here(mode)
             return
