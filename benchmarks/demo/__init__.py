@@ -1,0 +1,109 @@
+"""`paceline demo`: the whole service on this machine, with simulated exchanges, shops and people.
+
+Place: an entry point of the group paceline.commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.demo.readings import Reading
+    from benchmarks.demo.session import Options, Say, Session, Show
+
+_SIGNAL_EXIT = 128
+
+
+def command(argv: Sequence[str]) -> int:
+    """Run the demo; 0: all went well, 1: something went wrong, 128 + n: ended by signal n."""
+    args = _parser().parse_args(argv)
+    try:
+        import rich  # noqa: F401  an extra
+    except ImportError:
+        print("paceline demo needs its extra: pip install 'paceline[demo]'", file=sys.stderr)
+        return 1
+    from benchmarks.demo.session import DemoError, Options
+
+    options = Options(
+        seconds=args.seconds,
+        rate=args.rate,
+        seed=args.seed,
+        workers=args.workers,
+        people=args.people,
+        campaigns=args.campaigns,
+    )
+    try:
+        return _run(options, args.report, headless=args.headless or not sys.stdout.isatty())
+    except DemoError as error:
+        print(f"paceline demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: Options, report_path: Path | None, *, headless: bool) -> int:
+    from rich.console import Console
+
+    from benchmarks.demo import summary
+    from benchmarks.demo.session import Session
+
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="paceline-demo-") as folder:
+        with _plain() if headless else _live(console, options.seconds) as (show, say):
+            session = Session(options, Path(folder), show, say)
+            reading = asyncio.run(session.run())
+        summary.tell(console, reading, options.seconds)
+    return _conclude(session, reading, options.seed, report_path)
+
+
+def _conclude(session: Session, reading: Reading, seed: int, report_path: Path | None) -> int:
+    from benchmarks.demo import summary
+
+    if report_path is not None:
+        text = json.dumps(summary.report(reading, seed, bool(session.interrupted)), indent=2)
+        report_path.write_text(text + "\n", encoding="utf-8")
+    if session.interrupted:
+        return _SIGNAL_EXIT + session.interrupted
+    return 0 if summary.sound(reading) else 1
+
+
+@contextlib.contextmanager
+def _plain() -> Iterator[tuple[Show, Say]]:
+    from benchmarks.demo.view import plain
+
+    yield lambda reading: print(plain(reading), flush=True), lambda text: print(text, flush=True)
+
+
+@contextlib.contextmanager
+def _live(console: object, seconds: float) -> Iterator[tuple[Show, Say]]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from benchmarks.demo.view import frame
+
+    assert isinstance(console, Console)
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        yield (
+            lambda reading: live.update(frame(reading, seconds, console.width), refresh=True),
+            lambda text: live.update(Text(text), refresh=True),
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="paceline demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60, help="how long the exchanges send")
+    parser.add_argument("--rate", type=float, default=400, help="bid requests per second")
+    parser.add_argument("--workers", type=int, default=1, help="bidding processes")
+    parser.add_argument("--people", type=int, default=5_000, help="how many people there are")
+    parser.add_argument("--campaigns", type=Path, help="other campaigns than the demo's shops")
+    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal requests")
+    parser.add_argument("--report", type=Path, help="write the report here, as JSON")
+    parser.add_argument("--headless", action="store_true", help="plain lines instead of the live view")
+    return parser

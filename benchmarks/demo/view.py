@@ -1,0 +1,138 @@
+"""The live terminal view: one frame of a Reading, at 80 columns and wider.
+
+Place: session.py shows it in rich's Live; without a terminal `plain` says the same in one line.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.demo.readings import MICROS, CampaignReading, Reading
+
+_REASONS_SHOWN = 6
+_WIDE = 110
+_PERCENT = 100
+
+
+def frame(reading: Reading, seconds: float, width: int) -> RenderableType:
+    """One picture of the demo."""
+    body = Table.grid(expand=True, padding=(0, 1))
+    body.add_column(ratio=1)
+    body.add_column(ratio=1)
+    body.add_row(_reasons(reading), _exchanges(reading))
+    return Group(
+        _headline(reading, seconds), _tiles(reading), body, _campaigns(reading, width), _foot(reading)
+    )
+
+
+def plain(reading: Reading) -> str:
+    """One line for a log."""
+    totals, ms = reading.totals, reading.recent
+    return (
+        f"{reading.elapsed_s:5.0f}s {reading.rate:6.0f} req/s  bid rate {totals.bid_rate:5.1%}"
+        f"  win rate {totals.win_rate:5.1%}  p50 {ms.percentile(50) / 1e3:.2f} ms"
+        f"  p99 {ms.percentile(99) / 1e3:.2f} ms  impressions {totals.impressions}  clicks {totals.clicks}"
+        f"  errors {totals.errors}  late {totals.late}  {reading.rss_mb:.0f} MB"
+    )
+
+
+def _headline(reading: Reading, seconds: float) -> RenderableType:
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column(no_wrap=True)
+    row.add_column(ratio=1)
+    row.add_column(justify="right", no_wrap=True)
+    row.add_row(
+        Text("Paceline", style="bold cyan"),
+        ProgressBar(total=seconds, completed=min(reading.elapsed_s, seconds), complete_style="cyan"),
+        f"{reading.elapsed_s:3.0f} of {seconds:.0f} s",
+    )
+    return row
+
+
+def _tiles(reading: Reading) -> RenderableType:
+    totals, ms = reading.totals, reading.recent
+    row = Table.grid(expand=True)
+    for _ in range(4):
+        row.add_column(ratio=1)
+    row.add_row(
+        _tile("requests/s", f"{reading.rate:,.0f}"),
+        _tile("bid rate", f"{totals.bid_rate:.1%}"),
+        _tile("win rate", f"{totals.win_rate:.1%}"),
+        _tile("p50 / p99 ms", f"{ms.percentile(50) / 1e3:.1f} / {ms.percentile(99) / 1e3:.1f}"),
+    )
+    return row
+
+
+def _tile(caption: str, value: str) -> RenderableType:
+    return Panel(Text(value, style="bold white", justify="center"), title=caption, border_style="dim")
+
+
+def _reasons(reading: Reading) -> RenderableType:
+    table = _table("no bid, because", "requests", "")
+    reasons = list(reading.no_bid_reasons.items())[:_REASONS_SHOWN]
+    most = max((count for _, count in reasons), default=1)
+    for name, count in reasons:
+        table.add_row(name.lower().replace("_", " "), f"{count:,}", _bar(count / most, 8))
+    return table
+
+
+def _exchanges(reading: Reading) -> RenderableType:
+    table = _table("exchange", "requests", "bids", "wins")
+    for name, seen in reading.totals.exchanges.items():
+        table.add_row(name, f"{seen.requests:,}", f"{seen.bids:,}", f"{seen.wins:,}")
+    return table
+
+
+def _campaigns(reading: Reading, width: int) -> RenderableType:
+    table = _table("campaign", "spent", "of budget", "impressions", "clicks")
+    if width >= _WIDE:
+        table = _table("shop", "campaign", "spent", "of budget", "impressions", "clicks", "bids")
+    for row in reading.campaigns:
+        share = row.spent_micros / row.budget_micros if row.budget_micros else 0.0
+        cells: list[RenderableType] = [
+            row.name,
+            money(row),
+            _bar(share, 14),
+            f"{row.impressions:,}",
+            f"{row.clicks:,}",
+        ]
+        table.add_row(*([row.advertiser, *cells, f"{row.bids:,}"] if width >= _WIDE else cells))
+    return table
+
+
+def _foot(reading: Reading) -> RenderableType:
+    totals = reading.totals
+    wrong = totals.errors + totals.faults
+    text = Text.assemble(
+        ("impressions ", "dim"), f"{totals.impressions:,}  ", ("clicks ", "dim"), f"{totals.clicks:,}  ",
+        ("sales ", "dim"), f"{totals.conversions:,}  ", ("late ", "dim"), f"{totals.late:,}  ",
+        ("errors ", "dim"), (f"{wrong:,}  ", "bold red" if wrong else ""),
+        ("memory ", "dim"), f"{reading.rss_mb:.0f} MB  ", ("rates by ", "dim"), reading.model,
+    )  # fmt: skip
+    return Text.assemble(" ", text)
+
+
+def money(row: CampaignReading) -> str:
+    """What a campaign has spent, in its own currency."""
+    return f"{row.spent_micros / MICROS:,.2f} {row.currency}"
+
+
+def _bar(share: float, width: int) -> Text:
+    """A bar for a share of 1; a very small share shows as a sliver."""
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    full, rest = divmod(max(eighths, 1 if share > 0 else 0), 8)
+    return Text(("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width, "·")[:width], style="cyan")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(expand=True, box=None, padding=(0, 1), header_style="dim", collapse_padding=True)
+    table.add_column(first, no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in others:
+        text = name in ("campaign", "", "of budget")
+        table.add_column(name, justify="left" if text else "right", no_wrap=True, overflow="ellipsis",
+                         ratio=1 if name == "campaign" else None)  # fmt: skip
+    return table
