@@ -154,7 +154,7 @@ class Session:
             os.environ.get("PACELINE_REDIS_URL") or (self._folder / "data" / "redis.url").read_text().strip()
         )
         saved = await seed_people(url, book, people, self._now_s)
-        self._say(f"{saved:,} people have visited the demo's {len(book.advertisers)} shops")
+        self._say(f"{saved:,} people have visited {', '.join(shop.name for shop in book.advertisers)}")
 
     async def _watch(self, service: Child, exchanges: Child, book: Book, ports: Ports) -> Reading:
         """Show a reading each second until the exchanges are through; the last one is complete."""

@@ -107,13 +107,16 @@ def _campaigns(reading: Reading, width: int) -> RenderableType:
 def _foot(reading: Reading) -> RenderableType:
     totals = reading.totals
     wrong = totals.errors + totals.faults
-    text = Text.assemble(
-        ("impressions ", "dim"), f"{totals.impressions:,}  ", ("clicks ", "dim"), f"{totals.clicks:,}  ",
+    counts = Text.assemble(
+        (" impressions ", "dim"), f"{totals.impressions:,}  ", ("clicks ", "dim"), f"{totals.clicks:,}  ",
         ("sales ", "dim"), f"{totals.conversions:,}  ", ("late ", "dim"), f"{totals.late:,}  ",
-        ("errors ", "dim"), (f"{wrong:,}  ", "bold red" if wrong else ""),
-        ("memory ", "dim"), f"{reading.rss_mb:.0f} MB  ", ("rates by ", "dim"), reading.model,
+        ("errors ", "dim"), (f"{wrong:,}", "bold red" if wrong else ""),
     )  # fmt: skip
-    return Text.assemble(" ", text)
+    means = Text.assemble(
+        (" memory ", "dim"), f"{reading.rss_mb:.0f} MB  ", ("store ", "dim"), f"{reading.store_mb:.0f} MB  ",
+        ("response rates from ", "dim"), reading.model,
+    )  # fmt: skip
+    return Group(counts, means)
 
 
 def money(row: CampaignReading) -> str:

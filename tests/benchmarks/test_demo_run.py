@@ -1,0 +1,81 @@
+"""`paceline demo` as a person runs it: the real service, a short run, its report, its end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.corpus import ROOT
+
+pytestmark = pytest.mark.process
+SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
+
+
+def demo(seconds: float, folder: Path) -> "subprocess.Popen[str]":
+    """A demo without a terminal, on free ports, with the test's shop."""
+    argv = [
+        *(sys.executable, "-m", "bidder", "demo", "--headless", "--rate", "100", "--people", "500"),
+        *("--seconds", str(seconds), "--campaigns", str(SHOP), "--report", str(folder / "report.json")),
+    ]
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def family(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """Everything that a demo started."""
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_a_short_demo_is_sound(tmp_path: Path) -> None:
+    """Bids, wins, impressions and latencies are in the report, no errors, and the books agree."""
+    with demo(3, tmp_path) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert min(report[name] for name in ("requests", "bids", "wins", "impressions")) > 0
+    assert report["errors"] == report["faults"] == 0
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p99"]
+    assert [check for check in report["conservation"] if not check["holds"]] == []
+    assert sum(row["spent_micros"] for row in report["campaigns"]) > 0
+    assert "bid requests from six simulated exchanges" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    """Interrupted while requests flow: a summary all the same, no process and no folder left."""
+    with demo(600, tmp_path) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "req/s" in line)
+        started = family(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, out + err
+    assert len(started) >= 3
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+    assert json.loads((tmp_path / "report.json").read_text())["interrupted"]
+    assert not list(tmp_path.glob("paceline-demo-*"))
+
+
+def test_a_service_that_dies_ends_the_demo(tmp_path: Path) -> None:
+    """The supervisor is killed: a clear error, exit code 1, nobody left."""
+    with demo(600, tmp_path) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "req/s" in line)
+        started = family(process)
+        (service,) = [
+            child for child in started if child.ppid() == process.pid and "serve" in child.cmdline()
+        ]
+        service.kill()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "the service ended with code -9" in err
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert not alive

@@ -1,0 +1,191 @@
+"""What the demo shows and reports, from made-up readings."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from benchmarks.demo import summary, view
+from benchmarks.demo.readings import (
+    CampaignReading,
+    Metrics,
+    Reading,
+    campaigns_of,
+    model_kind,
+    no_bid_reasons,
+)
+from benchmarks.exchange.report import ExchangeTotals, LogHistogram, Totals
+from bidder.campaigns.load import load_book
+from tests.corpus import ROOT
+
+SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
+EXPOSITION = """\
+# TYPE paceline_requests_total counter
+paceline_requests_total{exchange="google"} 60
+paceline_requests_total{exchange="prebid"} 40
+# TYPE paceline_outcomes_total counter
+paceline_outcomes_total{exchange="google",outcome="bid"} 30
+paceline_outcomes_total{exchange="google",outcome="no_candidate"} 25
+paceline_outcomes_total{exchange="google",outcome="late"} 5
+paceline_outcomes_total{exchange="prebid",outcome="no_candidate"} 40
+# TYPE paceline_candidates_total counter
+paceline_candidates_total 100
+# TYPE paceline_drops_total counter
+paceline_drops_total{reason="outranked"} 70
+# TYPE paceline_line_item_bids_total counter
+paceline_line_item_bids_total{campaign="shoes-all",line_item="a"} 20
+paceline_line_item_bids_total{campaign="shoes-all",line_item="b"} 10
+# TYPE paceline_line_item_impressions_total counter
+paceline_line_item_impressions_total{campaign="shoes-all",line_item="a"} 12
+# TYPE paceline_line_item_clicks_total counter
+paceline_line_item_clicks_total{campaign="shoes-all",line_item="a"} 2
+# TYPE paceline_line_item_spend_micros_total counter
+paceline_line_item_spend_micros_total{campaign="shoes-all",line_item="a"} 25000000
+# TYPE paceline_clearing_prices_total counter
+paceline_clearing_prices_total{exchange="google",clearing="read"} 12
+# TYPE paceline_model_info gauge
+paceline_model_info{kind="priors"} 1
+"""
+
+
+def totals() -> Totals:
+    """What the exchanges counted in the same run."""
+    made = Totals(
+        seconds=10, requests=100, bid_responses=30, no_bids=70, bids=30, wins=15, losses=15,
+        impressions=12, billed=12, clicks=2, exchanges={"google": ExchangeTotals(60, 30, 15)},
+    )  # fmt: skip
+    for us in (500, 700, 900, 12_000):
+        made.latency_us.add(us)
+    return made
+
+
+def reading(text: str = EXPOSITION, seen: Totals | None = None) -> Reading:
+    """A whole reading."""
+    metrics, seen = Metrics(text), seen or totals()
+    campaigns = campaigns_of(load_book(SHOP), metrics, 0)
+    return Reading(
+        10,
+        seen,
+        seen.latency_us,
+        123.4,
+        no_bid_reasons(metrics),
+        campaigns,
+        model_kind(metrics),
+        88,
+        9,
+        metrics,
+    )
+
+
+def test_metrics_become_campaigns_and_reasons() -> None:
+    """Counters are summed over line items and exchanges, the largest reason first, bids are no reason."""
+    made = reading()
+    assert list(made.no_bid_reasons.items()) == [("no_candidate", 65), ("late", 5)]
+    assert made.campaigns[0] == CampaignReading(
+        "shoes-all", "Everybody", "Shoe Shop", "USD", 100_000_000, 25_000_000, 30, 12, 2
+    )
+    assert made.campaigns[1].spent_micros == 0
+    assert made.model == "priors"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_frame_fits_its_terminal(width: int) -> None:
+    """At 80 and 120 columns no line is longer, nothing that matters is cut, 24 lines are enough."""
+    console = Console(width=width, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115  closed with the test
+    console.print(view.frame(reading(), 60, width))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 24
+    text = "\n".join(lines)
+    for shown in (
+        "no candidate",
+        "google",
+        "25.00 USD",
+        "Everybody",
+        "123",
+        "30.0%",
+        "50.0%",
+        "88 MB",
+        "priors",
+    ):
+        assert shown in text
+    assert "…" not in text
+
+
+def test_the_books_agree() -> None:
+    """A run in which every number meets its counterpart is sound."""
+    made = reading()
+    assert [check.name for check in summary.checks(made.totals, made.metrics) if not check.holds] == []
+    assert summary.sound(made)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        ('outcome="late"} 5', 'outcome="late"} 4', "requests received = sum of outcomes"),
+        ('reason="outranked"} 70', 'reason="outranked"} 71', "candidates = drops + bids"),
+        (
+            'exchange="prebid"} 40\n# TYPE paceline_o',
+            'exchange="prebid"} 39\n# TYPE paceline_o',
+            "requests sent",
+        ),
+        ('clearing="read"} 12', 'clearing="read"} 13', "billed = charged"),
+        ('outcome="late"} 5', 'outcome="fault"} 5', "errors inside the service"),
+    ],
+)
+def test_books_that_do_not_agree_are_told(old: str, new: str, broken: str) -> None:
+    """Each broken balance makes the run unsound and stands in the summary by name."""
+    made = reading(EXPOSITION.replace(old, new))
+    failed = [check.name for check in summary.checks(made.totals, made.metrics) if not check.holds]
+    assert any(name.startswith(broken) for name in failed)
+    assert not summary.sound(made)
+
+
+@pytest.mark.parametrize("change", ["errors", "faults"])
+def test_errors_make_a_run_unsound(change: str) -> None:
+    """One error or one fault is enough, and so is a run without requests."""
+    seen = totals()
+    setattr(seen, change, 1)
+    assert not summary.sound(reading(seen=seen))
+    assert not summary.sound(reading("", Totals()))
+
+
+def test_the_report_has_what_was_promised() -> None:
+    """The keys that others read, with plain JSON values."""
+    report = json.loads(json.dumps(summary.report(reading(), 7, False)))
+    assert {
+        "requests", "bids", "wins", "impressions", "clicks", "conversions", "errors", "late", "faults",
+        "bid_rate", "latency_ms", "no_bid_reasons", "campaigns", "conservation", "rss_mb",
+    } <= report.keys()  # fmt: skip
+    assert report["latency_ms"].keys() == {"p50", "p99", "p999"}
+    assert {"id", "budget_micros", "spent_micros", "impressions", "clicks"} <= report["campaigns"][0].keys()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_summary_is_readable(width: int) -> None:
+    """It fits, and names what went wrong."""
+    seen = totals()
+    seen.error("status 500", "google")
+    with open("/dev/null", "w") as sink:
+        console = Console(width=width, record=True, file=sink)
+        summary.tell(console, reading(seen=seen), 60)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "status 500: google" in text
+    assert "100 bid requests" in text
+
+
+def test_a_plain_line_says_the_same() -> None:
+    """Without a terminal one line per second."""
+    line = view.plain(reading())
+    assert "123 req/s" in line
+    assert "\n" not in line
+
+
+def test_a_reading_without_anything_can_be_drawn() -> None:
+    """The first second: no request, no metric, no latency."""
+    empty = Reading(0, Totals(), LogHistogram(), 0, {}, (), "priors", 0, 0, Metrics(""))
+    with open("/dev/null", "w") as sink:
+        Console(width=80, file=sink).print(view.frame(empty, 60, 80))
+    assert "0 req/s" in view.plain(empty)
