@@ -135,7 +135,7 @@ class Worker:
         tally.set("paceline_campaigns_reload_failed", value=0)
         tally.set("paceline_line_items", value=live.world.index.count)
         tally.set("paceline_rates_date_seconds", value=_seconds(live.rates.as_of))
-        tally.set("paceline_model_info", live.world.responses.kind, value=1)
+        tally.set("paceline_model_info", live.world.pricer.model, value=1)
 
     def _with_url(self) -> Stores:
         stores = self._config.stores

@@ -7,6 +7,7 @@ Never: a secret from the file: keys come from the environment or from files name
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -184,6 +185,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_REDIS_URL": ("stores", "redis_url"),
     "PACELINE_VENDOR_ID": ("privacy", "vendor_id"),
 }
+_SECURE_URL = re.compile(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])([:/]|$)")
+
 SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS")
 """Variables that hold secrets: read where they are used, never printed."""
 
@@ -199,9 +202,12 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     if strange:
         raise ConfigError(f"unknown environment variables: {', '.join(strange)}")
     try:
-        return msgspec.convert(raw, Config, strict=False)
+        config = msgspec.convert(raw, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path or 'environment'}: {error}") from None
+    if not _SECURE_URL.match(config.public.base_url):
+        raise ConfigError("public.base_url: must be https; plain http is for loopback addresses alone")
+    return config
 
 
 def _read(path: Path) -> dict[str, Any]:

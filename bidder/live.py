@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
+from bidder.auction.price import Pricer
 from bidder.auction.rates import PREFERRED_MEDIUM
 from bidder.auction.world import World
 from bidder.campaigns.compile import Columns, Line
@@ -69,8 +70,12 @@ def build_world(config: Config, sources: tuple[Book, Rates], keyring: Keyring, b
 
     return World(
         index=index,
-        responses=prior_rates(config.priors, index.columns),
-        shading=ConstantShading(config.auction.first_price_factor),
+        pricer=Pricer(
+            index,
+            prior_rates(config.priors, index.columns),
+            ConstantShading(config.auction.first_price_factor),
+            rates.factor,
+        ),
         factor=rates.factor,
         convert=convert,
         gate=Gate(config.privacy.vendor_id),

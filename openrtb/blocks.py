@@ -13,8 +13,9 @@ from typing import Final
 CONTENT_1: Final = 1
 """The one taxonomy whose ids show their parents: IAB7-39 lies in IAB7."""
 
-# Names, not addresses: nothing is loaded from a namespace or a document type.
-_NAMES: Final = re.compile(r"<!DOCTYPE[^>]*>|\bxmlns(?::[\w.-]+)?\s*=\s*\\?[\"'][^\"']*[\"']", re.IGNORECASE)
+# Names, not addresses: nothing is loaded from a namespace or a document type. And a loopback address is a secure
+# origin to every browser (W3C Secure Contexts 3.1), so that a service can be tried without a certificate.
+_NAMES: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?=[:/?\"'\\])|<!DOCTYPE[^>]*>|\bxmlns(?::[\w.-]+)?\s*=\s*\\?[\"'][^\"']*[\"']", re.IGNORECASE)
 
 
 def domain_listed(domains: Iterable[str], listed: Sequence[str]) -> bool:
@@ -53,7 +54,10 @@ def language_listed(language: str, listed: Iterable[str]) -> bool:
 
 
 def insecure(markup: str) -> bool:
-    """Whether markup holds an `http:` address; XML namespaces and document types are no addresses."""
+    """Whether markup holds an `http:` address that a browser would refuse on a secure page.
+
+    XML namespaces and document types are no addresses; loopback addresses are secure.
+    """
     if "http:" not in markup:
         return False
     return "http:" in _NAMES.sub("", markup)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from bidder.auction.field import OPEN_AUCTION, Field, Slot
 from bidder.auction.fit import Fitting, fit
 from bidder.auction.floors import floor_cpm_micros
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.price import Prices
-from bidder.auction.retrieve import OPEN_AUCTION, Field, Slot
 from bidder.auction.world import World
 from bidder.campaigns.ads import Ad
 from bidder.campaigns.compile import Line
@@ -37,90 +37,112 @@ class Choice(Struct, gc=False):
     deal: DealOffer | None
 
 
-class Runner(Struct, gc=False):
-    """One candidate of an impression."""
-
-    line: Line
-    value: int
-    bid: int
-
-
 class Chooser:
     """Walks the candidates of one batch."""
 
     def __init__(self, batch: Sequence[Pending], world: World, drops: Drops) -> None:
         self._batch, self._lines, self._factor = batch, world.index.lines, world.factor
         self._drops = drops
-        self._used: list[set[int]] = [set() for _ in batch]
-        """Keys of the creatives that already answer another impression of the request."""
+        self._used: dict[int, set[int]] = {}
+        """By request: keys of the creatives that already answer another of its impressions."""
 
     def choose(self, field: Field, prices: Prices) -> list[Choice]:
         """The bids of a batch; every candidate that is not among them is counted under one Drop."""
         ends = np.searchsorted(field.slot, np.arange(1, len(field.slots) + 1)).tolist()
-        lines, deals = field.line.tolist(), field.deal.tolist() if _any_deal(field) else None
-        bids, values = prices.bid.tolist(), prices.value.tolist()
         choices: list[Choice] = []
         start = 0
         for slot, end in zip(field.slots, ends, strict=True):
-            places = range(start, end)
-            if deals is None or not slot.opportunity.deals:
-                self._take(choices, slot, places, None, (lines, values, bids))
-            else:
-                for number, offer in enumerate(slot.opportunity.deals):
-                    mine = [i for i in places if deals[i] == number]
-                    self._take(choices, slot, mine, offer, (lines, values, bids))
-                free = [i for i in places if deals[i] == OPEN_AUCTION]
-                self._take(choices, slot, free, None, (lines, values, bids))
+            if end > start:
+                if field.deal is None or not slot.opportunity.deals:
+                    chosen = self._best(field, prices, slot, (start, end))
+                    if chosen is not None:
+                        choices.append(chosen)
+                else:
+                    choices += self._with_deals(field, prices, slot, (start, end))
             start = end
         return choices
 
-    def _take(
-        self,
-        choices: list[Choice],
-        slot: Slot,
-        places: Sequence[int],
-        deal: DealOffer | None,
-        columns: tuple[list[int], list[float], list[float]],
-    ) -> None:
-        """The best of some candidates, if one passes."""
-        if not places:
-            return
-        lines, values, bids = columns
-        used = self._used[slot.pending]
+    def _best(self, field: Field, prices: Prices, slot: Slot, span: tuple[int, int]) -> Choice | None:
+        """The best of the candidates in a span, of an impression without deals.
+
+        The first is found by one argmax; only if it does not pass are the rest put in order.
+        """
+        start, end = span
+        place = start + int(prices.bid[start:end].argmax())
+        found = self._judge(slot, field, prices, place, None)
+        if isinstance(found, Choice) and not self._repeats(found):
+            self._drops.add(Drop.OUTRANKED, end - start - 1)
+            return found
+        ranked = (start + np.argsort(-prices.bid[start:end], kind="stable")).tolist()
+        return self._first(field, prices, (slot, None), ranked)
+
+    def _with_deals(self, field: Field, prices: Prices, slot: Slot, span: tuple[int, int]) -> list[Choice]:
+        """Deals first, each with its best; then, beside them, the open auction's best."""
+        assert field.deal is not None
+        start, end = span
+        deals = field.deal[start:end].tolist()
+        ranked = (start + np.argsort(-prices.bid[start:end], kind="stable")).tolist()
+        offers: list[tuple[int, DealOffer | None]] = [
+            *enumerate(slot.opportunity.deals),
+            (OPEN_AUCTION, None),
+        ]
+        chosen = []
+        for number, offer in offers:
+            mine = [place for place in ranked if deals[place - start] == number]
+            found = self._first(field, prices, (slot, offer), mine)
+            if found is not None:
+                chosen.append(found)
+        return chosen
+
+    def _first(
+        self, field: Field, prices: Prices, offer: tuple[Slot, DealOffer | None], ranked: list[int]
+    ) -> Choice | None:
+        """The first that passes; one that repeats a creative only where no other passes."""
+        slot, deal = offer
         repeated: Choice | None = None
-        ranked = sorted(places, key=bids.__getitem__, reverse=True) if len(places) > 1 else places
         for asked, place in enumerate(ranked, start=1):
-            runner = Runner(self._lines[lines[place]], int(values[place]), int(bids[place]))
-            found = self._judge(slot, runner, deal)
+            found = self._judge(slot, field, prices, place, deal)
             if isinstance(found, Drop):
                 self._drops.add(found)
-            elif found.fitting.ad.key in used:
-                self._drops.add(Drop.REPEATED)
-                repeated = repeated or found
-            else:
-                used.add(found.fitting.ad.key)
-                choices.append(found)
+            elif not self._repeats(found):
                 self._drops.add(Drop.OUTRANKED, len(ranked) - asked)
-                return
-        if repeated is not None:
-            self._drops.add(Drop.REPEATED, -1)
-            choices.append(repeated)
+                return found
+            else:
+                self._drops.add(Drop.REPEATED, 0 if repeated is None else 1)
+                repeated = repeated or found
+        return repeated
 
-    def _judge(self, slot: Slot, runner: Runner, deal: DealOffer | None) -> Choice | Drop:
+    def _repeats(self, choice: Choice) -> bool:
+        """Whether the creative already answers another impression of the request; if not, it now does."""
+        key = choice.fitting.ad.key
+        used = self._used.get(choice.pending)
+        if used is None:
+            self._used[choice.pending] = {key}
+            return False
+        if key in used:
+            return True
+        used.add(key)
+        return False
+
+    def _judge(
+        self, slot: Slot, field: Field, prices: Prices, place: int, deal: DealOffer | None
+    ) -> Choice | Drop:
         """A candidate as a bid, or the reason against it."""
-        if runner.bid <= 0:
-            return Drop.RATE if runner.bid < 0 else Drop.FLOOR
-        context = self._batch[slot.pending].context
-        found = fit(context, slot.opportunity, runner.line, deal)
+        bid, value = int(prices.bid[place]), int(prices.value[place])
+        if bid <= 0:
+            return Drop.RATE if bid < 0 else Drop.FLOOR
+        line = self._lines[int(field.line[place])]
+        pending = self._batch[slot.pending]
+        found = fit(pending.context, slot.opportunity, line, deal)
         if isinstance(found, Drop):
             return found
-        floor = self._floor(context, slot.opportunity, found.ad, deal)
-        if runner.value < floor:
-            self._batch[slot.pending].why_none = Outcome.BELOW_FLOOR
+        floor = self._floor(pending.context, slot.opportunity, found.ad, deal)
+        if value < floor:
+            pending.why_none = Outcome.BELOW_FLOOR
             return Drop.FLOOR
         fixed = deal is not None and deal.fixed and floor > 0
-        bid = floor if fixed else max(runner.bid, floor)
-        return Choice(slot.pending, slot.opportunity, runner.line, found, CpmMicros(bid), deal)
+        price = CpmMicros(floor if fixed else max(bid, floor))
+        return Choice(slot.pending, slot.opportunity, line, found, price, deal)
 
     def _floor(self, context: Context, slot: Opportunity, ad: Ad, deal: DealOffer | None) -> int:
         if not ad.duration_s:
@@ -128,7 +150,3 @@ class Chooser:
         terms = deal.deal if deal is not None else None
         rate = (context.currency, self._factor)
         return floor_cpm_micros(slot.imp, MTYPE[ad.medium], ad.duration_s, terms, rate)
-
-
-def _any_deal(field: Field) -> bool:
-    return any(slot.opportunity.deals for slot in field.slots)

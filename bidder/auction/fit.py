@@ -73,12 +73,15 @@ def _line_allowed(context: Context, line: Line, deal: DealOffer | None) -> Drop 
 
 def _in_order(slot: Opportunity, line: Line) -> Sequence[Ad]:
     """The creatives that could stand in the slot, the exchange's preferred banner sizes first."""
-    if len(line.ads) == 1:
-        return line.ads if line.ads[0].medium & slot.media else ()
-    banners = [ad for size in slot.sizes for ad in line.ads if ad.size == size and ad.medium == BANNER]
-    if slot.media == BANNER:
-        return banners
-    return banners + [ad for ad in line.ads if ad.medium & slot.media & ~BANNER]
+    if len(slot.sizes) == 1 and slot.media == BANNER:
+        return line.banners.get(slot.sizes[0], ())
+    found: list[Ad] = []
+    for size in slot.sizes:
+        if size in line.banners:
+            found += line.banners[size]
+    if slot.media != BANNER and line.media != BANNER:
+        found += [ad for ad in line.ads if ad.medium & slot.media & ~BANNER]
+    return found
 
 
 def _ad_allowed(request: BidRequest, slot: Opportunity, ad: Ad) -> Drop | None:
@@ -97,16 +100,18 @@ def _category_allowed(request: BidRequest, ad: Ad) -> bool:
     taxonomy = request.cattax or CONTENT_1
     if not ad.categories or ad.taxonomy != taxonomy:
         return False
-    blocked, allowed = request.bcat or (), request.acat
-    if any(category_listed(category, blocked, taxonomy) for category in ad.categories):
-        return False
+    blocked, allowed = request.bcat, request.acat
+    if blocked:
+        for name in ad.category_names:
+            if name in blocked:
+                return False
     return not allowed or all(category_listed(category, allowed, taxonomy) for category in ad.categories)
 
 
 def _in_slot(slot: Opportunity, ad: Ad) -> Fitting | Drop:
     imp = slot.imp
     if ad.medium == BANNER and imp.banner is not None:
-        return _in_banner(slot, imp.banner, ad)
+        return _in_banner(imp.banner, ad)
     if ad.medium == VIDEO and imp.video is not None:
         return _in_spot(imp.video, ad)
     if ad.medium == AUDIO and imp.audio is not None:
@@ -125,9 +130,7 @@ def _taken(slot: Banner | Video | Audio | Native, ad: Ad) -> Drop | None:
     return None
 
 
-def _in_banner(slot: Opportunity, banner: Banner, ad: Ad) -> Fitting | Drop:
-    if ad.size not in slot.sizes:
-        return Drop.MEDIA
+def _in_banner(banner: Banner, ad: Ad) -> Fitting | Drop:
     if banner.btype and ad.btypes & mask_of(banner.btype):
         return Drop.ATTRIBUTE_BLOCKED
     return _taken(banner, ad) or Fitting(ad)

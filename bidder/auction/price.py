@@ -1,7 +1,7 @@
 """Step 6 of a bid: what each candidate is worth and what it bids, for the whole batch in one numpy pass.
 
 Place: between retrieve and choose.
-Shapes: P candidate pairs, as in retrieve.Field; affinity vectors (rows, D) float32, row 0 = nobody's.
+Shapes: P candidate pairs, as in field.Field; N line items; affinity vectors of VECTOR_DIMENSIONS float16.
 Units: values and bids are CPM micros of the request's bid currency, float64.
 Source: value = response rate x what a response is worth; a second-price auction is bid truthfully
     (Vickrey 1961), a first-price one through a Shading.
@@ -12,20 +12,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from bidder.auction.field import Field, Numbers, Slot
 from bidder.auction.pending import Pending
-from bidder.auction.rates import PREFERRED_MEDIUM, Floats
-from bidder.auction.retrieve import Field
-from bidder.auction.world import World
-from bidder.audience.person import VERSION
+from bidder.auction.rates import PREFERRED_MEDIUM, Floats, Responses, Shading
+from bidder.audience.person import affinity_bytes
 from bidder.campaigns.index import Index
 from bidder.campaigns.model import VECTOR_DIMENSIONS
+from bidder.opportunity import BANNER
 
-_HEADER = 8
-_VECTOR_BYTES = 2 * VECTOR_DIMENSIONS
+MAX_VECTORS = 65_536
+"""Affinity vectors of one batch: more than its bounds on requests and on fields of a person allow."""
+NO_RATE = -1.0
+"""The bid of a line item whose currency cannot be turned into the request's."""
+_COUNTING = np.arange(1, 1 + MAX_VECTORS)
+_FLAT, _PER_CLICK, _PER_CONVERSION, _MAXIMUM = range(4)
 _FIRST_MEDIUM = np.array(
-    [next((n for n, m in enumerate(PREFERRED_MEDIUM) if both & m), 0) for both in range(16)], np.intp
+    [next((n for n, m in enumerate(PREFERRED_MEDIUM) if both & m), 0) for both in range(16)], np.int64
 )
 
 
@@ -35,83 +38,114 @@ class Prices(Struct):
     value: Floats
     """(P,) the most that an impression is worth, within the line item's maximum."""
     bid: Floats
-    """(P,) -1 where there is no rate between the line item's currency and the request's."""
+    """(P,) NO_RATE where there is no rate between the line item's currency and the request's."""
 
 
-def price(batch: Sequence[Pending], field: Field, world: World) -> Prices:
-    """Values and bids of all candidates of a batch."""
-    index = world.index
-    columns = index.columns
-    slots, line, slot = field.slots, field.line, field.slot
-    request = np.array([s.pending for s in slots], np.intp)[slot]
-    media = np.array([s.opportunity.media for s in slots], np.uint8)[slot]
-    medium = _FIRST_MEDIUM[columns.media[line] & media]
-    affinity = _affinity(batch, index, request, line)
-    click_rate, conversion_rate = world.responses.rates(line, medium, affinity)
-    worth = _worth(index, line, click_rate, conversion_rate)
-    rates = _rates(batch, index, world.factor)[request, columns.currency[line]]
-    value = np.minimum(worth, columns.max_bid_cpm_micros[line]) * rates
-    first = [pending.context.first_price for pending in batch]
-    if any(first):
+class Pricer:
+    """Prices the candidates of batches for one index; belongs to one event loop."""
+
+    def __init__(
+        self,
+        index: Index,
+        responses: Responses,
+        shading: Shading,
+        factor: Callable[[str, str], float | None],
+    ) -> None:
+        self._index, self._factor = index, factor
+        self._responses, self._shading = responses, shading
+        self._terms: dict[str, Floats] = {}
+        self._owner = np.zeros(index.advertiser_count, np.int64)
+        """(requests x advertisers): which vector of the batch, from 1; wiped after each use."""
+
+    @property
+    def model(self) -> str:
+        """What predicts response rates."""
+        return self._responses.kind
+
+    def price(self, batch: Sequence[Pending], field: Field) -> Prices:
+        """Values and bids of all candidates of a batch."""
+        slots, line = field.slots, field.line
+        request = _numbers([s.pending for s in slots], field.slot)
+        affinity = self._affinity(batch, request, line)
+        click, conversion = self._responses.rates(line, self._medium(slots, field), affinity)
+        terms = self._terms_of(batch, request, line)
+        worth = terms[:, _FLAT] + click * (terms[:, _PER_CLICK] + conversion * terms[:, _PER_CONVERSION])
+        value = np.minimum(worth, terms[:, _MAXIMUM])
+        first = [pending.context.first_price for pending in batch]
+        if True not in first:
+            return Prices(value, value)
         exchange = [batch[s.pending].call.profile.name for s in slots]
-        bid = np.where(np.array(first)[request], world.shading.shade(value, exchange, slot), value)
-    else:
-        bid = value
-    return Prices(value, np.where(rates > 0, bid, -1.0))
+        shaded = self._shading.shade(value, exchange, field.slot)
+        return Prices(value, np.where(np.array(first).take(request) & (value > 0), shaded, value))
 
+    def _medium(self, slots: list[Slot], field: Field) -> Numbers:
+        """(P,) the medium that each pair is priced for, as a place in PREFERRED_MEDIUM."""
+        media = [s.opportunity.media for s in slots]
+        if media.count(BANNER) == len(media):
+            return np.zeros(len(field.line), np.int64)
+        both = self._index.columns.media.take(field.line) & np.array(media, np.uint8).take(field.slot)
+        return _FIRST_MEDIUM.take(both)
 
-def _worth(index: Index, line: NDArray[np.intp], click_rate: Floats, conversion_rate: Floats) -> Floats:
-    """CPM micros in the advertiser's currency: the goal's value for a thousand impressions."""
-    columns = index.columns
-    by_click = np.where(columns.goal_is_click[line], click_rate * 1000.0, 1.0)
-    by_conversion = np.where(
-        columns.goal_is_conversion[line], click_rate * conversion_rate * 1000.0, by_click
-    )
-    return columns.goal_micros[line] * by_conversion
+    def _terms_of(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Floats:
+        """(P, 4) what an impression, click and conversion are worth, and the maximum, in the bid currency."""
+        currencies = [pending.context.currency for pending in batch]
+        if currencies.count(currencies[0]) == len(currencies):
+            return self._in_currency(currencies[0]).take(line, axis=0)
+        terms = np.empty((len(line), 4))
+        owner = np.array(currencies)[request]
+        for currency in set(currencies):
+            mine = np.flatnonzero(owner == currency)
+            terms[mine] = self._in_currency(currency).take(line.take(mine), axis=0)
+        return terms
 
+    def _in_currency(self, currency: str) -> Floats:
+        """(N, 4) the same for all line items; made once per currency."""
+        terms = self._terms.get(currency)
+        if terms is None:
+            columns = self._index.columns
+            rates = np.array([self._factor(own, currency) or 0.0 for own in columns.currencies])
+            rate = rates[columns.currency] if len(rates) else np.zeros(0)
+            thousand = columns.goal_micros * 1000.0 * rate
+            by_response = columns.goal_is_click | columns.goal_is_conversion
+            terms = np.zeros((self._index.count, 4))
+            terms[:, _FLAT] = np.where(by_response, 0.0, columns.goal_micros * rate)
+            terms[:, _PER_CLICK] = np.where(columns.goal_is_click, thousand, 0.0)
+            terms[:, _PER_CONVERSION] = np.where(columns.goal_is_conversion, thousand, 0.0)
+            terms[:, _MAXIMUM] = np.where(rate > 0, columns.max_bid_cpm_micros * rate, NO_RATE)
+            self._terms[currency] = terms
+        return terms
 
-def _rates(batch: Sequence[Pending], index: Index, factor: Callable[[str, str], float | None]) -> Floats:
-    """(requests, currencies): factors into each request's bid currency; 0 where there is none."""
-    known: dict[str, list[float]] = {}
-    rows = []
-    for pending in batch:
-        currency = pending.context.currency
-        row = known.get(currency)
-        if row is None:
-            row = known[currency] = [factor(own, currency) or 0.0 for own in index.columns.currencies]
-        rows.append(row)
-    return np.array(rows, np.float64)
-
-
-def _affinity(
-    batch: Sequence[Pending], index: Index, request: NDArray[np.intp], line: NDArray[np.intp]
-) -> Floats:
-    """(P,) user vector . line-item vector; 0 where the advertiser knows nothing of the person."""
-    score = np.zeros(len(line))
-    vectors: list[bytes] = []
-    owners: list[tuple[int, int]] = []  # (request, advertiser) of each vector
-    for number, pending in enumerate(batch):
-        if pending.person is None:
-            continue
-        for name, value in pending.person.fields.items():
-            advertiser = index.vectored.get(name)
-            if (
-                advertiser is not None
-                and len(value) >= _HEADER + _VECTOR_BYTES
-                and value[1] == VECTOR_DIMENSIONS
-                and value[0] == VERSION
-            ):
-                owners.append((number, advertiser))
-                vectors.append(value[_HEADER : _HEADER + _VECTOR_BYTES])
-    if not owners:
-        return score
-    table = np.zeros((len(batch), index.advertiser_count), np.intp)
-    pairs = np.array(owners, np.intp)
-    table[pairs[:, 0], pairs[:, 1]] = np.arange(1, len(owners) + 1)
-    row = table[request, index.columns.advertiser[line]]
-    known = np.flatnonzero(row)
-    if len(known):
+    def _affinity(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Floats:
+        """(P,) user vector . line-item vector; 0 where the advertiser knows nothing of the person."""
+        score = np.zeros(len(line))
+        vectors: list[bytes] = []
+        cells: list[int] = []  # request x advertisers + advertiser
+        vectored, width = self._index.vectored, self._index.advertiser_count
+        for number, pending in enumerate(batch):
+            if pending.person is None:
+                continue
+            for name, value in pending.person.fields.items():
+                advertiser = vectored.get(name)
+                if advertiser is not None and (vector := affinity_bytes(value, VECTOR_DIMENSIONS)):
+                    cells.append(number * width + advertiser)
+                    vectors.append(vector)
+        if not vectors:
+            return score
+        if len(self._owner) < len(batch) * width:
+            self._owner = np.zeros(len(batch) * width, np.int64)
+        owners = self._owner
+        owners[cells] = _COUNTING[: len(cells)]
+        owner = owners.take(request * width + self._index.columns.advertiser.take(line))
+        owners[cells] = 0
+        known = owner.nonzero()[0]
         users = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, VECTOR_DIMENSIONS).astype(np.float32)
-        score[known] = np.einsum("ij,ij->i", users[row[known] - 1], index.columns.vectors[line[known]])
-        np.nan_to_num(score, copy=False)
-    return score
+        if not np.isfinite(users.sum()):
+            users[~np.isfinite(users)] = 0.0
+        mine = users.take(owner.take(known) - 1, axis=0)
+        score[known] = np.einsum("ij,ij->i", mine, self._index.columns.vectors.take(line.take(known), axis=0))
+        return score
+
+
+def _numbers(of_slots: list[int], slot: Numbers) -> Numbers:
+    """(P,) a number of each pair's impression."""
+    return np.array(of_slots, np.int64).take(slot)

@@ -1,183 +1,139 @@
 """Step 4 of a bid: which line items may bid on each impression of the batch.
 
-Place: after the person read; price takes the pairs.
-Shapes: a Field of P pairs (impression, line item), ordered by impression; `slots` lists the impressions of the
-    whole batch. Sets of line items are ints until the whole batch is turned into numbers by numpy at once.
-Limits: `max_candidates` line items per impression and kind (open auction, segments, deals), those that may pay
-    most; what is over is counted as CANDIDATE_LIMIT.
-Source: bits to numbers for a batch at a time costs a third of doing it one by one (benchmarks/micro/retrieve.py).
+Place: after the person read; price takes the Field.
+Shapes: sets of line items are ints until field.py turns the whole batch into arrays.
+Limits: `max_candidates` line items per impression of each kind (open auction, segments), those that may pay most;
+    what is over is counted as CANDIDATE_LIMIT.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
 
+from bidder.auction.field import Field, Numbers, Slot, Wanted, merge, open_pairs, wanted_pairs, with_deals
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.world import World
 from bidder.audience.person import Person, segments_of
 from bidder.campaigns.dimensions import bits
-from bidder.campaigns.index import Index
+from bidder.campaigns.index import Audience, Index
 from bidder.opportunity import Opportunity
 from bidder.outcome import Drop, Outcome
 
-OPEN_AUCTION = -1
-"""The deal number of a pair that bids without a deal."""
-
-
-class Slot(Struct):
-    """One impression of the batch, on its way."""
-
-    pending: int
-    """Number of its request in the batch."""
-    opportunity: Opportunity
-    mask: bytes
-    """The line items whose targeting it meets, bit by bit."""
-
-
-class Field(Struct):
-    """Who runs for what."""
-
-    slots: list[Slot]
-    slot: NDArray[np.intp]
-    """(P,) number of the impression, ascending."""
-    line: NDArray[np.intp]
-    """(P,) number of the line item."""
-    deal: NDArray[np.intp]
-    """(P,) number of the deal within the impression, or OPEN_AUCTION."""
+_BLOCKS = (Drop.ADVERTISER_BLOCKED, Drop.CATEGORY_BLOCKED)
 
 
 def retrieve(batch: Sequence[Pending], world: World, now_s: float, drops: Drops) -> Field:
-    """The candidates of every impression of a batch."""
+    """The candidates of every impression of a batch; tells each Pending whether it has any."""
     index, limit = world.index, world.max_candidates
+    size = index.words * 8
     slots: list[Slot] = []
-    extra: list[tuple[int, int, int]] = []  # (slot, line item, deal) found one by one
+    masks: list[bytes] = []
+    wanted = Wanted([], [])
+    deals: list[tuple[int, int, int]] = []
     for number, pending in enumerate(batch):
         mask = _request_mask(pending, index, now_s, drops)
-        if not mask:
-            continue
-        wanted = _segment_lines(pending.person, index, now_s, limit, drops)
-        for opportunity in pending.context.opportunities:
+        found: list[Numbers] = []
+        if mask and pending.person is not None:
+            found, refused = _by_segments(pending.person, index.audiences, now_s)
+            if refused:
+                mask ^= mask & bits(refused)
+            if len(found) > 1 and sum(map(len, found)) > limit:
+                found = _within(found, limit, drops)
+        for opportunity in pending.context.opportunities if mask else ():
             fitting = mask & index.slot_mask(opportunity)
             if not fitting:
                 continue
-            packed = fitting.to_bytes(index.words * 8, "little")
-            place = len(slots)
-            if wanted and not opportunity.private:
-                extra += [(place, i, OPEN_AUCTION) for i in wanted if packed[i >> 3] >> (i & 7) & 1]
+            packed = fitting.to_bytes(size, "little")
             if opportunity.deals:
-                extra += _deal_lines(place, opportunity, packed, index, wanted)
-            slots.append(Slot(number, opportunity, packed))
-    field = _join(slots, extra, index, limit, drops)
-    for place in set(field.slot.tolist()):
+                deals += _deal_lines(len(slots), opportunity, packed, index, found)
+            if opportunity.private:
+                packed = bytes(size)  # deals alone may bid
+            elif found:
+                wanted.slots += [len(slots)] * len(found)
+                wanted.lines += found
+            slots.append(Slot(number, opportunity))
+            masks.append(packed)
+    return _field(batch, slots, index, (masks, wanted, deals), (limit, drops))
+
+
+def _field(
+    batch: Sequence[Pending],
+    slots: list[Slot],
+    index: Index,
+    found: tuple[list[bytes], Wanted, list[tuple[int, int, int]]],
+    bounds: tuple[int, Drops],
+) -> Field:
+    masks, wanted, deals = found
+    if not slots:
+        return Field([], np.empty(0, np.int64), np.empty(0, np.int64), None)
+    words = np.frombuffer(b"".join(masks), "<u8").reshape(len(slots), index.words)
+    pairs = open_pairs(words, index.open_words, *bounds)
+    if wanted.lines:
+        pairs = merge(pairs, wanted_pairs(words, wanted))
+    slot = pairs // (index.words << 6)
+    line = pairs - slot * (index.words << 6)
+    field = with_deals(slots, (slot, line), deals) if deals else Field(slots, slot, line, None)
+    held = np.zeros(len(slots), np.bool_)
+    held[field.slot] = True
+    for place in held.nonzero()[0].tolist():
         batch[slots[place].pending].why_none = Outcome.FILTERED
     return field
 
 
 def _request_mask(pending: Pending, index: Index, now_s: float, drops: Drops) -> int:
-    """Targeting and blocks of the request, and the segments that shut a line item out."""
-    context = pending.context
-    mask = index.request_mask(context, now_s)
-    request = context.request
+    """Targeting and blocks of the request."""
+    mask = index.request_mask(pending.context, now_s)
+    request = pending.context.request
     if mask and (request.badv or request.bcat or request.bapp):
         for blocked, reason in zip(index.blocked_masks(request), _BLOCKS, strict=True):
             hit = mask & blocked
             if hit:
                 mask ^= hit
                 drops.add(reason, hit.bit_count())
-    if pending.person is not None and mask:
-        refused = _refused(pending.person, index, now_s)
-        if refused:
-            mask ^= mask & bits(refused)
     return mask
 
 
-_BLOCKS = (Drop.ADVERTISER_BLOCKED, Drop.CATEGORY_BLOCKED)
-
-
-def _refused(person: Person, index: Index, now_s: float) -> list[int]:
+def _by_segments(
+    person: Person, audiences: Mapping[bytes, Audience], now_s: float
+) -> tuple[list[Numbers], list[int]]:
+    """(line items that want each of this person's segments, line items that refuse one)."""
+    wanted: list[Numbers] = []
     refused: list[int] = []
     for field, value in person.fields.items():
-        audience = index.audiences.get(field)
-        if audience is not None and audience.none:
-            for key in segments_of(value, now_s):
-                refused += audience.none.get(key, ())
-    return refused
+        audience = audiences.get(field)
+        if audience is None:
+            continue
+        wants, refuses = audience.any, audience.none
+        flat = segments_of(value)
+        for key, expires_s in zip(flat[::2], flat[1::2], strict=True):
+            if expires_s > now_s:
+                if key in wants:
+                    wanted.append(wants[key])
+                if key in refuses:
+                    refused += refuses[key]
+    return wanted, refused
 
 
-def _segment_lines(person: Person | None, index: Index, now_s: float, limit: int, drops: Drops) -> list[int]:
-    """The line items that want a segment of this person's, those that may pay most."""
-    if person is None:
-        return []
-    found: set[int] = set()
-    for field, value in person.fields.items():
-        audience = index.audiences.get(field)
-        if audience is not None and audience.any:
-            for key in segments_of(value, now_s):
-                found.update(audience.any.get(key, ()))
-    if len(found) <= limit:
-        return list(found)
-    drops.add(Drop.CANDIDATE_LIMIT, len(found) - limit)
-    return sorted(found)[:limit]
+def _within(found: list[Numbers], limit: int, drops: Drops) -> list[Numbers]:
+    """Each line item once; above the limit those that may pay most."""
+    once = np.unique(np.concatenate(found))
+    if len(once) > limit:
+        drops.add(Drop.CANDIDATE_LIMIT, len(once) - limit)
+    return [once[:limit]]
 
 
 def _deal_lines(
-    place: int, opportunity: Opportunity, packed: bytes, index: Index, wanted: list[int]
+    place: int, opportunity: Opportunity, packed: bytes, index: Index, found: list[Numbers]
 ) -> list[tuple[int, int, int]]:
-    found: list[tuple[int, int, int]] = []
+    """(impression, line item, deal number) of the line items that hold one of the deals on offer."""
+    wanted: set[int] = set()
+    for numbers in found:
+        wanted.update(numbers.tolist())
+    pairs: list[tuple[int, int, int]] = []
     for number, offer in enumerate(opportunity.deals):
-        found += [
+        pairs += [
             (place, i, number)
             for i in index.deals.get(offer.deal.id, ())
             if packed[i >> 3] >> (i & 7) & 1 and (not index.lines[i].segments or i in wanted)
         ]
-    return found
-
-
-def _join(
-    slots: list[Slot], extra: list[tuple[int, int, int]], index: Index, limit: int, drops: Drops
-) -> Field:
-    rows, lines = _open_lines(slots, index, limit, drops)
-    deals = np.full(len(rows), OPEN_AUCTION, np.intp)
-    if extra:
-        more = np.array(extra, np.intp)
-        rows = np.concatenate((rows, more[:, 0]))
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        lines = np.concatenate((lines, more[:, 1]))[order]
-        deals = np.concatenate((deals, more[:, 2]))[order]
-    return Field(slots, rows, lines, deals)
-
-
-def _open_lines(
-    slots: list[Slot], index: Index, limit: int, drops: Drops
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first `limit` line items of the open auction for each impression: (slot, line item) pairs."""
-    packed = b"".join(
-        [slot.mask if not slot.opportunity.private else bytes(len(slot.mask)) for slot in slots]
-    )
-    words = np.frombuffer(packed, "<u8").reshape(len(slots), index.words) & index.open_words
-    rows, columns = np.nonzero(words)
-    chosen = words[rows, columns]
-    if len(rows) > limit:  # the first `limit` words of a row hold its first `limit` bits
-        keep = _rank(rows, len(slots)) < limit
-        if not keep.all():
-            drops.add(Drop.CANDIDATE_LIMIT, int(np.bitwise_count(chosen[~keep]).sum()))
-            rows, columns, chosen = rows[keep], columns[keep], chosen[keep]
-    flags = np.unpackbits(chosen.view(np.uint8), bitorder="little").reshape(-1, 64)
-    word, bit = np.nonzero(flags)
-    rows, lines = rows[word], columns[word] * 64 + bit
-    if len(rows) > limit:
-        keep = _rank(rows, len(slots)) < limit
-        over = len(keep) - int(np.count_nonzero(keep))
-        if over:
-            drops.add(Drop.CANDIDATE_LIMIT, over)
-            rows, lines = rows[keep], lines[keep]
-    return rows, lines
-
-
-def _rank(rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """The place of each entry among those of its row; `rows` ascends."""
-    starts = np.searchsorted(rows, np.arange(count))
-    return np.arange(len(rows)) - starts[rows]
+    return pairs

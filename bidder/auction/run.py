@@ -23,7 +23,6 @@ from bidder.auction.intake import (
     seat_allowed,
 )
 from bidder.auction.pending import Call, Drops, Pending, Reading
-from bidder.auction.price import price
 from bidder.auction.respond import respond
 from bidder.auction.retrieve import retrieve
 from bidder.auction.world import World
@@ -147,7 +146,7 @@ class Auction:
         candidates = len(field.line) + sum(drops.counts.values())
         chosen: dict[int, list[Choice]] = {}
         if len(field.line):
-            for choice in Chooser(batch, world, drops).choose(field, price(batch, field, world)):
+            for choice in Chooser(batch, world, drops).choose(field, world.pricer.price(batch, field)):
                 chosen.setdefault(choice.pending, []).append(choice)
         now_ns = self._clock.monotonic_ns()
         for number, pending in enumerate(batch):

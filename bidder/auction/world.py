@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from bidder.auction.rates import Responses, Shading
+from bidder.auction.price import Pricer
 from bidder.campaigns.index import Index
 from bidder.notices.keys import Key
 from bidder.notices.urls import UrlParts
@@ -19,8 +19,7 @@ class World(Struct, frozen=True):
     """What the auction knows."""
 
     index: Index
-    responses: Responses
-    shading: Shading
+    pricer: Pricer
     factor: Callable[[str, str], float | None]
     """Exchange rate from one currency to another, or None."""
     convert: Callable[[float, str, str], float | None]

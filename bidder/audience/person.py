@@ -11,7 +11,6 @@ Never: a name, an address or anything that tells who a person is.
 """
 
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -19,7 +18,17 @@ from numpy.typing import NDArray
 
 from bidder.keys import field_name, product_key, segment_key
 
-__all__ = ["Person", "Profile", "affinity_of", "field_name", "pack", "product_key", "segment_key", "segments_of", "unpack"]
+__all__ = [
+    "Person",
+    "Profile",
+    "affinity_bytes",
+    "field_name",
+    "pack",
+    "product_key",
+    "segment_key",
+    "segments_of",
+    "unpack",
+]
 
 VERSION = 1
 MAX_DIMENSIONS = 64
@@ -78,8 +87,8 @@ def unpack(value: bytes) -> Profile | None:
     )
 
 
-def segments_of(value: bytes, now_s: float) -> Sequence[int]:
-    """The keys of the segments that stand at `now_s`, straight from a field's value (the path of a bid);
+def segments_of(value: bytes) -> tuple[int, ...]:
+    """The segments of a field's value, flat: key, expires_s, key, expires_s, ... (the path of a bid);
     empty where the value is of another version or damaged."""
     if len(value) < _HEADER.size or value[0] != VERSION:
         return ()
@@ -87,16 +96,15 @@ def segments_of(value: bytes, now_s: float) -> Sequence[int]:
     at = _HEADER.size + 2 * value[1]
     if count > MAX_SEGMENTS or len(value) < at + 8 * count:
         return ()
-    flat = _SEGMENTS[count].unpack_from(value, at)
-    return [key for key, expires_s in zip(flat[::2], flat[1::2], strict=True) if expires_s > now_s]
+    return _SEGMENTS[count].unpack_from(value, at)
 
 
-def affinity_of(value: bytes) -> NDArray[np.float16]:
-    """The affinity vector of a field's value, without a copy; empty where it is damaged."""
-    dimensions = value[1] if len(value) >= _HEADER.size and value[0] == VERSION else 0
-    if len(value) < _HEADER.size + 2 * dimensions:
-        dimensions = 0
-    return np.frombuffer(value, "<f2", dimensions, _HEADER.size)
+def affinity_bytes(value: bytes, dimensions: int) -> bytes:
+    """The affinity vector of a field's value as float16 bytes; empty where it has other dimensions or is damaged."""
+    end = _HEADER.size + 2 * dimensions
+    if len(value) < end or value[0] != VERSION or value[1] != dimensions:
+        return b""
+    return value[_HEADER.size : end]
 
 
 class Person(Struct, frozen=True, gc=False):

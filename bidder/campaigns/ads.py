@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from bidder.campaigns.dimensions import category_names
 from bidder.campaigns.model import Advertiser, Creative, NativeAssets
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from openrtb.macros import Markup, cut
@@ -47,6 +48,8 @@ class Ad(Struct, frozen=True, gc=False):
     taxonomy: int
     categories: tuple[str, ...]
     category_list: list[str] | None
+    category_names: tuple[str, ...]
+    """The categories and, in taxonomy 1, those above them."""
     duration_s: int
     landing_url: str
     markup: Markup | None = None
@@ -86,6 +89,9 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         taxonomy=creative.category_taxonomy,
         categories=creative.categories,
         category_list=list(creative.categories) or None,
+        category_names=tuple(
+            [name for _, name in category_names(creative.category_taxonomy, creative.categories)]
+        ),
         duration_s=creative.duration_s or 0,
         landing_url=creative.landing_url,
         markup=cut(_html(creative), _PLACES) if medium == BANNER else None,

@@ -15,6 +15,7 @@ from bidder.campaigns.ads import Ad, compile_ad
 from bidder.campaigns.model import VECTOR_DIMENSIONS, Advertiser, Book, Campaign, LineItem, Targeting
 from bidder.campaigns.rates import Rates
 from bidder.keys import field_name, key32, segment_key
+from bidder.opportunity import BANNER
 from budget.money import micros_from_text
 
 _VALUE_CURRENCY = "USD"
@@ -43,6 +44,8 @@ class Line(Struct, gc=False):
     conversion_rate: float | None
     media: int
     ads: tuple[Ad, ...]
+    banners: dict[tuple[int, int], list[Ad]]
+    """Banner creatives by size."""
     targeting: Targeting
     segments: tuple[int, ...]
     """Keys of the segments of which a person must have one."""
@@ -82,7 +85,9 @@ def compile_lines(book: Book, rates: Rates) -> list[Line]:
     for number, advertiser in enumerate(book.advertisers):
         if not advertiser.active:
             continue
-        ads = {c.id: compile_ad(advertiser, c, key32(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives}
+        ads = {
+            c.id: compile_ad(advertiser, c, key32(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives
+        }
         factor = rates.factor(advertiser.currency, _VALUE_CURRENCY)
         for campaign in advertiser.campaigns:
             for item in campaign.line_items:
@@ -106,7 +111,9 @@ def columns(lines: list[Line]) -> Columns:
         goal_is_conversion=np.array([line.goal == "cpa" for line in lines], np.bool_),
         goal_micros=np.array([line.goal_micros for line in lines], np.float64),
         max_bid_cpm_micros=np.array([line.max_bid_cpm_micros for line in lines], np.float64),
-        click_rate=np.array([nan if line.click_rate is None else line.click_rate for line in lines], np.float64),
+        click_rate=np.array(
+            [nan if line.click_rate is None else line.click_rate for line in lines], np.float64
+        ),
         conversion_rate=np.array(
             [nan if line.conversion_rate is None else line.conversion_rate for line in lines], np.float64
         ),
@@ -124,8 +131,11 @@ def _line(
     transparency = advertiser.transparency
     own = tuple([ads[creative] for creative in item.creatives])
     media = 0
+    banners: dict[tuple[int, int], list[Ad]] = {}
     for ad in own:
         media |= ad.medium
+        if ad.medium == BANNER:
+            banners.setdefault(ad.size, []).append(ad)
     return Line(
         id=item.id,
         key=key32(item.id),
@@ -144,6 +154,7 @@ def _line(
         conversion_rate=item.conversion_rate,
         media=media,
         ads=own,
+        banners=banners,
         targeting=item.targeting,
         segments=tuple([segment_key(advertiser.id, s) for s in segments.any]) if segments else (),
         excluded=tuple([segment_key(advertiser.id, s) for s in segments.none]) if segments else (),

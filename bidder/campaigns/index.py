@@ -10,6 +10,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bidder.campaigns.compile import Line, columns, compile_lines
 from bidder.campaigns.dimensions import Circles, Dimension, bits
@@ -28,7 +29,7 @@ class Audience:
     __slots__ = ("any", "none")
 
     def __init__(self) -> None:
-        self.any: dict[int, list[int]] = {}
+        self.any: dict[int, NDArray[np.int64]] = {}
         """Segment key -> line items that want it, by falling maximum bid."""
         self.none: dict[int, list[int]] = {}
         """Segment key -> line items that refuse it."""
@@ -134,11 +135,14 @@ class Index:
 
     def _audiences(self) -> dict[bytes, Audience]:
         audiences: dict[bytes, Audience] = {}
+        wanted: dict[tuple[bytes, int], list[int]] = {}
         for i, line in enumerate(self.lines):
             for key in line.segments:
-                audiences.setdefault(line.field, Audience()).any.setdefault(key, []).append(i)
+                wanted.setdefault((line.field, key), []).append(i)
             for key in line.excluded:
                 audiences.setdefault(line.field, Audience()).none.setdefault(key, []).append(i)
+        for (field, key), lines in wanted.items():
+            audiences.setdefault(field, Audience()).any[key] = np.array(lines, np.int64)
         return audiences
 
     def _deals(self) -> dict[str, list[int]]:

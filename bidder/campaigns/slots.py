@@ -77,7 +77,9 @@ class SlotIndex:
 
     def _either(self, wish: Callable[[Line], bool | None]) -> tuple[int, int]:
         """The line items for slots that are not of a kind, and for those that are."""
-        return self._where(lambda line: wish(line) is not True), self._where(lambda line: wish(line) is not False)
+        return self._where(lambda line: wish(line) is not True), self._where(
+            lambda line: wish(line) is not False
+        )
 
 
 class BlockIndex:

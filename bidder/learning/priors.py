@@ -28,7 +28,10 @@ class PriorRates:
         own = np.isnan(line_click_rates)[:, None]
         rates = np.where(own, click_rates[None, :], line_click_rates[:, None])
         with np.errstate(divide="ignore"):
-            self._log_odds = np.log(rates) - np.log1p(-rates)  # (N, M)
+            self._log_odds = (
+                np.log(rates) - np.log1p(-rates)
+            ).ravel()  # (N x M), flat: one take finds an entry
+        self._media = len(click_rates)
         self._conversion = np.where(
             np.isnan(line_conversion_rates), rest.conversion_rate, line_conversion_rates
         )
@@ -39,7 +42,8 @@ class PriorRates:
     ) -> tuple[Floats, Floats]:
         """(P,) click rates and (P,) conversion rates per click."""
         moved = np.minimum(np.maximum(affinity, -MAX_AFFINITY), MAX_AFFINITY) * self._weight
-        return 1.0 / (1.0 + np.exp(-self._log_odds[line, medium] - moved)), self._conversion[line]
+        log_odds = self._log_odds.take(line * self._media + medium) + moved
+        return 1.0 / (1.0 + np.exp(-log_odds)), self._conversion.take(line)
 
 
 class Rest(Struct, frozen=True):

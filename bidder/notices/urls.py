@@ -1,8 +1,8 @@
-"""The URLs that bring back what became of a bid: win, bill, loss, impression, click.
+"""The URLs that bring back what became of a bid: win, bill, loss, impression, click, player events.
 
 Place: respond builds them once per bid from parts that are built once per exchange; web/public answers them.
 Shapes: everything constant stands in front and the token at the end, so that a URL is one concatenation.
-    `t` token, `p` price, `c` currency, `r` loss reason, `m` minimum to win.
+    `t` token, `p` price, `c` currency, `r` loss reason, `m` minimum to win, `e` event.
 Never: a landing page in a URL: a click leads where the token's line item and creative lead.
 """
 
@@ -18,26 +18,30 @@ IN_PRICE: Final = "p"
 IN_CURRENCY: Final = "c"
 IN_REASON: Final = "r"
 IN_MIN_TO_WIN: Final = "m"
+IN_EVENT: Final = "e"
 
 
 class UrlParts(Struct, frozen=True, gc=False):
-    """What the five URLs begin with, for one exchange."""
+    """What the URLs begin with, for one exchange."""
 
     win: str
     bill: str
     loss: str
     imp: str
     click: str
+    event: str
 
 
 class NoticeUrls(Struct, frozen=True, gc=False):
-    """The five URLs of one bid."""
+    """The URLs of one bid."""
 
     win: str
     bill: str
     loss: str
     imp: str
     click: str
+    event: str
+    """Lacks the name of the event, which a player's VAST puts behind it."""
 
 
 def url_parts(base_url: str, billing: Literal["burl", "beacon"]) -> UrlParts:
@@ -51,6 +55,7 @@ def url_parts(base_url: str, billing: Literal["burl", "beacon"]) -> UrlParts:
         loss=f"{base}/loss?{IN_REASON}={macros.LOSS}&{price}{to_win}{IN_SEAL}=",
         imp=f"{base}/imp?{price if billing == 'beacon' else ''}{IN_SEAL}=",
         click=f"{base}/click?{IN_SEAL}=",
+        event=f"{base}/event?{IN_SEAL}=",
     )
 
 
@@ -63,4 +68,5 @@ def notice_urls(parts: UrlParts, sealed: Sealed) -> NoticeUrls:
         parts.loss + to_exchange,
         parts.imp + to_browser,
         parts.click + to_browser,
+        f"{parts.event}{to_browser}&{IN_EVENT}=",
     )
