@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -56,12 +57,15 @@ METRICS = (
 
 log = logging.getLogger(__name__)
 
+Load = Callable[[Config, Keyring, str], Live]
+
 
 class Worker:
     """The parts of one worker."""
 
-    def __init__(self, config: Config, setup: WorkerSetup) -> None:
-        self._config, self._setup = config, setup
+    def __init__(self, config: Config, setup: WorkerSetup, load: Load = load_live) -> None:
+        """`load` reads and compiles the campaigns; it runs in a thread."""
+        self._config, self._setup, self._load = config, setup, load
         self._tally = Tally(Path(setup.tally_path) if setup.tally_path else None)
         self._clock = SystemClock()
         self._keyring = Keyring(setup.token_keys)
@@ -73,7 +77,7 @@ class Worker:
         """Serve until told to stop, then drain."""
         stores = self._with_url()
         source = await open_source(stores, self._tally)
-        live = await asyncio.to_thread(load_live, self._config, self._keyring, self._setup.base_url)
+        live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
         self._auction = Auction(
             live.world, PeopleReader(source, stores, self._tally, self._clock), self._tally, self._clock
         )
@@ -114,7 +118,7 @@ class Worker:
         if previous is not None:
             await previous
         try:
-            live = await asyncio.to_thread(load_live, self._config, self._keyring, self._setup.base_url)
+            live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
         except (CampaignError, RatesError) as error:
             log.error("campaigns are not reloaded, the last good ones stay: %s", error)
             self._tally.set("paceline_campaigns_reload_failed", value=1)

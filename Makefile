@@ -1,0 +1,49 @@
+# Every target first makes .venv ready: with uv where it is found, else with python3 -m venv and pip.
+# Arguments are handed through: make demo ARGS="--seconds 20 --headless"
+
+ARGS ?=
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench load clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready ## install everything into .venv
+
+ifneq ($(UV),)
+.venv/.ready: pyproject.toml uv.lock
+	@$(UV) sync --quiet --frozen --all-extras --python '>=3.11'
+	@touch $@
+else
+.venv/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Paceline needs Python 3.11 or later: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install the package python3-venv, or uv"; rm -rf .venv; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+endif
+
+demo: setup ## the whole thing on this machine, for a minute
+	@$(BIN)/paceline demo $(ARGS)
+
+test: setup ## every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## ruff, mypy --strict, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## what a bid costs, as ratios to yardsticks
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+load: setup ## Locust for a minute against a service of its own
+	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
+
+clean: ## remove what make made
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
