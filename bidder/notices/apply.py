@@ -25,6 +25,7 @@ from bidder.notices.recent import Recent
 from bidder.notices.token import Audience, Claim, TokenFault, open_token
 from budget.money import Micros
 from openrtb import macros
+from openrtb.vast import EVENTS
 
 CLICK_GRACE_S: Final = 86_400
 """A page stays open long after its token expired; whoever clicks within a day still gets where they meant."""
@@ -57,6 +58,12 @@ METRICS: Final = (
     ),
     Metric("paceline_line_item_clicks_total", "counter", "Clicks, once per bid", ("campaign", "line_item")),
     Metric(
+        "paceline_line_item_events_total",
+        "counter",
+        "How far players got through video and audio ads",
+        ("campaign", "line_item", "event"),
+    ),
+    Metric(
         "paceline_line_item_spend_micros_total",
         "counter",
         "Money spent, in millionths of the advertiser's currency",
@@ -73,6 +80,7 @@ class Kind(Enum):
     LOSS = "loss"
     IMP = "imp"
     CLICK = "click"
+    EVENT = "event"
 
 
 class Result(Enum):
@@ -96,6 +104,8 @@ class Notice(Struct, frozen=True, gc=False):
     price: str = ""
     currency: str = ""
     reason: str = ""
+    event: str = ""
+    """Of players: which part of the ad was reached."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -126,7 +136,7 @@ class Directory(Protocol):
 
 
 _AUDIENCE: Final = {
-    kind: Audience.BROWSER if kind in (Kind.IMP, Kind.CLICK) else Audience.EXCHANGE for kind in Kind
+    kind: Audience.EXCHANGE if kind in (Kind.WIN, Kind.BILL, Kind.LOSS) else Audience.BROWSER for kind in Kind
 }
 _FAULTS: Final = {fault: Result(fault.value) for fault in TokenFault}
 _COUNTED_AS: Final = {
@@ -171,7 +181,7 @@ class Notices:
         landing_url = entry.landing_urls.get(claim.creative) if notice.kind is Kind.CLICK else None
         if claim.test or notice.price == macros.AUDIT:
             return Receipt(Result.TEST, landing_url)
-        if not self._recent[notice.kind].first(claim.bid_id):
+        if not self._recent[notice.kind].first(_identity(notice, claim)):
             return Receipt(Result.DUPLICATE, landing_url)
         return Receipt(Result.ACCEPTED, landing_url, self._apply(notice, claim, entry))
 
@@ -183,6 +193,10 @@ class Notices:
             self._tally.count(counter, entry.campaign_id, entry.line_item_id)
         if notice.kind is Kind.LOSS:
             self._tally.count("paceline_loss_reasons_total", exchange, loss_reason(notice.reason))
+        if notice.kind is Kind.EVENT:
+            self._tally.count(
+                "paceline_line_item_events_total", entry.campaign_id, entry.line_item_id, _event(notice)
+            )
         billing = Kind.IMP if profile and profile.billing == "beacon" else Kind.BILL
         return self._charge(notice, claim, entry, exchange) if notice.kind is billing else Micros(0)
 
@@ -194,6 +208,15 @@ class Notices:
             "paceline_line_item_spend_micros_total", entry.campaign_id, entry.line_item_id, by=cost.micros
         )
         return cost.micros
+
+
+def _event(notice: Notice) -> str:
+    return notice.event if notice.event in EVENTS else "other"
+
+
+def _identity(notice: Notice, claim: Claim) -> bytes:
+    """What may be counted once: a bid's notice of a kind, and of players each event."""
+    return claim.bid_id + _event(notice).encode() if notice.kind is Kind.EVENT else claim.bid_id
 
 
 def loss_reason(text: str) -> str:

@@ -1,7 +1,7 @@
 """The public port: what exchanges and browsers call about our bids.
 
 Place: each worker serves it with aiohttp; notices/apply does what a call says.
-Paths: /win /bill /loss answer 204, /imp a transparent GIF, whatever the token is worth: who forges learns
+Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the token is worth: who forges learns
     nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok.
     GET and POST are the same; HEAD looks and changes nothing.
 Limits: MAX_QUERY characters of query (414), the configured body (413), IDLE_S for a head or between
@@ -12,7 +12,7 @@ Never: a 5xx; an identifier of a person in a log; a redirect to anything that ca
 import asyncio
 import logging
 import socket
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
-from bidder.notices.urls import IN_CURRENCY, IN_PRICE, IN_REASON, IN_SEAL
+from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_PRICE, IN_REASON, IN_SEAL
 from bidder.web.sockets import BACKLOG
 
 MAX_QUERY: Final = 2_048  # a token has 96 characters, an encrypted price below 256
@@ -46,7 +46,6 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-_NOTICES: Final = (Kind.WIN, Kind.BILL, Kind.LOSS)
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
@@ -79,6 +78,7 @@ def _notice_handler(notices: Notices, kind: Kind) -> Handler:
                 query.get(IN_PRICE, ""),
                 query.get(IN_CURRENCY, ""),
                 query.get(IN_REASON, ""),
+                query.get(IN_EVENT, ""),
             )
         )
         if receipt.landing_url is not None:
@@ -195,5 +195,4 @@ class PublicServer:
 
 class _Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()  # uvloop's transports are no subclass of it

@@ -63,7 +63,7 @@ def test_a_bid_lives_through_its_notices() -> None:
 def test_a_repeat_counts_as_a_duplicate_and_moves_nothing(kind: Kind) -> None:
     """The same notice twice is one effect."""
     desk, tokens = Desk(), sealed()
-    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK) else tokens.exchange_token
+    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK, Kind.EVENT) else tokens.exchange_token
     assert desk.send(kind, token, price="1.00") is Result.ACCEPTED
     before = desk.counts()
     assert desk.send(kind, token, price="2.00") is Result.DUPLICATE
@@ -83,7 +83,7 @@ def test_the_beacon_moves_money_where_the_exchange_sends_no_bill() -> None:
 def test_nothing_but_the_bill_moves_money(kind: Kind) -> None:
     """A win notice never spends; nor do losses, beacons and clicks where the bill does."""
     desk, tokens = Desk(), sealed()
-    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK) else tokens.exchange_token
+    token = tokens.browser_token if kind in (Kind.IMP, Kind.CLICK, Kind.EVENT) else tokens.exchange_token
     assert desk.notices.receive(Notice(kind, token, price="2.00")).spent == 0
 
 
@@ -208,3 +208,15 @@ def test_loss_reasons_are_counted_by_exchange() -> None:
 def test_loss_reason_labels_are_few(text: str, label: str) -> None:
     """Codes stay codes, an exchange's own fall together, anything else is none."""
     assert loss_reason(text) == label
+
+
+def test_player_events_count_once_each_and_unknown_names_fall_together() -> None:
+    """Start and complete of one ad are two events; a repeat is a duplicate; odd names make no new series."""
+    desk, token = Desk(), sealed().browser_token
+    for event in ("start", "complete", "start", "x" * 50, "y"):
+        desk.send(Kind.EVENT, token, event=event)
+    counts = desk.counts()
+    assert {name: value for name, value in counts.items() if "events" in name} == {
+        f"line_item_events_total/{LINE}/{event}": 1 for event in ("start", "complete", "other")
+    }
+    assert counts["notices_total/event/duplicate"] == 2

@@ -24,8 +24,8 @@ def test_expanded_urls_hold_token_and_values(billing: str, base: str) -> None:
     """After the exchange's expansion each URL holds its own audience's token and what its kind needs."""
     urls = notice_urls(url_parts(base, "beacon" if billing == "beacon" else "burl"), SEALED)
     told = {}
-    for name in ("win", "bill", "loss", "imp", "click"):
-        split = urlsplit(macros.expand(getattr(urls, name), FILLED))
+    for name in urls.__struct_fields__:
+        split = urlsplit(macros.expand(getattr(urls, name), FILLED) + ("start" if name == "event" else ""))
         assert split.path == urlsplit(base).path.rstrip("/") + "/" + name
         told[name] = {key: values[0] for key, values in parse_qs(split.query, strict_parsing=True).items()}
     price = {"p": "1.25", "c": "USD"}
@@ -35,6 +35,7 @@ def test_expanded_urls_hold_token_and_values(billing: str, base: str) -> None:
         "loss": {"r": "102", **price, "m": "1.3", "t": SEALED.exchange_token},
         "imp": {**(price if billing == "beacon" else {}), "t": SEALED.browser_token},
         "click": {"t": SEALED.browser_token},
+        "event": {"t": SEALED.browser_token, "e": "start"},
     }
 
 

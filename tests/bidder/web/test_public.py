@@ -67,7 +67,8 @@ class Port:
         """The five URLs of a bid as an exchange calls them."""
         urls = notice_urls(url_parts(self.base, "burl"), sealed(**changes))
         filled = {"AUCTION_PRICE": "1.20", "AUCTION_CURRENCY": "USD", "AUCTION_LOSS": "102"}
-        return {name: macros.expand(getattr(urls, name), filled) for name in urls.__struct_fields__}
+        expanded = {name: macros.expand(getattr(urls, name), filled) for name in urls.__struct_fields__}
+        return expanded | {"event": expanded["event"] + "start"}
 
     def count(self, name: str, *labels: str) -> int:
         return {cell.labels: value for cell, value in self.tally.samples() if cell.name == name}.get(
@@ -90,6 +91,7 @@ async def test_notices_by_get_and_post(port: Port, method: str) -> None:
     assert await port.call(urls["loss"], method) == (204, b"")
     assert await port.call(urls["imp"], method) == (200, GIF)
     assert (await port.call(urls["click"], method))[0] == 302
+    assert await port.call(urls["event"], method) == (204, b"")
     for kind in urls:
         assert port.count("paceline_notices_total", kind, "accepted") == 1
     assert port.count("paceline_line_item_spend_micros_total", *LINE) == 1_080
@@ -136,8 +138,15 @@ async def test_a_click_leads_to_the_landing_page_alone(port: Port) -> None:
 
 async def test_forgeries_learn_nothing_and_click_nowhere(port: Port) -> None:
     """Forged, malformed and missing tokens get the usual 204 or pixel and are counted; a click is a 404."""
-    for kind, expected in {"win": 204, "bill": 204, "loss": 204, "imp": 200, "click": 404}.items():
-        other = sealed().exchange_token if kind in ("imp", "click") else sealed().browser_token
+    for kind, expected in {
+        "win": 204,
+        "bill": 204,
+        "loss": 204,
+        "imp": 200,
+        "click": 404,
+        "event": 204,
+    }.items():
+        other = sealed().exchange_token if kind in ("imp", "click", "event") else sealed().browser_token
         for query in (f"?t={other}", "?t=x", "?t=", "", "?t=%00%ff", f"?t={'é' * 96}"):
             status, body = await port.call(f"/{kind}{query}")
             assert status == expected
