@@ -12,8 +12,8 @@ from typing import TypeVar
 
 MIN_PER_TICK = 16
 """Decided in any tick however dear a request seems: the batch from which the design's costs hold."""
-FIRST_COST_NS = 100_000
-"""Assumed before anything is measured: a request decided alone."""
+FIRST_COST_NS = 50_000
+"""Assumed before anything is measured: what the design grants a whole bid."""
 MEMORY_REQUESTS = 512
 """Over how many requests the cost is smoothed."""
 

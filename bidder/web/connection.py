@@ -75,13 +75,16 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         begun, stage = self._begun, self._stage
+        after_upgrade = -1
         assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            after_upgrade = upgrade.args[0]
         except HttpParserError as error:
             self._broken(error)
+        if after_upgrade >= 0:
+            self._decline_upgrade(data[after_upgrade:])
         if self._stage != IDLE and not self._deaf:
             self._unfinished(len(data) if begun + (stage == IDLE) >= self._begun else 0)
 
