@@ -30,7 +30,8 @@ def command(argv: Sequence[str]) -> int:
     except ImportError:
         print("paceline demo needs its extra: pip install 'paceline[demo]'", file=sys.stderr)
         return 1
-    from benchmarks.demo.session import DemoError, Options
+    from benchmarks.demo.service import DemoError
+    from benchmarks.demo.session import Options
 
     options = Options(
         seconds=args.seconds,
@@ -99,7 +100,7 @@ def _live(console: object, seconds: float) -> Iterator[tuple[Show, Say]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="paceline demo", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60, help="how long the exchanges send")
-    parser.add_argument("--rate", type=float, default=400, help="bid requests per second")
+    parser.add_argument("--rate", type=float, default=500, help="bid requests per second")
     parser.add_argument("--workers", type=int, default=1, help="bidding processes")
     parser.add_argument("--people", type=int, default=5_000, help="how many people there are")
     parser.add_argument("--campaigns", type=Path, help="other campaigns than the demo's shops")

@@ -2,7 +2,6 @@
 
 Place: `paceline demo` runs it; the service and the exchanges are processes of their own.
 Raises: DemoError, a message for the person at the terminal.
-Limits: READY_S until the service is ready.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -23,48 +20,31 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.demo.children import Child, memory_mb
-from benchmarks.demo.people import seed_people
 from benchmarks.demo.readings import Metrics, Reading, campaigns_of, model_kind, no_bid_reasons
+from benchmarks.demo.service import BASE_URL, SERVE, DemoError, Service
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.report import LogHistogram, Totals
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import Book
 
-READY_S: Final = 60.0
-BASE_URL: Final = "https://bidder.example"
-"""What notice URLs begin with: secure slots take no http address. The exchanges know where it leads."""
-_POLL_S: Final = 0.05
-_HTTP_TIMEOUT_S: Final = 5.0
 _FRAME_S: Final = 1.0
 
 Show = Callable[[Reading], None]
 Say = Callable[[str], None]
 
 
-class DemoError(Exception):
-    """The demo cannot go on; `str()` says why."""
-
-
 class Options(Struct, frozen=True, kw_only=True):
     """What was asked for."""
 
     seconds: float = 60.0
-    rate: float = 400.0
+    rate: float = 500.0
     seed: int = 1
     workers: int = 1
     people: int = 5_000
     campaigns: Path | None = None
     """Other campaigns than the demo's shops."""
-    service: tuple[str, ...] = (sys.executable, "-m", "bidder", "serve")
-
-
-class Ports(Struct):
-    """Where the service listens: `run/ports.json` in its data directory."""
-
-    exchange: int
-    public: int
-    ops: int
+    service: tuple[str, ...] = SERVE
 
 
 class Session:
@@ -74,7 +54,7 @@ class Session:
         self._options, self._folder, self._show, self._say = options, folder, show, say
         self._stop = asyncio.Event()
         self._now_s = time.time()
-        self._keys = f"google:{secrets.token_hex(32)}:{secrets.token_hex(32)}"
+        self._service = Service(folder, options.workers, options.campaigns, options.service)
         self._totals = Totals()
         self._latest: Reading | None = None
         self.interrupted = 0
@@ -82,82 +62,42 @@ class Session:
     async def run(self) -> Reading:
         """The last reading; raises DemoError."""
         book = load_book(self._options.campaigns or demo_book_path())
-        service = Child(
-            (*self._options.service, "--workers", str(self._options.workers)),
-            self._environment(),
-            self._folder / "service.log",
-        )
-        exchanges: Child | None = None
+        service, exchanges = self._service, None
         with self._signals():
             try:
                 await service.start()
-                ports = await self._ready(service)
-                await self._seed(book)
-                exchanges = self._exchanges(ports)
+                self._say("starting the service")
+                await service.ready(self._stop)
+                people = Population(self._options.seed, self._options.people, self._now_s)
+                known = await service.seed(book, people, self._now_s)
+                self._say(
+                    f"{known:,} people have visited {', '.join(shop.name for shop in book.advertisers)}"
+                )
+                exchanges = self._exchanges()
                 await exchanges.start()
-                return await self._watch(service, exchanges, book, ports)
+                return await self._watch(exchanges, book)
             finally:
                 if exchanges is not None:
                     await exchanges.stop()
-                await service.stop()
+                await service.child.stop()
 
-    def _environment(self) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
-        if self._options.campaigns:
-            ours["PACELINE_CAMPAIGNS"] = str(self._options.campaigns)
-        return ours | {
-            "PACELINE_DATA_DIR": str(self._folder / "data"),
-            "PACELINE_EXCHANGE_HOST": "127.0.0.1",
-            "PACELINE_PUBLIC_HOST": "127.0.0.1",
-            "PACELINE_EXCHANGE_PORT": "0",
-            "PACELINE_PUBLIC_PORT": "0",
-            "PACELINE_OPS_PORT": "0",
-            "PACELINE_PUBLIC_BASE_URL": BASE_URL,
-            "PACELINE_PRICE_KEYS": self._keys,
-        }
-
-    def _exchanges(self, ports: Ports) -> Child:
-        options = self._options
+    def _exchanges(self) -> Child:
+        options, ports = self._options, self._service.ports
         settings = {
             "exchange-port": ports.exchange, "public-port": ports.public, "public-base": BASE_URL,
             "rate": options.rate, "seconds": options.seconds, "seed": options.seed,
             "people": options.people, "now": self._now_s,
         }  # fmt: skip
         argv = [f"--{name}={value}" for name, value in settings.items()]
-        environment = {**os.environ, "PACELINE_PRICE_KEYS": self._keys}
         return Child(
             (sys.executable, "-m", "benchmarks.exchange", "--attached", *argv),
-            environment,
+            {**os.environ, "PACELINE_PRICE_KEYS": self._service.price_keys},
             self._folder / "exchanges.log",
         )
 
-    async def _ready(self, service: Child) -> Ports:
-        """Wait until the service takes requests."""
-        self._say("starting the service")
-        path = self._folder / "data" / "run" / "ports.json"
-        until = time.monotonic() + READY_S
-        while time.monotonic() < until and not self._stop.is_set():
-            if service.ended is not None:
-                raise DemoError(f"the service did not start:\n{service.last_words()}")
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                ports = msgspec.json.decode(path.read_bytes(), type=Ports)
-                await _get(ports.ops, "/ready")
-                return ports
-            await asyncio.sleep(_POLL_S)
-        if self._stop.is_set():
-            raise DemoError("interrupted before the service was ready")
-        raise DemoError(f"the service was not ready after {READY_S:.0f} s:\n{service.last_words()}")
-
-    async def _seed(self, book: Book) -> None:
-        people = Population(self._options.seed, self._options.people, self._now_s)
-        url = (
-            os.environ.get("PACELINE_REDIS_URL") or (self._folder / "data" / "redis.url").read_text().strip()
-        )
-        saved = await seed_people(url, book, people, self._now_s)
-        self._say(f"{saved:,} people have visited {', '.join(shop.name for shop in book.advertisers)}")
-
-    async def _watch(self, service: Child, exchanges: Child, book: Book, ports: Ports) -> Reading:
+    async def _watch(self, exchanges: Child, book: Book) -> Reading:
         """Show a reading each second until the exchanges are through; the last one is complete."""
+        service = self._service.child
         reader = asyncio.create_task(self._read_totals(exchanges))
         ended = asyncio.create_task(service.wait())
         stopped = asyncio.create_task(self._stop.wait())
@@ -172,11 +112,11 @@ class Session:
                     exchanges.terminate()
                     await reader
                 with contextlib.suppress(OSError):
-                    self._show(await self._reading(service, book, ports))
+                    self._show(await self._reading(book))
             reader.result()
             if await exchanges.wait():
                 raise DemoError(f"the simulated exchanges failed:\n{exchanges.last_words()}")
-            return await self._reading(service, book, ports)
+            return await self._reading(book)
         except OSError as error:
             raise DemoError(
                 f"the service's metrics cannot be read: {error}\n{service.last_words()}"
@@ -189,10 +129,10 @@ class Session:
         while line := await exchanges.line():
             self._totals = msgspec.json.decode(line, type=Totals)
 
-    async def _reading(self, service: Child, book: Book, ports: Ports) -> Reading:
-        metrics = Metrics(await _get(ports.ops, "/metrics"))
+    async def _reading(self, book: Book) -> Reading:
+        metrics = Metrics(await self._service.get("/metrics"))
         totals, before = self._totals, self._latest
-        rss_mb, store_mb = memory_mb(service.pid)
+        rss_mb, store_mb = memory_mb(self._service.child.pid)
         seconds = totals.seconds - (before.totals.seconds if before else 0.0)
         sent = totals.requests - (before.totals.requests if before else 0)
         fresh = totals.latency_us.since(before.totals.latency_us) if before else totals.latency_us
@@ -227,14 +167,3 @@ class Session:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
-
-
-async def _get(port: int, path: str) -> str:
-    """A page of the operators' port; raises OSError."""
-
-    def fetch() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_HTTP_TIMEOUT_S) as answer:
-            text: str = answer.read().decode()
-            return text
-
-    return await asyncio.to_thread(fetch)

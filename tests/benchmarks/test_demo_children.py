@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.demo import children
 from benchmarks.demo.children import Child, memory_mb
-from benchmarks.demo.session import DemoError, Options, Session
+from benchmarks.demo.service import DemoError
+from benchmarks.demo.session import Options, Session
 from tests.corpus import ROOT
 
 SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"

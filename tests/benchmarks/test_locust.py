@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.benchmarks.test_simulation import Bidder, running
 from tests.corpus import ROOT
 
+SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
 pytestmark = pytest.mark.process
 
 
@@ -52,3 +53,19 @@ async def test_answers_to_another_request_fail_the_run(tmp_path: Path) -> None:
     code, out = await locust(Bidder(lambda request, exchange: web.json_response({"id": "other"})), tmp_path)
     assert code == 1
     assert "the answer is to another request" in out
+
+
+async def test_make_load_brings_its_own_service(tmp_path: Path) -> None:
+    """Without a host a service is started, loaded and stopped; a signal would do the same earlier."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.locust_run", "--seconds", "2"),
+        *("--campaigns", str(SHOP), "--html", str(tmp_path / "load.html")),
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    assert (tmp_path / "load.html").exists()
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("paceline-load-")]

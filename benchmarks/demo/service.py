@@ -1,0 +1,114 @@
+"""`paceline serve` as a child on free ports, with an embedded store, in a folder of its own.
+
+Place: the demo and `make load` start one; everything is gone when it stops.
+Raises: DemoError, a message for the person at the terminal.
+Limits: READY_S until the service is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.demo.children import Child
+from benchmarks.demo.people import seed_people
+from benchmarks.exchange.population import Population
+from bidder.campaigns.model import Book
+
+READY_S: Final = 60.0
+BASE_URL: Final = "https://bidder.example"
+"""What notice URLs begin with: secure slots take no http address. The exchanges know where it leads."""
+SERVE: Final = (sys.executable, "-m", "bidder", "serve")
+_POLL_S: Final = 0.05
+_HTTP_TIMEOUT_S: Final = 5.0
+
+
+class DemoError(Exception):
+    """The demo cannot go on; `str()` says why."""
+
+
+class Ports(Struct):
+    """Where the service listens: `run/ports.json` in its data directory."""
+
+    exchange: int
+    public: int
+    ops: int
+
+
+class Service:
+    """One running service."""
+
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 1,
+        campaigns: Path | None = None,
+        argv: tuple[str, ...] = SERVE,
+    ) -> None:
+        """`campaigns` None: the demo's shops."""
+        self._data = folder / "data"
+        self.price_keys = f"google:{secrets.token_hex(32)}:{secrets.token_hex(32)}"
+        environment = self._environment(campaigns)
+        self.child = Child((*argv, "--workers", str(workers)), environment, folder / "service.log")
+        self.ports = Ports(0, 0, 0)
+
+    async def start(self) -> None:
+        """Start the process."""
+        await self.child.start()
+
+    async def ready(self, stop: asyncio.Event) -> None:
+        """Wait until it takes requests; raises DemoError when it ends, takes too long, or `stop` is set."""
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until and not stop.is_set():
+            if self.child.ended is not None:
+                raise DemoError(f"the service did not start:\n{self.child.last_words()}")
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                path = self._data / "run" / "ports.json"
+                self.ports = msgspec.json.decode(path.read_bytes(), type=Ports)
+                await self.get("/ready")
+                return
+            await asyncio.sleep(_POLL_S)
+        if stop.is_set():
+            raise DemoError("interrupted before the service was ready")
+        raise DemoError(f"the service was not ready after {READY_S:.0f} s:\n{self.child.last_words()}")
+
+    async def seed(self, book: Book, people: Population, now_s: float) -> int:
+        """Write the people into its store; returns how many the shops know."""
+        url = (self._data / "redis.url").read_text().strip()
+        return await seed_people(url, book, people, now_s)
+
+    async def get(self, path: str) -> str:
+        """A page of the operators' port; raises OSError."""
+
+        def fetch() -> str:
+            address = f"http://127.0.0.1:{self.ports.ops}{path}"
+            with urllib.request.urlopen(address, timeout=_HTTP_TIMEOUT_S) as answer:
+                text: str = answer.read().decode()
+                return text
+
+        return await asyncio.to_thread(fetch)
+
+    def _environment(self, campaigns: Path | None) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
+        if campaigns:
+            ours["PACELINE_CAMPAIGNS"] = str(campaigns)
+        return ours | {
+            "PACELINE_DATA_DIR": str(self._data),
+            "PACELINE_EXCHANGE_HOST": "127.0.0.1",
+            "PACELINE_PUBLIC_HOST": "127.0.0.1",
+            "PACELINE_EXCHANGE_PORT": "0",
+            "PACELINE_PUBLIC_PORT": "0",
+            "PACELINE_OPS_PORT": "0",
+            "PACELINE_PUBLIC_BASE_URL": BASE_URL,
+            "PACELINE_PRICE_KEYS": self.price_keys,
+        }

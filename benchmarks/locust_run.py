@@ -1,0 +1,99 @@
+"""`make load`: Locust against a service of its own, or with --host against one that runs.
+
+Place: `python -m benchmarks.locust_run`; what it does not know is handed to Locust (--csv, --tags, ...).
+Raises: nothing; the exit code is Locust's: 1 when too many requests failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.demo.service import DemoError, Service
+from benchmarks.exchange.population import Population
+from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.load import load_book
+
+_LOCUSTFILE = Path(__file__).parent / "locustfile.py"
+_PEOPLE = 5_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns Locust's exit code."""
+    args, more = _parser().parse_known_args(argv)
+    args.html.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if args.host:
+            return asyncio.run(_locust(args, args.host, more, asyncio.Event()))
+        return asyncio.run(_alone(args, more))
+    except DemoError as error:
+        print(f"make load: {error}", file=sys.stderr)
+        return 1
+
+
+async def _alone(args: argparse.Namespace, more: list[str]) -> int:
+    """Start a service with the demo's shops and people, load it, stop it."""
+    stop, now_s = asyncio.Event(), time.time()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with tempfile.TemporaryDirectory(prefix="paceline-load-") as folder:
+        service = Service(Path(folder), args.workers, args.campaigns)
+        try:
+            await service.start()
+            await service.ready(stop)
+            book = load_book(args.campaigns or demo_book_path())
+            await service.seed(book, Population(args.seed, _PEOPLE, now_s), now_s)
+            return await _locust(args, f"http://127.0.0.1:{service.ports.exchange}", more, stop)
+        finally:
+            await service.child.stop()
+
+
+async def _locust(args: argparse.Namespace, host: str, more: list[str], stop: asyncio.Event) -> int:
+    environment = {
+        **os.environ,
+        "PACELINE_LOAD_USERS": str(args.users),
+        "PACELINE_LOAD_SECONDS": str(args.seconds),
+        "PACELINE_LOAD_SEED": str(args.seed),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary"),
+        *("--host", host, "--html", str(args.html), *more),
+        env=environment,
+        start_new_session=True,
+    )
+    ended, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not ended.done():
+        process.terminate()
+    code = await ended
+    print(f"report: {args.html}")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make load", description=__doc__.splitlines()[0])
+    parser.add_argument("--host", help="the exchange port of a running service; default: start one")
+    parser.add_argument("--users", type=int, default=30, help="the highest number of users")
+    parser.add_argument("--seconds", type=float, default=60, help="the length of the ramp")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="bidding processes of the service started here"
+    )
+    parser.add_argument("--campaigns", type=Path, help="other campaigns than the demo's shops")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--html", type=Path, default=Path("build/load.html"), help="where Locust writes its report"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
