@@ -39,7 +39,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 SHIPPED: tuple[Exchange, ...] = (
     Exchange(name="generic"),
-    Exchange(name="prebid", ext_prebid_type=True, billing="beacon", margin_ms=30, exp_s=300),
+    Exchange(name="prebid", seat="paceline", ext_prebid_type=True, billing="beacon", margin_ms=30),
     Exchange(name="google", tmax_default_ms=100, margin_ms=20, price_decoder="google", billing="beacon"),
     Exchange(name="xandr", tmax_default_ms=100, margin_ms=15),
     Exchange(name="index", tmax_default_ms=100, margin_ms=20),
