@@ -6,7 +6,6 @@ Limits: campaigns are compiled in a thread with a short switch interval, so that
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from msgspec import json
 
 from bidder.auction.counts import METRICS as AUCTION_METRICS
 from bidder.auction.run import Auction
@@ -24,6 +22,7 @@ from bidder.campaigns.load import CampaignError
 from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
 from bidder.config import Announcement, Config, Stores, WorkerSetup
+from bidder.link import announce
 from bidder.live import LineDirectory, Live, load_live
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Notices
@@ -146,7 +145,7 @@ class Worker:
         return msgspec.structs.replace(stores, redis_url=self._setup.redis_url)
 
     def _announce(self, *, ready: bool) -> None:
-        os.write(self._setup.announce_fd, json.encode(Announcement(ready=ready)) + b"\n")
+        announce(self._setup.announce_fd, Announcement(ready=ready))
 
 
 def _seconds(day: date) -> int:

@@ -1,0 +1,106 @@
+"""What `make bench` measures: one worker with N line items and a store full of people, on a port of its own.
+
+Place: bench.py starts it as a process, reads one line of JSON ({"port", "pid"}) and loads it.
+Shapes: the people are those whom benchmarks.exchange.requests draws with the same seed; each visited VISITED shops
+    of the synthetic book, so that a bid reads, retrieves and prices what a bid in production would.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.books import synthetic
+from benchmarks.demo.people import profile
+from benchmarks.exchange.population import Population
+from bidder.app import Worker
+from bidder.audience.person import Profile
+from bidder.campaigns.model import Book
+from bidder.campaigns.rates import load_rates
+from bidder.config import AuctionRules, Config, PrivacyRules, Stores, WorkerSetup
+from bidder.live import Live, build_world
+from bidder.notices.keys import Keyring
+from bidder.stores.embedded import EmbeddedServer, free_port
+from bidder.stores.people_writer import PeopleWriter, open_client
+
+VISITED = 3
+PEOPLE = 5_000
+SEED = 1
+BASE_URL = "https://bid.example"
+KEYS = ((1, bytes(range(32))),)
+
+
+async def seed(redis_url: str, book: Book, people: Population, now_s: float) -> None:
+    """Write the people and what the shops they visited know of them."""
+    client = open_client(Stores(redis_url=redis_url))
+    try:
+        await PeopleWriter(client).save_many(_known(book, people, now_s), now_s)
+    finally:
+        await client.aclose()
+
+
+def _known(book: Book, people: Population, now_s: float) -> Iterator[tuple[bytes, dict[str, Profile]]]:
+    rng = random.Random(SEED)
+    shops = book.advertisers
+    for number in range(len(people)):
+        human = people[number]
+        visited = rng.sample(shops, min(VISITED, len(shops)))
+        yield bytes.fromhex(human.id), {shop.id: profile(human, shop, now_s) for shop in visited}
+
+
+async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) -> None:
+    """Seed the store, then be a worker until told to stop."""
+    book, rates = synthetic(args.line_items, SEED), load_rates()
+    await seed(store.url, book, Population(SEED, PEOPLE, time.time()), time.time())
+    config = Config(
+        auction=AuctionRules(check_answers=not args.unchecked),
+        privacy=PrivacyRules(vendor_id=args.vendor_id),
+    )
+
+    def load(config: Config, keyring: Keyring, base_url: str) -> Live:
+        return Live(build_world(config, (book, rates), keyring, base_url), book, rates, time.time())
+
+    reader, writer = os.pipe()
+    setup = WorkerSetup(
+        slot=0,
+        redis_url=store.url,
+        tally_path=str(Path(folder) / "worker-0.tally"),
+        token_keys=KEYS,
+        exchange_port=args.port or free_port(),
+        public_port=free_port(),
+        base_url=BASE_URL,
+        announce_fd=writer,
+    )
+    running = asyncio.create_task(Worker(config, setup, load).run())
+    loop = asyncio.get_running_loop()
+    ready = loop.run_in_executor(None, os.read, reader, 4_096)
+    await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
+    print(json.dumps({"port": setup.exchange_port, "pid": os.getpid()}), flush=True)
+    await running
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--line-items", type=int, default=10_000)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--vendor-id", type=int, default=1, help="named in the consent strings of the people")
+    parser.add_argument("--unchecked", action="store_true", help="without the check of our own answers")
+    args = parser.parse_args(argv)
+    with (
+        tempfile.TemporaryDirectory(prefix="paceline-bench-") as folder,
+        EmbeddedServer(Path(folder)) as store,
+    ):
+        uvloop.run(serve(args, store, folder))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
