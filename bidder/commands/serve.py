@@ -17,6 +17,8 @@ from bidder import logs
 from bidder.config import Config, ConfigError, load
 
 if TYPE_CHECKING:
+    from bidder.link import Handover
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _log = logging.getLogger(__name__)
@@ -75,7 +77,21 @@ def run_worker(args: argparse.Namespace) -> int:
         return 1
     die_with(handover.parent_pid)
     logs.configure(handover.config.log_level, f"worker-{handover.setup.slot}")
-    from bidder.app import run_worker as serve_bids
+    return _serve_bids(handover)
 
-    serve_bids(handover.config, handover.setup)
+
+def _serve_bids(handover: "Handover") -> int:
+    """Until told to stop. What cannot be used at the start ends with a status that is not tried again."""
+    from bidder.app import run_worker as serve
+    from bidder.campaigns.located import LocatedError
+    from bidder.link import EXIT_CONFIG
+
+    try:
+        serve(handover.config, handover.setup)
+    except LocatedError as error:
+        _log.critical("campaigns or rates cannot be used:\n%s", error)
+        return EXIT_CONFIG
+    except OSError as error:
+        _log.critical("cannot start: %s", error)
+        return 1
     return 0
