@@ -74,32 +74,37 @@ class Connection(RequestReader, asyncio.Protocol):
                 self._hold()
 
     def _feed(self, data: bytes) -> None:
+        again = self._parse(data)
+        while again:
+            again = self._parse(again)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Feed the parser; returns what has to be fed after a declined upgrade, mostly nothing."""
         begun, stage = self._begun, self._stage
-        after_upgrade = -1
+        upgraded_at = -1
         assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            after_upgrade = upgrade.args[0]
+            upgraded_at = upgrade.args[0]
         except HttpParserError as error:
             self._broken(error)
-        if after_upgrade >= 0:
-            self._decline_upgrade(data[after_upgrade:])
+        if upgraded_at >= 0:
+            return self._without_upgrade(data[upgraded_at:])
         if self._stage != IDLE and not self._deaf:
             self._unfinished(len(data) if begun + (stage == IDLE) >= self._begun else 0)
+        return b""
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read the request again without its wish to upgrade: llhttp has left its body unread."""
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The request without its wish to upgrade, for a new parser: llhttp has left its body unread."""
         if self._deaf or self._upgrade is None:  # CONNECT was answered already
-            return
+            return b""
         assert self._parser is not None
         length = self._length + b"\r\n" if self._length else b""
-        head = (
-            self._parser.get_method() + b" " + self._url + b" HTTP/1.1\r\n" + length + self._upgrade + b"\r\n"
-        )
+        line = self._parser.get_method() + b" " + self._url + b" HTTP/1.1\r\n"
         self._url = b""
         self._parser = HttpRequestParser(self)
-        self._feed(head + rest)
+        return line + length + self._upgrade + b"\r\n" + rest
 
     def _broken(self, error: HttpParserError) -> None:
         cause = error.__context__

@@ -319,6 +319,15 @@ async def test_an_upgrade_is_declined() -> None:
         assert (answer.body, answer.closes) == (BODY, True)
 
 
+async def test_many_upgrades_are_declined() -> None:
+    """A pipeline of hundreds of such requests in one piece is answered as any other."""
+    request = b"GET /ready HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h\r\n\r\n"
+    async with serving() as running:
+        client = await running.client()
+        await client.send(request * 300)
+        assert [(await client.answer()).status for _ in range(300)] == [503] * 300
+
+
 async def test_connect_is_refused() -> None:
     """CONNECT leads nowhere and ends the connection."""
     async with serving() as running:
