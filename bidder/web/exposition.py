@@ -77,7 +77,7 @@ def merge(
 def render(catalogue: Mapping[str, Metric], samples: Samples) -> bytes:
     """The text of a scrape; every metric of the catalogue has its HELP and TYPE, with or without samples."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(list(_families(catalogue, samples))))  # type: ignore[arg-type]  # duck-typed
+    registry.register(_Collector(list(_families(catalogue, samples))))
     return generate_latest(registry)
 
 
