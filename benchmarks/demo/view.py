@@ -96,7 +96,7 @@ def _campaigns(reading: Reading, width: int) -> RenderableType:
         cells: list[RenderableType] = [
             row.name,
             money(row),
-            _bar(share, 14),
+            _bar(share, 9).append(f" {share:4.0%}"),
             f"{row.impressions:,}",
             f"{row.clicks:,}",
         ]
