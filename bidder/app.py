@@ -7,7 +7,6 @@ Limits: campaigns are compiled in a thread with a short switch interval, so that
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -31,6 +30,7 @@ from bidder.stores.cluster import open_source
 from bidder.stores.people import PeopleReader
 from bidder.web.exchange import ExchangeServer
 from bidder.web.public import PublicServer, public_app
+from bidder.web.sockets import shared_socket
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a thread that compiles campaigns gives way to the bidding loop."""
@@ -99,8 +99,8 @@ class Worker:
             self._tally, self._directory, self._keyring, profiles, self._clock, setup.price_keys
         )
         public = PublicServer(public_app(notices, self._tally, config.public), self._tally)
-        await exchange.start(bound_socket(config.exchange.host, setup.exchange_port))
-        await public.start(bound_socket(config.public.host, setup.public_port))
+        await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
+        await public.start(shared_socket(config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)
@@ -150,17 +150,6 @@ class Worker:
 
 def _seconds(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket bound beside those of the other workers; raises OSError where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind((host, port))
-    sock.setblocking(False)
-    return sock
 
 
 def run_worker(config: Config, setup: WorkerSetup) -> None:
