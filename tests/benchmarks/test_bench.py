@@ -59,7 +59,8 @@ def test_the_report_is_json_and_its_table_names_everything() -> None:
 
 def test_a_subject_is_started_read_and_stopped() -> None:
     """CPU time and memory are those of the process that it names; afterwards it is gone."""
-    code = 'import os,json,time; sum(range(5_000_000)); print(json.dumps({"port": 7, "pid": os.getpid()}), flush=True); time.sleep(600)'
+    code = "import os, json, time; sum(range(5_000_000)); "
+    code += 'print(json.dumps({"port": 7, "pid": os.getpid()}), flush=True); time.sleep(600)'
     subject = Subject(Recipe("sleeper", (sys.executable, "-c", code)), 0)
     try:
         process = psutil.Process(subject.pid)
