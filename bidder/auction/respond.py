@@ -108,8 +108,9 @@ def _markup(choice: Choice, urls: NoticeUrls, serving_id: str, privacy_url: str)
 def _ext(context: Context, exchange: Exchange, choice: Choice) -> BidExt | None:
     prebid = _PREBID[MEDIA_NAMES[choice.fitting.ad.medium]] if exchange.ext_prebid_type else None
     regs, line = context.request.regs, choice.line
-    asked = regs is not None and regs.ext is not None and regs.ext.dsa is not None
-    dsa = BidExtDSA(line.behalf, line.paid, adrender=0) if asked and line.behalf else None
+    asked = regs.ext.dsa if regs is not None and regs.ext is not None else None
+    shown = asked is not None and asked.pubrender != 0  # no ad of ours shows it by itself
+    dsa = BidExtDSA(line.behalf, line.paid, adrender=0) if shown and line.behalf else None
     return BidExt(prebid, dsa) if prebid is not None or dsa is not None else None
 
 
