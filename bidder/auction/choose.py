@@ -48,10 +48,9 @@ class Chooser:
 
     def choose(self, field: Field, prices: Prices) -> list[Choice]:
         """The bids of a batch; every candidate that is not among them is counted under one Drop."""
-        ends = np.searchsorted(field.slot, np.arange(1, len(field.slots) + 1)).tolist()
         choices: list[Choice] = []
         start = 0
-        for slot, end in zip(field.slots, ends, strict=True):
+        for slot, end in zip(field.slots, field.ends, strict=True):
             if end > start:
                 if field.deal is None or not slot.opportunity.deals:
                     chosen = self._best(field, prices, slot, (start, end))
@@ -106,6 +105,7 @@ class Chooser:
                 self._drops.add(found)
             elif not self._repeats(found):
                 self._drops.add(Drop.OUTRANKED, len(ranked) - asked)
+                self._drops.add(Drop.REPEATED, 0 if repeated is None else 1)
                 return found
             else:
                 self._drops.add(Drop.REPEATED, 0 if repeated is None else 1)
