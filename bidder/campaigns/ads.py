@@ -6,7 +6,6 @@ Limits: markup is joined from pieces; values put between them are URLs that we s
 """
 
 import html
-import re
 import secrets
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -16,12 +15,12 @@ from msgspec import Struct
 from bidder.campaigns.dimensions import category_names
 from bidder.campaigns.model import Advertiser, Creative, NativeAssets
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
+from openrtb.blocks import insecure
+from openrtb.check_media import banner_type
 from openrtb.macros import Markup, cut
 from openrtb.native_answer import NativeCreative, Picture
 from openrtb.vast import INLINE, MediaFile, Template, VastCreative
 
-IFRAME_BANNER, JAVASCRIPT_BANNER, XHTML_BANNER = 4, 3, 2
-_BTYPES = {"image": (XHTML_BANNER,), "html": (JAVASCRIPT_BANNER,), "iframe": (IFRAME_BANNER,)}
 _MEDIA = {"native": NATIVE, "video": VIDEO, "audio": AUDIO}
 _PLACES = frozenset({"CLICK_URL", "CLICK_URL_ESC", "IMPRESSION_URL", "CACHEBUSTER"})
 _BEACON = (
@@ -74,14 +73,15 @@ def render_html(ad: Ad, click_url: str, impression_url: str) -> str:
 def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
     """The Ad of a creative."""
     medium = _MEDIA.get(creative.kind, BANNER)
+    markup = _html(creative) if medium == BANNER else ""
     return Ad(
         id=creative.id,
         key=key,
         medium=medium,
         size=(creative.w or 0, creative.h or 0),
-        secure=not any(url.startswith("http:") for url in _urls(creative)),
+        secure=not creative.landing_url.startswith("http:") and not insecure(markup + _addresses(creative)),
         attributes=mask_of(creative.attributes),
-        btypes=mask_of(_BTYPES.get(creative.kind, ())),
+        btypes=mask_of((banner_type(markup),)) if medium == BANNER else 0,
         apis=mask_of(creative.apis),
         api_list=list(creative.apis) or None,
         attribute_list=list(creative.attributes) or None,
@@ -94,7 +94,7 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         ),
         duration_s=creative.duration_s or 0,
         landing_url=creative.landing_url,
-        markup=cut(_html(creative), _PLACES) if medium == BANNER else None,
+        markup=cut(markup, _PLACES) if medium == BANNER else None,
         media_files=_media_files(creative),
         vast=_vast(advertiser, creative) if medium in (VIDEO, AUDIO) else None,
         native=_native(creative.native) if creative.native else None,
@@ -128,13 +128,12 @@ def _html(creative: Creative) -> str:
     )
 
 
-def _urls(creative: Creative) -> list[str]:
+def _addresses(creative: Creative) -> str:
+    """What the markup of a video, audio or native ad loads, each in quotation marks."""
     native = creative.native
-    urls = [creative.image_url, creative.iframe_url, creative.landing_url]
-    urls += [file.url for file in creative.media_files]
-    urls += [native.image_url, native.icon_url] if native else []
-    urls += ["http:"] if re.search(r"[\"'(=]\s*http:", creative.html or "") else []
-    return [url for url in urls if url]
+    urls = [file.url for file in creative.media_files]
+    urls += [url for url in (native.image_url, native.icon_url) if url] if native else []
+    return "".join([f'"{url}"' for url in urls])
 
 
 def _picture(url: str | None, w: int | None, h: int | None) -> tuple[Picture, ...]:
