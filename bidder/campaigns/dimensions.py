@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 CACHE_BYTES = 32 * 1024 * 1024
-_KM_PER_DEGREE = 111.2
+_KM_PER_DEGREE = 111.19  # a little less than it is, so that no cell is left out
 
 
 class Dimension:
@@ -101,7 +101,7 @@ class Circles:
         mask = self._free
         if place is None:
             return mask
-        cell = (math.floor(place[0]), math.floor(place[1]))
+        cell = (math.floor(place[0]), (math.floor(place[1]) + 180) % 360 - 180)
         for lat, lon, radius_km, item in self._cells.get(cell, ()):
             if distance_km(place, (lat, lon)) <= radius_km:
                 mask |= 1 << item

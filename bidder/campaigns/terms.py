@@ -92,6 +92,12 @@ def cities(targeting: Targeting) -> Wanted | None:
     return ([_city(v) for v in terms.include], [_city(v) for v in terms.exclude]) if terms else None
 
 
+def domains(targeting: Targeting) -> Wanted | None:
+    """Domains as intake gives them: in lower case, without a leading www."""
+    terms = targeting.domains
+    return ([_domain(v) for v in terms.include], [_domain(v) for v in terms.exclude]) if terms else None
+
+
 def categories(targeting: Targeting) -> Wanted | None:
     """Content categories as (taxonomy, category)."""
     wanted = targeting.categories
@@ -149,6 +155,10 @@ def _content(request: BidRequest) -> Content | None:
     return source.content if source is not None else None
 
 
+def _domain(text: str) -> str:
+    return text.lower().removeprefix("www.")
+
+
 def _city(text: str) -> str:
     country, _, city = text.partition("-")
     return f"{country}-{city.lower()}"
@@ -173,7 +183,7 @@ SINGLES: tuple[tuple[str, TermsOf], ...] = (
 """Dimensions of one value: the Context attribute, and the terms of a line item."""
 
 MANYS: tuple[tuple[Many, TermsOf], ...] = (
-    (request_domains, lower("domains")),
+    (request_domains, domains),
     (request_categories, categories),
     (request_keywords, lower("keywords")),
     (request_segments, plain("exchange_segments")),
