@@ -25,6 +25,8 @@ from openrtb.vast import MediaFile, choose_media, choose_protocol, duration_fits
 from openrtb.violation import Violation
 
 NATIVE_CACHE = 1_024
+SKIP_BUTTON = 1 << 16
+"""Creative attribute 16: the ad brings its own skip button, which a slot that adds one does not want."""
 DSA_REQUIRED = 2
 """regs.ext.dsa.dsarequired from here on: a bid without transparency is rejected.
 We name who pays and leave the showing to the publisher, so pubrender 0 (it cannot) gets no bid."""
@@ -140,6 +142,8 @@ def _in_spot(slot: Video | Audio, ad: Ad) -> Fitting | Drop:
     broken = _taken(slot, ad)
     if broken is not None:
         return broken
+    if isinstance(slot, Video) and slot.skip and ad.attributes & SKIP_BUTTON:
+        return Drop.ATTRIBUTE_BLOCKED
     protocol = choose_protocol(slot.protocols)
     if protocol is None or ad.vast is None:
         return Drop.PROTOCOL
