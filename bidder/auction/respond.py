@@ -39,7 +39,8 @@ def respond(context: Context, choices: Sequence[Choice], world: World, now_s: fl
 def _bid(context: Context, choice: Choice, world: World, now_s: int) -> Bid:
     exchange, fitting, line = context.exchange, choice.fitting, choice.line
     ad, slot = fitting.ad, choice.opportunity
-    exp_s = min(slot.imp.exp or exchange.exp_s, MAX_EXP_S)
+    asked_s = slot.imp.exp or 0
+    exp_s = min(asked_s if asked_s > 0 else exchange.exp_s, MAX_EXP_S)
     bid_id = os.urandom(BID_ID_BYTES)
     urls = _urls(context, choice, world, (bid_id, exp_s, now_s))
     name = binascii.hexlify(bid_id).decode()
