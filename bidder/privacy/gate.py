@@ -31,7 +31,7 @@ _PROFILE = tcf.purposes_mask(1, 3, 4)
 _STORE = tcf.purposes_mask(1)
 _MEASURE = tcf.purposes_mask(7)
 _PRECISE = tcf.features_mask(1)
-_RESTRICTED_PURPOSES = (1, 3, 4)
+_RESTRICTED_PURPOSES = (1, 3, 4, 7)
 
 
 class Permissions(Struct, frozen=True, gc=False):
@@ -77,7 +77,12 @@ class Gate:
 
     def _by_consent(self, consent: tcf.TcString | None, now_s: int) -> Permissions:
         vendor = self._vendor_id
-        if consent is None or not vendor or not tcf.acceptable(consent, now_s) or not consent.has_vendor(vendor):
+        if (
+            consent is None
+            or not vendor
+            or not tcf.acceptable(consent, now_s)
+            or not consent.has_vendor(vendor)
+        ):
             return NOTHING
         held = consent.purposes_consent
         for purpose in _RESTRICTED_PURPOSES if consent.restrictions else ():
