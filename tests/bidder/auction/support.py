@@ -1,0 +1,224 @@
+"""An auction in process: the real Auction, Index, Pricer and gate over a book, with hands for a port, people and clock.
+
+Place: the tests of the path of a bid and the golden auctions; `decided` is the whole of most of them.
+Shapes: an `Asked` is a call that must be answered exactly once; `Known` reads people from a dict of look-ups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bidder.auction.run import Auction
+from bidder.auction.world import World
+from bidder.audience.identity import Lookup
+from bidder.audience.person import Person, Profile, field_name, pack, segment_key
+from bidder.campaigns.model import Book
+from bidder.campaigns.rates import Rates, load_rates
+from bidder.clock import ManualClock
+from bidder.config import AuctionRules, Config, PrivacyRules
+from bidder.exchanges import Exchange
+from bidder.live import build_world
+from bidder.metrics import Tally
+from bidder.notices.keys import Keyring
+from bidder.outcome import Outcome
+from openrtb.check import Fault, faults
+from openrtb.codec import decode_request
+from openrtb.request import BidRequest
+from openrtb.response import Bid, BidResponse
+from openrtb.upgrade import upgrade
+
+RATES: Rates = load_rates()
+RING = Keyring(((1, b"k" * 32),))
+BASE_URL = "https://ads.example"
+NOW_S = 1_795_608_000.0  # Wednesday 2026-11-25 12:00 UTC
+PLAIN = Exchange(name="generic")
+
+
+class Asked:
+    """A call of an exchange, as the port hands it over; remembers the one answer it got."""
+
+    def __init__(self, body: bytes, profile: Exchange = PLAIN, received_ns: int = 0) -> None:
+        self.body, self.profile, self.received_ns = body, profile, received_ns
+        self.deadline_ns = 0
+        self.connected = True
+        self.outcome: Outcome | None = None
+        self.sent = b""
+
+    def answer(self, outcome: Outcome, body: bytes = b"") -> bool:
+        assert self.outcome is None, "a call is answered once"
+        self.outcome, self.sent = outcome, body
+        return self.connected
+
+    @property
+    def response(self) -> BidResponse | None:
+        return msgspec.json.decode(self.sent, type=BidResponse) if self.sent else None
+
+    @property
+    def bids(self) -> list[Bid]:
+        response = self.response
+        return [bid for seat in response.seatbid or () for bid in seat.bid] if response is not None else []
+
+
+class Read:
+    """What came back."""
+
+    def __init__(self, people: Sequence[Person | None]) -> None:
+        self.people = people
+
+
+class Done:
+    """A read that has ended."""
+
+    def __init__(self, people: Sequence[Person | None]) -> None:
+        self._people = people
+
+    def then(self, callback: Callable[[Read], None]) -> None:
+        callback(Read(self._people))
+
+
+class Known:
+    """People by our id or by a match key; everybody else is nobody."""
+
+    def __init__(self, people: Mapping[bytes | str, Person] | None = None) -> None:
+        self.people = dict(people or {})
+        self.asked: list[list[Lookup | None]] = []
+
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+        self.asked.append(list(lookups))
+        return Done([self._find(lookup) for lookup in lookups])
+
+    def _find(self, lookup: Lookup | None) -> Person | None:
+        if lookup is None:
+            return None
+        if lookup.person is not None:
+            return self.people.get(lookup.person)
+        return next((self.people[key] for key in lookup.matches if key in self.people), None)
+
+
+class Silent(Known):
+    """A store that does not answer: at the end of the time given, everybody is nobody."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+        self.asked.append(list(lookups))
+        self._clock.advance(max(0, deadline_ns - self._clock.monotonic_ns()) / 1e9)
+        return Done([None] * len(lookups))
+
+
+class Overdue(Known):
+    """A store that breaks its word: it answers, rightly, a second after the time given."""
+
+    def __init__(self, clock: ManualClock, people: Mapping[bytes | str, Person] | None = None) -> None:
+        super().__init__(people)
+        self._clock = clock
+
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+        self._clock.advance(1 + max(0, deadline_ns - self._clock.monotonic_ns()) / 1e9)
+        return super().read(lookups, deadline_ns)
+
+
+def world_of(book: Book, config: Config | None = None, rates: Rates = RATES) -> World:
+    """The snapshot that the service would make of a book."""
+    return build_world(config or Config(), (book, rates), RING, BASE_URL)
+
+
+def config_of(*, vendor_id: int = 0, exchanges: tuple[Exchange, ...] = (), **auction: Any) -> Config:
+    """A configuration with some auction rules, a vendor id and exchanges of its own."""
+    return Config(
+        auction=AuctionRules(**auction), privacy=PrivacyRules(vendor_id=vendor_id), exchanges=exchanges
+    )
+
+
+class Bench:
+    """One auction with its hands."""
+
+    def __init__(
+        self,
+        book: Book | World,
+        people: Known | None = None,
+        config: Config | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock(NOW_S)
+        self.people = people or Known()
+        self.tally = Tally()
+        self.world = book if isinstance(book, World) else world_of(book, config)
+        self.auction = Auction(self.world, self.people, self.tally, self.clock)
+
+    def ask(self, *bodies: bytes | dict[str, Any], profile: Exchange = PLAIN) -> list[Asked]:
+        """Decide bodies as one batch; every call has been answered when this returns."""
+        now_ns = self.clock.monotonic_ns()
+        calls = [
+            Asked(body if isinstance(body, bytes) else json.dumps(body).encode(), profile, now_ns)
+            for body in bodies
+        ]
+        self.auction.decide(calls)
+        assert all(call.outcome is not None for call in calls), "every call is answered"
+        return calls
+
+    def total(self, name: str, *labels: str) -> int:
+        """The sum of a counter's cells, of those with these first labels."""
+        return sum(
+            value
+            for cell, value in self.tally.samples()
+            if cell.name == name and cell.labels[: len(labels)] == labels
+        )
+
+    def drops(self) -> dict[str, int]:
+        """Drops by reason, those that happened."""
+        return {
+            cell.labels[0]: value
+            for cell, value in self.tally.samples()
+            if cell.name == "paceline_drops_total" and value
+        }
+
+    def balance(self) -> int:
+        """Candidates that ended in no drop and no bid, or in two: 0 where the books are in order."""
+        counted = self.total("paceline_drops_total") + self.total("paceline_bids_total")
+        return self.total("paceline_candidates_total") - counted
+
+
+def faults_of(bench: Bench, call: Asked) -> list[Fault]:
+    """What an exchange would find wrong with an answer, its markup included."""
+    response = call.response
+    assert response is not None, "there is no answer to judge"
+    return faults(request_of(call.body), response, bench.world.convert, thorough=True)
+
+
+def request_of(body: bytes) -> BidRequest:
+    """A request as the steps after intake see it."""
+    request = decode_request(body)
+    upgrade(request)
+    return request
+
+
+def person_of(
+    number: int = 1,
+    *,
+    segments: Mapping[str, Sequence[str]] | None = None,
+    affinity: Mapping[str, Sequence[float]] | None = None,
+    until_s: float = NOW_S + 86_400,
+) -> Person:
+    """A person by what each advertiser knows: segments that last until a moment, affinity of up to 32 numbers."""
+    fields = {}
+    for advertiser in {*(segments or {}), *(affinity or {})}:
+        vector = np.zeros(32, np.float16)
+        numbers = (affinity or {}).get(advertiser, ())
+        vector[: len(numbers)] = numbers
+        held = (segments or {}).get(advertiser, ())
+        entries = tuple((segment_key(advertiser, segment), int(until_s)) for segment in held)
+        fields[field_name(advertiser)] = pack(Profile(int(NOW_S), vector, entries))
+    return Person(number.to_bytes(16, "big"), fields)
+
+
+def uid(number: int = 1) -> str:
+    """user.buyeruid of `person_of(number)`."""
+    return number.to_bytes(16, "big").hex()
