@@ -1,0 +1,137 @@
+"""Large books for benchmarks: synthetic advertisers whose line items target as real ones do.
+
+Place: `make bench` and the micro-benchmarks; seeded, so that every run has the same book.
+Shapes: LINES_PER_ADVERTISER line items an advertiser; RETARGETING of them want a segment of the advertiser's own, the
+    others are open and target places, devices, sites and content.
+"""
+
+import random
+from decimal import Decimal
+from typing import Literal
+
+from bidder.campaigns.model import (
+    VECTOR_DIMENSIONS,
+    Advertiser,
+    Book,
+    Campaign,
+    Categories,
+    Creative,
+    Goal,
+    LineItem,
+    MediaFile,
+    NativeAssets,
+    Segments,
+    Targeting,
+    Terms,
+)
+
+LINES_PER_ADVERTISER = 20
+RETARGETING = 0.7
+SEGMENTS = ("cart", "viewers", "searchers", "lapsed", "loyal", "newsletter", "app", "wishlist")
+BUYERS = "buyers"
+SIZES = ((300, 250), (728, 90), (320, 50), (970, 250), (160, 600), (300, 600), (320, 480))
+_COUNTRIES = ("USA", "GBR", "DEU", "FRA", "POL", "ESP", "ITA", "NLD", "CAN", "AUS")
+_DEVICES = ("phone", "tablet", "desktop", "tv")
+_SYSTEMS = ("android", "ios", "windows", "macos")
+_CATEGORIES = ("IAB1", "IAB2", "IAB3", "IAB9", "IAB12", "IAB17", "IAB18", "IAB19", "IAB20")
+_GOALS: tuple[tuple[Literal["cpm", "cpc", "cpa"], float, float], ...] = (
+    ("cpm", 1.0, 6.0),
+    ("cpc", 0.2, 1.5),
+    ("cpc", 0.2, 1.5),
+    ("cpa", 8.0, 60.0),
+)
+_LANGUAGES = ("en", "de", "fr", "pl", "es")
+
+
+def synthetic(line_items: int, seed: int) -> Book:
+    """A book of about that many line items; equal seeds give equal books."""
+    rng = random.Random(seed)
+    count = max(1, round(line_items / LINES_PER_ADVERTISER))
+    return Book(advertisers=tuple([_advertiser(rng, number) for number in range(count)]))
+
+
+def _advertiser(rng: random.Random, number: int) -> Advertiser:
+    name = f"shop{number}"
+    creatives = _creatives(name, rng.choice(_CATEGORIES))
+    ids = tuple([creative.id for creative in creatives])
+    lines = tuple([_line_item(rng, f"{name}-{i}", ids) for i in range(LINES_PER_ADVERTISER)])
+    return Advertiser(
+        id=name,
+        name=name,
+        domain=f"{name}.example",
+        currency=rng.choice(("USD", "USD", "EUR", "PLN")),
+        creatives=creatives,
+        campaigns=(Campaign(id=f"{name}-all", name="Everything", line_items=lines),),
+    )
+
+
+def _creatives(name: str, category: str) -> tuple[Creative, ...]:
+    landing, cdn = f"https://{name}.example/", f"https://cdn.{name}.example"
+    banners = [
+        Creative(
+            id=f"{name}-{w}x{h}",
+            kind="image",
+            landing_url=landing,
+            w=w,
+            h=h,
+            image_url=f"{cdn}/{w}x{h}.webp",
+            alt="What you looked at",
+            categories=(category,),
+        )
+        for w, h in SIZES
+    ]
+    assets = NativeAssets(
+        title="What you looked at", sponsored_by=name, description="Still there for you", call_to_action="See it",
+        image_url=f"{cdn}/main.webp", image_w=1200, image_h=627, icon_url=f"{cdn}/icon.webp", icon_w=80, icon_h=80,
+    )  # fmt: skip
+    film = MediaFile(url=f"{cdn}/film.mp4", mime="video/mp4", bitrate_kbps=1_500, w=640, h=360)
+    native = Creative(
+        id=f"{name}-native", kind="native", landing_url=landing, native=assets, categories=(category,)
+    )
+    video = Creative(
+        id=f"{name}-video", kind="video", landing_url=landing, media_files=(film,), duration_s=15,
+        categories=(category,),
+    )  # fmt: skip
+    return (*banners, native, video)
+
+
+def _line_item(rng: random.Random, name: str, creatives: tuple[str, ...]) -> LineItem:
+    kind, low, high = rng.choice(_GOALS)
+    vector = [rng.gauss(0, 1) for _ in range(VECTOR_DIMENSIONS)]
+    length = sum(x * x for x in vector) ** 0.5
+    return LineItem(
+        id=name,
+        goal=Goal(kind=kind, value=_amount(rng.uniform(low, high))),
+        max_bid_cpm=_amount(rng.uniform(3.0, 15.0)),
+        creatives=creatives,
+        targeting=_retargeting(rng) if rng.random() < RETARGETING else _open(rng),
+        vector=tuple([round(x / length, 4) for x in vector]),
+    )
+
+
+def _retargeting(rng: random.Random) -> Targeting:
+    return Targeting(
+        segments=Segments(any=tuple(rng.sample(SEGMENTS, rng.randint(1, 3))), none=(BUYERS,)),
+        countries=_some(rng, 0.5, _COUNTRIES, 4),
+        device_types=_some(rng, 0.2, _DEVICES, 2),
+    )
+
+
+def _open(rng: random.Random) -> Targeting:
+    categories = tuple(rng.sample(_CATEGORIES, 3)) if rng.random() < 0.3 else ()
+    return Targeting(
+        countries=_some(rng, 0.8, _COUNTRIES, 3),
+        device_types=_some(rng, 0.3, _DEVICES, 2),
+        os=_some(rng, 0.2, _SYSTEMS, 2),
+        browser_languages=_some(rng, 0.2, _LANGUAGES, 2),
+        domains=_some(rng, 0.2, tuple([f"site{n}.example" for n in range(500)]), 20),
+        categories=Categories(include=categories) if categories else None,
+    )
+
+
+def _some(rng: random.Random, share: float, values: tuple[str, ...], most: int) -> Terms | None:
+    return Terms(include=tuple(rng.sample(values, rng.randint(1, most)))) if rng.random() < share else None
+
+
+def _amount(value: float) -> Decimal:
+    return Decimal(f"{value:.2f}")
