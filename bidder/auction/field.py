@@ -1,29 +1,29 @@
 """From bits to numbers: the candidates of a whole batch as arrays, in a handful of numpy calls.
 
 Place: the second half of retrieve.
-Shapes: S impressions, W words of 64 line items each; P candidate pairs (impression, line item). A pair is also one
-    number, impression x 64 W + line item: sorted, pairs of an impression stand together, best-paying first.
-Limits: `limit` line items of the open auction per impression, those that may pay most.
+Shapes: S impressions; P candidate pairs (impression, line item), in the order of the impressions. A run of line items
+    is (first, bits): bit i of the int `bits` stands for line item `first` + i.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, count
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bidder.auction.pending import Drops
 from bidder.opportunity import Opportunity
-from bidder.outcome import Drop
 
 Numbers = NDArray[np.int64]
-Words = NDArray[np.uint64]
+Run = tuple[int, int]
 
 OPEN_AUCTION = -1
 """The deal number of a pair that bids without a deal."""
+_GUESSES = 4
+"""Guesses where to cut a mask, before it is bisected."""
 
 
-class Slot(Struct):
+class Slot(Struct, gc=False):
     """One impression of the batch, on its way."""
 
     pending: int
@@ -31,10 +31,12 @@ class Slot(Struct):
     opportunity: Opportunity
 
 
-class Field(Struct):
+class Field(Struct, gc=False):
     """Who runs for what."""
 
     slots: list[Slot]
+    ends: list[int]
+    """By impression: where its pairs end, and those of the next begin."""
     slot: Numbers
     """(P,) number of the impression, ascending."""
     line: Numbers
@@ -43,64 +45,87 @@ class Field(Struct):
     """(P,) number of the deal within the impression, or OPEN_AUCTION; None where no impression has deals."""
 
 
-class Wanted(Struct):
-    """Line items that bid because of a segment of the person's: one entry per (impression, segment)."""
+class Runs:
+    """Collects the candidates of a batch, impression by impression."""
 
-    slots: list[int]
-    lines: list[Numbers]
+    __slots__ = ("_bits", "_bytes", "_counts", "_offsets", "_per_slot", "slots")
 
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self._per_slot: list[int] = []
+        self._bytes: list[bytes] = []
+        self._bits = 0
+        self._counts: list[int] = []
+        self._offsets: list[int] = []
 
-def open_pairs(words: Words, open_words: Words, limit: int, drops: Drops) -> Numbers:
-    """Pairs of the open auction, sorted: the first `limit` bits of each row of (S, W) `words`."""
-    rows, width = words.shape
-    free = words & open_words
-    counts = np.bitwise_count(free)
-    total = counts.cumsum(axis=1, dtype=np.int64)
-    over = np.maximum(total[:, -1] - limit, 0).sum()
-    if over:
-        drops.add(Drop.CANDIDATE_LIMIT, int(over))
-    kept = ((total - counts < limit) & (counts > 0)).ravel().nonzero()[0]
-    flags = np.unpackbits(free.ravel().take(kept).view(np.uint8), bitorder="little").view(np.bool_)
-    found = flags.nonzero()[0]
-    pairs: Numbers = (kept << 6).take(found >> 6) + (found & 63)
-    if over:  # the last word of a row may hold more than the limit allows
-        row = pairs // (width << 6)
-        starts = np.searchsorted(row, np.arange(rows))
-        pairs = pairs[np.arange(len(pairs)) - starts.take(row) < limit]
-    return pairs
+    def add(self, slot: Slot, runs: Iterable[Run]) -> int:
+        """Add the next impression with its runs, none of them empty; returns how many line items they hold."""
+        held = 0
+        for first, bits in runs:
+            size = (bits.bit_length() + 7) >> 3
+            number = bits.bit_count()
+            self._bytes.append(bits.to_bytes(size, "little"))
+            self._counts.append(number)
+            self._offsets.append(first - self._bits)
+            self._bits += size << 3
+            held += number
+        self.slots.append(slot)
+        self._per_slot.append(held)
+        return held
 
-
-def wanted_pairs(words: Words, wanted: Wanted) -> Numbers:
-    """Pairs of line items that want a segment and whose bit is set in (S, W) `words`; unsorted, may repeat."""
-    width = words.shape[1]
-    lines = np.concatenate(wanted.lines)
-    slots = np.repeat(np.array(wanted.slots), [len(found) for found in wanted.lines])
-    word = words.ravel().take(slots * width + (lines >> 6))
-    fits = (word >> (lines & 63).astype(np.uint64)) & np.uint64(1)
-    keep = fits.nonzero()[0]
-    pairs: Numbers = slots.take(keep) * (width << 6) + lines.take(keep)
-    return pairs
-
-
-def merge(first: Numbers, second: Numbers) -> Numbers:
-    """Two arrays of pairs as one, sorted, each pair once."""
-    pairs = np.concatenate((first, second))
-    pairs.sort()
-    if len(pairs) < 2:
-        return pairs
-    once = np.empty(len(pairs), np.bool_)
-    once[0] = True
-    np.not_equal(pairs[1:], pairs[:-1], out=once[1:])
-    return pairs[once]
+    def field(self) -> Field:
+        """All pairs as arrays."""
+        flags = np.unpackbits(np.frombuffer(b"".join(self._bytes), np.uint8), bitorder="little")
+        place = flags.view(np.bool_).nonzero()[0]
+        line = place + np.array(self._offsets, np.int64).repeat(self._counts)
+        ends = list(accumulate(self._per_slot))
+        slot = np.arange(len(ends)).repeat(self._per_slot)
+        return Field(self.slots, ends, slot, line, None)
 
 
-def with_deals(
-    slots: list[Slot], open_auction: tuple[Numbers, Numbers], deals: Sequence[tuple[int, int, int]]
-) -> Field:
-    """A field of pairs with and without deals; `deals` are (impression, line item, deal number)."""
-    slot, line = open_auction
+def first_bits(mask: int, limit: int) -> tuple[int, int]:
+    """(the `limit` lowest bits of a mask that are set, how many more there are).
+
+    The place to cut is guessed from the share of bits that are set, and the guess mended: some three tries of
+    0.2 us, where turning all bits into an array costs ten times that. Bits that lie unevenly are bisected.
+    """
+    total = mask.bit_count()
+    if total <= limit:
+        return mask, 0
+    low, high = 0, mask.bit_length()  # fewer than `limit` bits below low, more below high
+    spread = high / total
+    cut = int(limit * spread)
+    for tried in count():
+        head = mask & ((1 << cut) - 1)
+        missing = limit - head.bit_count()
+        if not missing:
+            return head, total - limit
+        if missing > 0:
+            low = cut
+        else:
+            high = cut
+        cut += int(missing * spread)
+        if tried >= _GUESSES or not low < cut < high:
+            cut = (low + high) >> 1
+    raise AssertionError("the cut closes in on one place")
+
+
+def lines_of(runs: Iterable[Run]) -> Iterator[int]:
+    """The line items of some runs."""
+    for first, bits in runs:
+        while bits:
+            lowest = bits & -bits
+            yield first + lowest.bit_length() - 1
+            bits ^= lowest
+
+
+def with_deals(field: Field, deals: Sequence[tuple[int, int, int]]) -> Field:
+    """A field with pairs under deals added; `deals` are (impression, line item, deal number)."""
     more = np.array(deals, np.int64).reshape(-1, 3)
-    slot = np.concatenate((slot, more[:, 0]))
+    slot = np.concatenate((field.slot, more[:, 0]))
     order = np.argsort(slot, kind="stable")
-    deal = np.concatenate((np.full(len(line), OPEN_AUCTION, np.int64), more[:, 2]))
-    return Field(slots, slot[order], np.concatenate((line, more[:, 1]))[order], deal[order])
+    slot = slot[order]
+    deal = np.concatenate((np.full(len(field.line), OPEN_AUCTION, np.int64), more[:, 2]))[order]
+    line = np.concatenate((field.line, more[:, 1]))[order]
+    ends = np.searchsorted(slot, np.arange(1, len(field.slots) + 1)).tolist()
+    return Field(field.slots, ends, slot, line, deal)

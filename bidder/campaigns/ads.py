@@ -90,7 +90,11 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         categories=creative.categories,
         category_list=list(creative.categories) or None,
         category_names=tuple(
-            [name for _, name in category_names(creative.category_taxonomy, creative.categories)]
+            [
+                name
+                for category in creative.categories
+                for _, name in category_names(creative.category_taxonomy, category)
+            ]
         ),
         duration_s=creative.duration_s or 0,
         landing_url=creative.landing_url,

@@ -18,8 +18,7 @@ from bidder.keys import field_name, key32, segment_key
 from bidder.opportunity import BANNER
 from budget.money import micros_from_text
 
-_VALUE_CURRENCY = "USD"
-"""Line items are ordered by their maximum bid in this currency."""
+_RANK_CURRENCY = "USD"
 
 
 class Line(Struct, gc=False):
@@ -40,6 +39,8 @@ class Line(Struct, gc=False):
     goal: str
     goal_micros: int
     max_bid_cpm_micros: int
+    rank: float
+    """The maximum bid in one currency for all, to tell which line items may pay most."""
     click_rate: float | None
     conversion_rate: float | None
     media: int
@@ -80,7 +81,8 @@ class Columns(Struct, frozen=True):
 
 
 def compile_lines(book: Book, rates: Rates) -> list[Line]:
-    """The line items that can bid, by falling maximum bid."""
+    """The line items that can bid: first those that need no segment, by falling maximum bid; behind them those
+    that need one, advertiser by advertiser, each advertiser's by falling maximum bid."""
     lines = []
     for number, advertiser in enumerate(book.advertisers):
         if not advertiser.active:
@@ -88,13 +90,14 @@ def compile_lines(book: Book, rates: Rates) -> list[Line]:
         ads = {
             c.id: compile_ad(advertiser, c, key32(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives
         }
-        factor = rates.factor(advertiser.currency, _VALUE_CURRENCY)
+        factor = rates.factor(advertiser.currency, _RANK_CURRENCY)
         for campaign in advertiser.campaigns:
             for item in campaign.line_items:
                 if campaign.active and item.active and factor is not None:
-                    line = _line(number, advertiser, campaign, item, ads)
-                    lines.append((-line.max_bid_cpm_micros * factor, line.id, line))
-    return [line for _, _, line in sorted(lines, key=lambda entry: entry[:2])]
+                    line = _line(number, (advertiser, campaign, item), ads, factor)
+                    owner = line.advertiser if line.segments else -1
+                    lines.append((owner, -line.rank, line.id, line))
+    return [entry[-1] for entry in sorted(lines, key=lambda entry: entry[:3])]
 
 
 def columns(lines: list[Line]) -> Columns:
@@ -125,8 +128,9 @@ def columns(lines: list[Line]) -> Columns:
 
 
 def _line(
-    number: int, advertiser: Advertiser, campaign: Campaign, item: LineItem, ads: dict[str, Ad]
+    number: int, path: tuple[Advertiser, Campaign, LineItem], ads: dict[str, Ad], factor: float
 ) -> Line:
+    advertiser, campaign, item = path
     segments = item.targeting.segments
     transparency = advertiser.transparency
     own = tuple([ads[creative] for creative in item.creatives])
@@ -150,6 +154,7 @@ def _line(
         goal=item.goal.kind,
         goal_micros=micros_from_text(str(item.goal.value)),
         max_bid_cpm_micros=micros_from_text(str(item.max_bid_cpm)),
+        rank=micros_from_text(str(item.max_bid_cpm)) * factor,
         click_rate=item.click_rate,
         conversion_rate=item.conversion_rate,
         media=media,

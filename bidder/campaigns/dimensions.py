@@ -7,9 +7,13 @@ Limits: masks of values are made at first use and kept within CACHE_BYTES per di
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 CACHE_BYTES = 32 * 1024 * 1024
+CATEGORIES_CACHE = 4_096
+"""Categories whose keys are remembered: every taxonomy together has some 2,000."""
+MAX_NAMES = 8
 _KM_PER_DEGREE = 111.19  # a little less than it is, so that no cell is left out
 
 
@@ -22,10 +26,11 @@ class Dimension:
     def __init__(self, count: int) -> None:
         self._everything = (1 << count) - 1
         self._bound: list[int] = []
-        self._include: dict[object, list[int]] = {}
-        self._exclude: dict[object, list[int]] = {}
-        self._masks: dict[object, int] = {}
-        self._room = max(64, CACHE_BYTES // (count // 8 + 64))
+        self._named: dict[object, tuple[list[int], list[int]]] = {}
+        """By value: the line items that want it, and those that refuse it."""
+        self._masks: dict[object, tuple[int, int]] = {}
+        """The same as masks, of the values that were asked for."""
+        self._room = max(64, CACHE_BYTES // (count // 4 + 128))
         self.default = self._everything
         """The line items that accept a value which none of them names."""
 
@@ -35,44 +40,49 @@ class Dimension:
         if wanted:
             self._bound.append(item)
         for value in wanted:
-            self._include.setdefault(value, []).append(item)
+            self._named.setdefault(value, ([], []))[0].append(item)
         for value in exclude:
-            self._exclude.setdefault(value, []).append(item)
+            self._named.setdefault(value, ([], []))[1].append(item)
 
     def seal(self) -> bool:
         """End the adding; returns whether any line item targets by it."""
         self.default = self._everything ^ bits(self._bound)
-        return bool(self._include or self._exclude)
+        return bool(self._named)
 
     def one(self, value: object) -> int:
         """The line items that accept a single value."""
-        found = self._masks.get(value)
-        if found is not None:
-            return found
-        return self._build((value,), value) if value in self else self.default
-
-    def many(self, values: Sequence[object]) -> int:
-        """The line items that accept a value given by several names (a domain and its parents, categories)."""
-        known = tuple([value for value in values if value in self._include or value in self._exclude])
-        if not known:
+        if value not in self._named:
             return self.default
-        found = self._masks.get(known)
-        return self._build(known, known) if found is None else found
+        wanted, refused = self._masks.get(value) or self._build(value)
+        mask = self.default | wanted
+        return mask ^ (mask & refused) if refused else mask
 
-    def __contains__(self, value: object) -> bool:
-        return value in self._include or value in self._exclude
-
-    def _build(self, values: tuple[object, ...], key: object) -> int:
-        mask = self.default
-        refused = 0
+    def many(self, values: Iterable[object]) -> int:
+        """The line items that accept a value given by several names (a domain and its parents, categories)."""
+        mask, refused = self.default, 0
+        named = self._named
         for value in values:
-            mask |= bits(self._include.get(value, ()))
-            refused |= bits(self._exclude.get(value, ()))
-        mask ^= mask & refused
+            if value in named:
+                wants, refuses = self._masks.get(value) or self._build(value)
+                mask |= wants
+                refused |= refuses
+        return mask ^ (mask & refused) if refused else mask
+
+    def naming(self, values: Iterable[object]) -> int:
+        """The line items that want any of some values; open ones are not among them."""
+        mask = 0
+        named = self._named
+        for value in values:
+            if value in named:
+                mask |= (self._masks.get(value) or self._build(value))[0]
+        return mask
+
+    def _build(self, value: object) -> tuple[int, int]:
+        wanted, refused = self._named[value]
         if len(self._masks) >= self._room:
             self._masks.clear()
-        self._masks[key] = mask
-        return mask
+        masks = self._masks[value] = bits(wanted), bits(refused)
+        return masks
 
 
 class Circles:
@@ -127,20 +137,22 @@ def distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
     return 12_742 * math.asin(min(1.0, math.sqrt(half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
 
 
-def domain_names(domain: str) -> tuple[str, ...]:
-    """A domain and its parents down to two labels: shop.a.example -> shop.a.example, a.example."""
-    labels = domain.split(".")
-    return tuple([".".join(labels[i:]) for i in range(max(1, len(labels) - 1))][:8])
-
-
-def category_names(taxonomy: int, categories: Iterable[str]) -> list[tuple[int, str]]:
-    """Categories as keys; in taxonomy 1, IAB7-39 is also found under IAB7."""
-    names = []
-    for category in categories:
-        names.append((taxonomy, category))
-        if taxonomy == 1 and "-" in category:
-            names.append((1, category.partition("-")[0]))
+def domain_names(domain: str) -> list[str]:
+    """A domain and its parents down to two labels, at most MAX_NAMES: shop.a.example -> shop.a.example, a.example."""
+    names = [domain]
+    above = domain.count(".") - 1
+    for _ in range(min(above, MAX_NAMES - 1)):
+        domain = domain.partition(".")[2]
+        names.append(domain)
     return names
+
+
+@lru_cache(CATEGORIES_CACHE)
+def category_names(taxonomy: int, category: str) -> tuple[tuple[int, str], ...]:
+    """A category as keys; in taxonomy 1, IAB7-39 is also found under IAB7."""
+    if taxonomy == 1 and "-" in category:
+        return (taxonomy, category), (1, category.partition("-")[0])
+    return ((taxonomy, category),)
 
 
 def _cells_around(lat: float, lon: float, radius_km: float) -> Iterable[tuple[int, int]]:

@@ -1,16 +1,16 @@
 """All line items compiled for retrieval: immutable, swapped whole.
 
 Place: built by the live snapshot from a Book; auction/retrieve asks it which line items may bid.
-Shapes: line items are numbered 0..N-1 by falling maximum bid, so that "the first K" are the K that may pay most;
-    a set of line items is an int (bit i = line item i); `columns` are arrays of length N.
+Shapes: a set of line items is an int (bit i = line item i); `columns` are arrays of length N. Line items that need
+    no segment are numbered first, by falling maximum bid, so that "the first K" are the K that may pay most; those
+    that need one follow, advertiser by advertiser, so that what a person's segments can reach is a few windows.
 Never: knows a person's data, a store or a socket; reads a request only through Context and Opportunity.
 """
 
 from collections.abc import Callable
 from operator import attrgetter
 
-import numpy as np
-from numpy.typing import NDArray
+from msgspec import Struct
 
 from bidder.campaigns.compile import Line, columns, compile_lines
 from bidder.campaigns.dimensions import Circles, Dimension, bits
@@ -26,13 +26,28 @@ from openrtb.request import BidRequest
 class Audience:
     """The segment rules of one advertiser's line items."""
 
-    __slots__ = ("any", "none")
+    __slots__ = ("first", "rules")
 
-    def __init__(self) -> None:
-        self.any: dict[int, NDArray[np.int64]] = {}
-        """Segment key -> line items that want it, by falling maximum bid."""
-        self.none: dict[int, list[int]] = {}
-        """Segment key -> line items that refuse it."""
+    def __init__(self, first: int) -> None:
+        self.first = first
+        """Where the advertiser's window begins: bit i of its masks is line item `first` + i."""
+        self.rules: dict[int, SegmentRule] = {}
+        """By segment key."""
+
+    def rule(self, key: int) -> "SegmentRule":
+        """The rule of a segment, made at its first mention."""
+        return self.rules.setdefault(key, SegmentRule())
+
+
+class SegmentRule(Struct, gc=False):
+    """What a person's segment means to the line items of its advertiser."""
+
+    wanted: int = 0
+    """Those of the window that want it."""
+    refused: int = 0
+    """Those of the window that refuse it."""
+    refused_elsewhere: tuple[int, ...] = ()
+    """Line items outside the window, which need no segment, that refuse it."""
 
 
 class Index:
@@ -42,18 +57,20 @@ class Index:
         self.lines: list[Line] = compile_lines(book, rates)
         self.columns = columns(self.lines)
         self.count = len(self.lines)
-        self.words = max(1, (self.count + 63) // 64)
         self.everything = (1 << self.count) - 1
         self._singles: list[tuple[One, Dimension]] = []
         self._manys: list[tuple[Many, Dimension]] = []
         self._bind_dimensions()
         self._near = Circles(self.count)
-        self._hours = [self.everything] * (WEEK_HOURS + 1)
+        self._hours: list[int] = []
+        """By hour of the week, the last for an unknown one; empty where no line item asks."""
         self._bind_places_and_hours()
         self._has_circles = self._near.seal()
         self._children = self._where(lambda line: line.targeting.child_directed)
-        self.open_words = self._words(self._where(lambda line: line.open and not line.segments))
-        """(words,) uint64: line items that bid in the open auction whoever the person is."""
+        self.deals_only = self._where(lambda line: not line.open)
+        """Line items that never bid in the open auction."""
+        self.for_anyone = self._where(lambda line: not line.segments)
+        """Line items that bid whoever the person is: the first ones."""
         self._slots = SlotIndex(self.lines)
         self._blocks = BlockIndex(self.lines)
         self.audiences = self._audiences()
@@ -63,7 +80,7 @@ class Index:
         self.vectored = {line.field: line.advertiser for line in self.lines if line.vector}
         """Field name -> number of each advertiser whose line items have vectors."""
         self.advertiser_count = 1 + max((line.advertiser for line in self.lines), default=0)
-        self._alive, self._alive_until_s = 0, float("-inf")
+        self._alive, self._alive_from_s, self._alive_until_s = 0, float("inf"), float("-inf")
 
     def request_mask(self, context: Context, now_s: float) -> int:
         """The line items whose targeting the request meets; segments, deals and slots apart."""
@@ -74,7 +91,8 @@ class Index:
             mask &= dimension.many(values(context))
         if self._has_circles:
             mask &= self._near.at(context.place)
-        mask &= self._hours[context.hour_of_week]
+        if self._hours:
+            mask &= self._hours[context.hour_of_week]
         if context.coppa:
             mask &= self._children
         return mask
@@ -88,17 +106,15 @@ class Index:
         return self._blocks.masks(request)
 
     def _refresh(self, now_s: float) -> int:
-        """Flights that run now, kept until the next one starts or ends."""
+        """Flights that run now, kept until the next one starts or ends (a clock may be set back)."""
         self._alive = self._where(lambda line: line.start_s <= now_s < line.end_s)
-        edges = [edge for line in self.lines for edge in (line.start_s, line.end_s) if edge > now_s]
-        self._alive_until_s = min(edges, default=float("inf"))
+        edges = [edge for line in self.lines for edge in (line.start_s, line.end_s)]
+        self._alive_from_s = max([edge for edge in edges if edge <= now_s], default=float("-inf"))
+        self._alive_until_s = min([edge for edge in edges if edge > now_s], default=float("inf"))
         return self._alive
 
     def _where(self, holds: Callable[[Line], bool]) -> int:
         return bits(i for i, line in enumerate(self.lines) if holds(line))
-
-    def _words(self, mask: int) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
-        return np.frombuffer(mask.to_bytes(self.words * 8, "little"), "<u8")
 
     def _bind_dimensions(self) -> None:
         for name, terms in SINGLES:
@@ -135,14 +151,21 @@ class Index:
 
     def _audiences(self) -> dict[bytes, Audience]:
         audiences: dict[bytes, Audience] = {}
-        wanted: dict[tuple[bytes, int], list[int]] = {}
+        for i, line in reversed(list(enumerate(self.lines))):  # so that a window's first is met last
+            if line.segments:
+                audiences.setdefault(line.field, Audience(i)).first = i
         for i, line in enumerate(self.lines):
-            for key in line.segments:
-                wanted.setdefault((line.field, key), []).append(i)
-            for key in line.excluded:
-                audiences.setdefault(line.field, Audience()).none.setdefault(key, []).append(i)
-        for (field, key), lines in wanted.items():
-            audiences.setdefault(field, Audience()).any[key] = np.array(lines, np.int64)
+            if line.segments:
+                audience = audiences[line.field]
+                bit = 1 << (i - audience.first)
+                for key in line.segments:
+                    audience.rule(key).wanted |= bit
+                for key in line.excluded:
+                    audience.rule(key).refused |= bit
+            else:
+                for key in line.excluded:
+                    rule = audiences.setdefault(line.field, Audience(0)).rule(key)
+                    rule.refused_elsewhere += (i,)
         return audiences
 
     def _deals(self) -> dict[str, list[int]]:

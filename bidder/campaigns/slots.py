@@ -86,35 +86,34 @@ class BlockIndex:
     """Line items by what an exchange may block: advertiser domain, app, creative category."""
 
     def __init__(self, lines: list[Line]) -> None:
-        self._domains: dict[str, list[int]] = {}
-        self._bundles: dict[str, list[int]] = {}
-        self._categories: dict[tuple[int, str], list[int]] = {}
+        self._domains = Dimension(len(lines))
+        self._bundles = Dimension(len(lines))
+        self._categories: dict[int, Dimension] = {}
+        """By taxonomy."""
         for i, line in enumerate(lines):
-            for name in domain_names(line.domain):
-                self._domains.setdefault(name, []).append(i)
+            self._domains.add(i, domain_names(line.domain))
             if line.bundle:
-                self._bundles.setdefault(line.bundle, []).append(i)
-            for category in set.intersection(*[ad_categories(ad) for ad in line.ads]):
-                self._categories.setdefault(category, []).append(i)
+                self._bundles.add(i, (line.bundle,))
+            for taxonomy, category in set.intersection(*[ad_categories(ad) for ad in line.ads]):
+                self._categories.setdefault(taxonomy, Dimension(len(lines))).add(i, (category,))
 
     def masks(self, request: BidRequest) -> tuple[int, int]:
         """Blocked by advertiser (badv, bapp), and by category (bcat) whichever creative is taken."""
-        advertisers: list[int] = []
-        categories: list[int] = []
-        for domain in request.badv or ():
-            advertisers += self._domains.get(domain.lower(), ())
-        for bundle in request.bapp or ():
-            advertisers += self._bundles.get(bundle, ())
+        advertisers = categories = 0
+        if request.badv:
+            advertisers = self._domains.naming(map(str.lower, request.badv))
+        if request.bapp:
+            advertisers |= self._bundles.naming(request.bapp)
         if request.bcat:
-            taxonomy = request.cattax or 1
-            for category in request.bcat:
-                categories += self._categories.get((taxonomy, category), ())
-        return bits(advertisers), bits(categories)
+            dimension = self._categories.get(request.cattax or 1)
+            if dimension is not None:
+                categories = dimension.naming(request.bcat)
+        return advertisers, categories
 
 
 def ad_categories(ad: Ad) -> set[tuple[int, str]]:
     """The categories of a creative, with those that stand above them."""
-    return set(category_names(ad.taxonomy, ad.categories))
+    return {key for category in ad.categories for key in category_names(ad.taxonomy, category)}
 
 
 def _by_creative(lines: list[Line]) -> tuple[dict[tuple[int, int], int], dict[int, int]]:

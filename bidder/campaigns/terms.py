@@ -116,14 +116,15 @@ def request_categories(context: Context) -> Sequence[tuple[int, str]]:
     """Categories of the site or app, its section and page, and of its content."""
     request = context.request
     source = request.site or request.app
-    names = []
+    names: list[tuple[int, str]] = []
     if source is not None:
         for values in (source.cat, source.sectioncat, source.pagecat):
-            if values:
-                names += category_names(source.cattax or 1, values)
+            for category in values or ():
+                names += category_names(source.cattax or 1, category)
     content = _content(request)
-    if content is not None and content.cat:
-        names += category_names(content.cattax or 1, content.cat)
+    if content is not None:
+        for category in content.cat or ():
+            names += category_names(content.cattax or 1, category)
     return names
 
 
