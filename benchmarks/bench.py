@@ -32,8 +32,12 @@ from benchmarks.load import measure, prepared
 from benchmarks.subjects import Absent, Subject, peers, pin, whole_bids
 
 LINE_ITEMS: Final = (100, 1_000, 10_000, 100_000)
-BATCHES: Final = {1: 1, 64: 64}
-"""Connections by the name of the column: with 64, some 60 requests wait whenever the server looks."""
+LOADS: Final = {"1": 1, "64": 64, "64 mixed": 64}
+"""Connections by the name of the column: with 64, some 60 requests wait whenever the server looks. Requests have one
+impression; mixed ones have up to four, as the exchanges of the demo send them."""
+COST: Final = "64"
+SINGLE: Final = "1"
+MIXED: Final = "64 mixed"
 SHARES: Final = (0.5, 0.8)
 _DIALECTS: Final = ("generic", "google", "xandr")
 _BODIES: Final = 2_000
@@ -57,24 +61,24 @@ class Finding(Struct):
 
     name: str
     line_items: int
-    cpu_us: dict[int, list[float]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
-    rate: dict[int, list[float]] = field(default_factory=lambda: {batch: [] for batch in BATCHES})
+    cpu_us: dict[str, list[float]] = field(default_factory=lambda: {load: [] for load in LOADS})
+    rate: dict[str, list[float]] = field(default_factory=lambda: {load: [] for load in LOADS})
     errors: int = 0
     rss_mb: float = 0.0
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     """By share of saturation."""
 
-    def cost(self, batch: int) -> float:
+    def cost(self, load: str) -> float:
         """The median CPU per request."""
-        return median(self.cpu_us[batch])
+        return median(self.cpu_us[load])
 
     def throughput(self) -> float:
         """The median saturated rate."""
-        return median(self.rate[64])
+        return median(self.rate[COST])
 
-    def ratio(self, base: Finding, batch: int) -> float:
+    def ratio(self, base: Finding, load: str) -> float:
         """The median of the rounds' ratios to another subject."""
-        pairs = zip(self.cpu_us[batch], base.cpu_us[batch], strict=True)
+        pairs = zip(self.cpu_us[load], base.cpu_us[load], strict=True)
         return median(own / other if other else 0.0 for own, other in pairs)
 
 
@@ -123,23 +127,25 @@ def run(plan: Plan, folder: Path) -> tuple[list[Finding], list[str]]:
 
 
 def _measure_all(subjects: list[Subject], plan: Plan) -> list[Finding]:
-    calls = prepare(1, _BODIES, time.time(), tuple(BY_NAME[name] for name in _DIALECTS))
+    mixed = prepare(1, _BODIES, time.time(), tuple(BY_NAME[name] for name in _DIALECTS))
+    single = [call for call in mixed if len(call.request["imp"]) == 1]
     findings = [Finding(subject.recipe.name, subject.recipe.line_items) for subject in subjects]
     for subject in subjects:
-        _closed_loop(subject, calls, 64, plan.warm_up_s)
+        _closed_loop(subject, mixed, 64, plan.warm_up_s)
     for number in range(plan.rounds):
         for subject, finding in zip(subjects, findings, strict=True):
             _say(f"round {number + 1} of {plan.rounds}: {finding.name}")
-            for batch, connections in BATCHES.items():
+            for load, connections in LOADS.items():
+                calls = mixed if load == MIXED else single
                 cost_us, rate, errors = _closed_loop(subject, calls, connections, plan.seconds)
-                finding.cpu_us[batch].append(round(cost_us, 2))
-                finding.rate[batch].append(round(rate, 1))
+                finding.cpu_us[load].append(round(cost_us, 2))
+                finding.rate[load].append(round(rate, 1))
                 finding.errors += errors
     for subject, finding in zip(subjects, findings, strict=True):
         finding.rss_mb = round(subject.rss_mb(), 1)
         for share in SHARES:
             _say(f"latency at {share:.0%} of saturation: {finding.name}")
-            finding.latency_ms[f"{share:.0%}"] = _latency(subject, calls, share * finding.throughput(), plan)
+            finding.latency_ms[f"{share:.0%}"] = _latency(subject, single, share * finding.throughput(), plan)
     return findings
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from benchmarks import bench_table
-from benchmarks.bench import QUICK, Finding, Plan, run
+from benchmarks.bench import LOADS, QUICK, Finding, Plan, run
 from benchmarks.exchange.requests import prepare
 from benchmarks.judge import fault
 from benchmarks.subjects import Absent, Recipe, Subject, peers, whole_bids
@@ -21,7 +21,8 @@ def finding(name: str, cpu_us: float, rate: float, line_items: int = 0) -> Findi
     """A subject with three rounds around a cost; the second round was a busy one."""
     rounds = [cpu_us, cpu_us * 3, cpu_us * 1.1]
     shares = {share: {"p50": 0.1, "p99": 1.0, "p999": 2.0} for share in ("50%", "80%")}
-    return Finding(name, line_items, {1: rounds, 64: rounds}, {1: [9.0], 64: [rate]}, 0, 50.0, shares)
+    costs = {load: rounds for load in LOADS}
+    return Finding(name, line_items, costs, {load: [rate] for load in LOADS}, 0, 50.0, shares)
 
 
 FINDINGS = [
@@ -36,8 +37,8 @@ FINDINGS = [
 
 def test_ratios_are_taken_within_a_round() -> None:
     """A busy round raises both costs and leaves the ratio; the median of the rounds is told."""
-    assert FINDINGS[4].cost(64) == pytest.approx(49.5)
-    assert FINDINGS[4].ratio(FINDINGS[0], 64) == pytest.approx(3.0)
+    assert FINDINGS[4].cost("64") == pytest.approx(49.5)
+    assert FINDINGS[4].ratio(FINDINGS[0], "64") == pytest.approx(3.0)
 
 
 def test_targets_are_judged() -> None:
@@ -54,7 +55,7 @@ def test_the_report_is_json_and_its_table_names_everything() -> None:
     text = bench_table.text(report)
     for shown in (*(f.name for f in FINDINGS), "MISSED", "holds", "something was absent", "cores", "3.00x"):
         assert shown in text
-    assert report["subjects"][1]["batch"]["64"]["ratio_to_a"] == 4.0
+    assert report["subjects"][1]["connections"]["64"]["ratio_to_a"] == 4.0
 
 
 def test_a_subject_is_started_read_and_stopped() -> None:
@@ -105,7 +106,7 @@ def test_the_bench_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert notes == [] or "one core" in notes[0]
     (lean,) = findings
     assert lean.errors == 0
-    assert lean.cost(64) > 0
+    assert lean.cost("64") > 0
     assert lean.latency_ms["80%"]["p99"] > 0
 
 
