@@ -9,13 +9,14 @@ Never: fetches; looks at one advertiser's data for another's line item.
 """
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 
 import numpy as np
 from msgspec import Struct
 
 from bidder.auction.field import Field, Numbers, Slot
 from bidder.auction.pending import Pending
-from bidder.auction.rates import PREFERRED_MEDIUM, Floats, Responses, Shading
+from bidder.auction.rates import PREFERRED_MEDIUM, Affinity, Floats, Responses, Shading
 from bidder.audience.person import affinity_bytes
 from bidder.campaigns.index import Index
 from bidder.campaigns.model import VECTOR_DIMENSIONS
@@ -25,6 +26,7 @@ MAX_VECTORS = 65_536
 """Affinity vectors of one batch: more than its bounds on requests and on fields of a person allow."""
 NO_RATE = -1.0
 """The bid of a line item whose currency cannot be turned into the request's."""
+_ONE = np.array(1)
 _COUNTING = np.arange(1, 1 + MAX_VECTORS)
 _FLAT, _PER_CLICK, _PER_CONVERSION, _MAXIMUM = range(4)
 _FIRST_MEDIUM = np.array(
@@ -53,6 +55,7 @@ class Pricer:
     ) -> None:
         self._index, self._factor = index, factor
         self._responses, self._shading = responses, shading
+        self._pays_conversions = bool(index.columns.goal_is_conversion.any())
         self._terms: dict[str, Floats] = {}
         self._owner = np.zeros(index.advertiser_count, np.int64)
         """(requests x advertisers): which vector of the batch, from 1; wiped after each use."""
@@ -65,24 +68,34 @@ class Pricer:
     def price(self, batch: Sequence[Pending], field: Field) -> Prices:
         """Values and bids of all candidates of a batch."""
         slots, line = field.slots, field.line
-        request = _numbers([s.pending for s in slots], field.slot)
-        affinity = self._affinity(batch, request, line)
-        click, conversion = self._responses.rates(line, self._medium(slots, field), affinity)
-        terms = self._terms_of(batch, request, line)
-        worth = terms[:, _FLAT] + click * (terms[:, _PER_CLICK] + conversion * terms[:, _PER_CONVERSION])
-        value = np.minimum(worth, terms[:, _MAXIMUM])
+        numbers = [s.pending for s in slots]
+        alike = len(numbers) == len(batch) and numbers == list(range(len(batch)))  # one impression each
+        request = field.slot if alike else np.array(numbers, np.int64).take(field.slot)
+        click = self._responses.click_rates(
+            line, self._medium(slots, field), self._affinity(batch, request, line)
+        )
+        value = self._values(self._terms_of(batch, request, line), click, line)
         first = [pending.context.first_price for pending in batch]
         if True not in first:
             return Prices(value, value)
-        exchange = [batch[s.pending].call.profile.name for s in slots]
+        exchange = [batch[number].call.profile.name for number in numbers]
         shaded = self._shading.shade(value, exchange, field.slot)
         return Prices(value, np.where(np.array(first).take(request) & (value > 0), shaded, value))
 
-    def _medium(self, slots: list[Slot], field: Field) -> Numbers:
-        """(P,) the medium that each pair is priced for, as a place in PREFERRED_MEDIUM."""
+    def _values(self, terms: Floats, click: Floats, line: Numbers) -> Floats:
+        """(P,) what an impression is worth, within the maximum."""
+        per_click = terms[:, _PER_CLICK]
+        if self._pays_conversions:
+            per_click = per_click + self._responses.conversion_rates(line) * terms[:, _PER_CONVERSION]
+        click *= per_click
+        click += terms[:, _FLAT]
+        return np.minimum(click, terms[:, _MAXIMUM], out=click)
+
+    def _medium(self, slots: list[Slot], field: Field) -> Numbers | None:
+        """(P,) the medium that each pair is priced for, as a place in PREFERRED_MEDIUM; None: all are banners."""
         media = [s.opportunity.media for s in slots]
         if media.count(BANNER) == len(media):
-            return np.zeros(len(field.line), np.int64)
+            return None
         both = self._index.columns.media.take(field.line) & np.array(media, np.uint8).take(field.slot)
         return _FIRST_MEDIUM.take(both)
 
@@ -115,11 +128,27 @@ class Pricer:
             self._terms[currency] = terms
         return terms
 
-    def _affinity(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Floats:
-        """(P,) user vector . line-item vector; 0 where the advertiser knows nothing of the person."""
-        score = np.zeros(len(line))
+    def _affinity(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Affinity | None:
+        """User vector . line-item vector of the pairs whose advertiser knows the person; None where none does."""
+        cells, vectors = self._vectors(batch)
+        if not vectors:
+            return None
+        columns, owners = self._index.columns, self._owner
+        owners[cells] = _COUNTING[: len(cells)]
+        owner = owners[request * self._index.advertiser_count + columns.advertiser[line]]
+        owners[cells] = 0
+        known = owner.nonzero()[0]
+        users = np.frombuffer(b"".join(vectors), "<f2").astype(np.float32)
+        if not isfinite(users.dot(users)):  # of a damaged vector the numbers that are none count as 0
+            users[~np.isfinite(users)] = 0.0
+        mine = users.reshape(-1, VECTOR_DIMENSIONS).take(owner[known] - _ONE, axis=0)
+        score = np.vecdot(mine, columns.vectors.take(line[known], axis=0))
+        return known, score
+
+    def _vectors(self, batch: Sequence[Pending]) -> tuple[list[int], list[bytes]]:
+        """(place in `_owner`, float16 vector) of each advertiser that knows one of the batch's people."""
+        cells: list[int] = []
         vectors: list[bytes] = []
-        cells: list[int] = []  # request x advertisers + advertiser
         vectored, width = self._index.vectored, self._index.advertiser_count
         for number, pending in enumerate(batch):
             if pending.person is None:
@@ -129,23 +158,6 @@ class Pricer:
                 if advertiser is not None and (vector := affinity_bytes(value, VECTOR_DIMENSIONS)):
                     cells.append(number * width + advertiser)
                     vectors.append(vector)
-        if not vectors:
-            return score
         if len(self._owner) < len(batch) * width:
             self._owner = np.zeros(len(batch) * width, np.int64)
-        owners = self._owner
-        owners[cells] = _COUNTING[: len(cells)]
-        owner = owners.take(request * width + self._index.columns.advertiser.take(line))
-        owners[cells] = 0
-        known = owner.nonzero()[0]
-        users = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, VECTOR_DIMENSIONS).astype(np.float32)
-        if not np.isfinite(users.sum()):
-            users[~np.isfinite(users)] = 0.0
-        mine = users.take(owner.take(known) - 1, axis=0)
-        score[known] = np.einsum("ij,ij->i", mine, self._index.columns.vectors.take(line.take(known), axis=0))
-        return score
-
-
-def _numbers(of_slots: list[int], slot: Numbers) -> Numbers:
-    """(P,) a number of each pair's impression."""
-    return np.array(of_slots, np.int64).take(slot)
+        return cells, vectors

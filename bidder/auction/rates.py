@@ -17,16 +17,24 @@ PREFERRED_MEDIUM = (BANNER, VIDEO, NATIVE, AUDIO)
 """Where a slot takes several media and a line item has several: the first of these."""
 
 
+Affinity = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""The K pairs whose advertiser knows something of the person: (K,) which of the P, (K,) user vector . line-item
+vector."""
+
+
 class Responses(Protocol):
     """Predicts response rates."""
 
     kind: str
     """What it is, for metrics: priors, or a model's name."""
 
-    def rates(
-        self, line: NDArray[np.intp], medium: NDArray[np.intp], affinity: Floats
-    ) -> tuple[Floats, Floats]:
-        """(P,) click rates and (P,) conversion rates per click; `medium` is a place in PREFERRED_MEDIUM."""
+    def click_rates(
+        self, line: NDArray[np.int64], medium: NDArray[np.int64] | None, affinity: Affinity | None
+    ) -> Floats:
+        """(P,) click rates; `medium` is a place in PREFERRED_MEDIUM, None where all are the first."""
+
+    def conversion_rates(self, line: NDArray[np.int64]) -> Floats:
+        """(P,) conversions per click."""
 
 
 class Shading(Protocol):

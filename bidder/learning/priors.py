@@ -12,8 +12,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Affinity = tuple[NDArray[np.int64], NDArray[np.float32]]
 MAX_AFFINITY = 8.0
 """Scores beyond it, up or down, say no more: e^8 is a factor of 3,000."""
+_LOWEST, _HIGHEST, _ONE = np.array(-MAX_AFFINITY), np.array(MAX_AFFINITY), np.array(1.0)
+"""Arrays without dimensions: numpy takes them 0.2 us sooner than Python's floats."""
 
 
 class PriorRates:
@@ -25,25 +28,33 @@ class PriorRates:
         self, click_rates: Floats, line_click_rates: Floats, line_conversion_rates: Floats, rest: "Rest"
     ):
         """`click_rates` (M,) priors by medium; line rates (N,), NaN where a line item gives none."""
-        own = np.isnan(line_click_rates)[:, None]
-        rates = np.where(own, click_rates[None, :], line_click_rates[:, None])
+        own = ~np.isnan(line_click_rates)
+        rates = np.where(own, line_click_rates, click_rates[:, None])
         with np.errstate(divide="ignore"):
-            self._log_odds = (
-                np.log(rates) - np.log1p(-rates)
-            ).ravel()  # (N x M), flat: one take finds an entry
-        self._media = len(click_rates)
+            self._odds_against = ((1.0 - rates) / rates).ravel()
+        """(M x N): odds that nobody clicks; flat, and the first medium first, so that one take finds an entry."""
+        self._count = len(line_click_rates)
         self._conversion = np.where(
             np.isnan(line_conversion_rates), rest.conversion_rate, line_conversion_rates
         )
-        self._weight = rest.affinity_weight
+        self._weight = np.array(-rest.affinity_weight)
 
-    def rates(
-        self, line: NDArray[np.intp], medium: NDArray[np.intp], affinity: Floats
-    ) -> tuple[Floats, Floats]:
-        """(P,) click rates and (P,) conversion rates per click."""
-        moved = np.minimum(np.maximum(affinity, -MAX_AFFINITY), MAX_AFFINITY) * self._weight
-        log_odds = self._log_odds.take(line * self._media + medium) + moved
-        return 1.0 / (1.0 + np.exp(-log_odds)), self._conversion.take(line)
+    def click_rates(
+        self, line: NDArray[np.int64], medium: NDArray[np.int64] | None, affinity: Affinity | None
+    ) -> Floats:
+        """(P,) click rates: the priors' log-odds, moved by the affinity's weight times its score."""
+        entry = line if medium is None else medium * self._count + line
+        against = self._odds_against.take(entry)
+        if affinity is not None:
+            known, score = affinity
+            score = np.minimum(np.maximum(score, _LOWEST), _HIGHEST)
+            against[known] *= np.exp(score * self._weight)
+        against += _ONE
+        return np.reciprocal(against, out=against)
+
+    def conversion_rates(self, line: NDArray[np.int64]) -> Floats:
+        """(P,) conversions per click."""
+        return self._conversion.take(line)
 
 
 class Rest(Struct, frozen=True):
