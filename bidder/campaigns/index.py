@@ -84,7 +84,8 @@ class Index:
 
     def request_mask(self, context: Context, now_s: float) -> int:
         """The line items whose targeting the request meets; segments, deals and slots apart."""
-        mask = self._alive if now_s < self._alive_until_s else self._refresh(now_s)
+        known = self._alive_from_s <= now_s < self._alive_until_s
+        mask = self._alive if known else self._refresh(now_s)
         for value, dimension in self._singles:
             mask &= dimension.one(value(context))
         for values, dimension in self._manys:
