@@ -148,7 +148,7 @@ class Crowd:
     async def more(self, count: int) -> None:
         """Wait until so many more answers came."""
         goal = self.answered + count
-        while self.answered < goal:  # noqa: ASYNC110  what is waited for has no event of its own
+        while self.answered < goal:
             self.check()
             await asyncio.sleep(0.005)
 
