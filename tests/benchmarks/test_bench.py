@@ -21,7 +21,7 @@ def finding(name: str, cpu_us: float, rate: float, line_items: int = 0) -> Findi
     """A subject with three rounds around a cost; the second round was a busy one."""
     rounds = [cpu_us, cpu_us * 3, cpu_us * 1.1]
     shares = {share: {"p50": 0.1, "p99": 1.0, "p999": 2.0} for share in ("50%", "80%")}
-    costs = {load: rounds for load in LOADS}
+    costs = dict.fromkeys(LOADS, rounds)
     return Finding(name, line_items, costs, {load: [rate] for load in LOADS}, 0, 50.0, shares)
 
 
