@@ -3,8 +3,9 @@
 Place: stores/people and stores/cluster read through it. Writing and administration use redis.asyncio instead.
 Shapes: callers submit packed commands as one Batch and get the replies in order, as hiredis makes them
     (RESP3: bytes, int, dict, list, None; an error is a hiredis.ReplyError among the replies).
-Limits: `max_in_flight` commands without a reply; MAX_UNSENT_BYTES of back-pressure; above either a batch is
-    refused at once. A connection whose oldest reply is overdue by OVERDUE_S is closed and made anew.
+Limits: RESP3: Redis 6 or later, any Valkey. `max_in_flight` commands without a reply, MAX_UNSENT_BYTES of
+    back-pressure: above either a batch is refused at once. A connection whose oldest reply is overdue by
+    OVERDUE_S is closed and made anew.
 Raises: StoreDown, StoreOverloaded from `submit`; `call` and `batch` also StoreLate and StoreReplyError.
 Source: one Redis call for all requests of a tick costs a tenth of one call each; measured in packages.md.
 Never: cancels a command. A reply that nobody waits for any more still takes its place in the order,
@@ -112,6 +113,8 @@ class _Wire(asyncio.Protocol):
         gets = reader.gets
         try:
             while (reply := gets()) is not _NOTHING:
+                if type(reply) is hiredis.PushNotification:
+                    continue  # out of band: it answers nobody
                 batch = waiting[0]
                 replies = batch.replies
                 replies.append(reply)
@@ -191,6 +194,7 @@ class Connection:
     async def open(self) -> bool:
         """Start connecting; returns after the first try, and says whether it worked. Tries go on if not."""
         if self._keeper is None:
+            self._tried.clear()
             self._keeper = asyncio.create_task(self._keep())
         await self._tried.wait()
         return self.ready
@@ -205,6 +209,7 @@ class Connection:
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
+        self._tried.set()
 
     def submit(self, commands: Sequence[bytes], tags: Sequence[bytes], done: Done) -> Batch:
         """Send packed commands in this tick's write; `done(batch)` is called once, later.

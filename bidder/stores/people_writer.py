@@ -150,7 +150,7 @@ class PeopleWriter:
         ours = [tag for tag, value in zip(tags, values, strict=True) if value == person_id]
         removing = self._pipeline()
         for tag in ours:
-            removing.unlink(keys.match_key(tag))
+            removing.execute_command("UNLINK", keys.match_key(tag))  # a cluster's pipeline has no `unlink`
         removing.hdel(key, *(keys.match_field(tag) for tag in tags))
         return sum(map(int, (await removing.execute())[:-1]))
 

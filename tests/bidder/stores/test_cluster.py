@@ -102,17 +102,21 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
 
 
 @pytest.fixture
-async def source(nodes: _Nodes, tally: Tally) -> AsyncIterator[Cluster]:
-    """A Cluster that knows one node and finds the others; 64 people and their matches stand in it."""
+async def writer(nodes: _Nodes) -> AsyncIterator[PeopleWriter]:
+    """A writer that knows all nodes."""
     client = open_client(Stores(redis_url=nodes.urls))
-    writer = PeopleWriter(client)
+    yield PeopleWriter(client)
+    await client.aclose()
+
+
+@pytest.fixture
+async def source(nodes: _Nodes, writer: PeopleWriter, tally: Tally) -> AsyncIterator[Cluster]:
+    """A Cluster that knows one node and finds the others; 64 people and their matches stand in it."""
     await writer.save_many(((person, {"shop": Profile(1, _NO_AFFINITY)}) for person in PEOPLE), NOW_S)
     for i, person in enumerate(PEOPLE):
         await writer.match("exchange", str(i), person, NOW_S)
-    await client.aclose()
     source = await open_source(Stores(redis_url=nodes.servers[0].url, cluster=True), tally)
     assert isinstance(source, Cluster)
-    assert source.ready
     yield source
     await source.close()
 
@@ -126,6 +130,7 @@ async def test_people_of_all_nodes(source: Cluster, nodes: _Nodes, tally: Tally)
     assert {_owner(person) for person in PEOPLE} == {0, 1, 2}
     key = keys.person_key(keys.person_tag(PEOPLE[5]))
     assert nodes.ask(0, "CLUSTER", "KEYSLOT", key) == keys.key_slot(key)
+    assert source.ready
     reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
     reading = await reader.read(LOOKUPS, FAR_NS)
     assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
@@ -159,6 +164,14 @@ async def test_a_moved_slot_is_followed(source: Cluster, nodes: _Nodes, tally: T
     nodes.migrate(slot, keys.person_key(tag), new, old)
     nodes.give(slot, new, old)
     nodes.agree()
+
+
+async def test_erasure_crosses_nodes(source: Cluster, writer: PeopleWriter, tally: Tally) -> None:
+    """A person and the matches are erased wherever they stand."""
+    assert await writer.erase(PEOPLE[7]) == 2
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
+    reading = await reader.read([LOOKUPS[7], Lookup(None, (match_key("exchange", "7"),))], FAR_NS)
+    assert (reading.status, reading.people) == (ReadStatus.OK, [None, None])
 
 
 async def test_a_lost_node_takes_only_its_own(source: Cluster, nodes: _Nodes, tally: Tally) -> None:

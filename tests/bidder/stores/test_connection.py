@@ -111,6 +111,17 @@ async def test_one_tick_is_one_write() -> None:
     ]
 
 
+async def test_a_push_takes_nobodys_place() -> None:
+    """An out-of-band message of the server, before or between replies, is nobody's reply."""
+    wire = module._Wire(100, asyncio.get_running_loop())
+    wire.connection_made(_Pipe())  # type: ignore[arg-type]  # as much of a transport as a wire needs
+    ends: list[Batch] = []
+    batch = wire.submit([pack(("ECHO", i)) for i in range(2)], ends.append)
+    wire.data_received(b">2\r\n+invalidate\r\n_\r\n:0\r\n>2\r\n+invalidate\r\n_\r\n:1\r\n")
+    assert batch.replies == [0, 1]
+    assert ends == [batch]
+
+
 @given(st.data())
 def test_replies_are_never_mixed_up(data: st.DataObject) -> None:
     """Whatever the batches, the cuts of the stream, the callers that give up or fail, and the moment of loss:
@@ -297,6 +308,14 @@ async def test_a_peer_out_of_turn_is_left(connect: Connect, tally: Tally, answer
         assert end == b"one" or isinstance(end, StoreDown)
         await eventually(lambda: _count(tally, "paceline_store_losses_total") == 1)
         assert _count(tally, "paceline_store_overdue_total") == 0
+
+
+async def test_open_again_after_close(redis_server: RealServer, connect: Connect) -> None:
+    """A closed connection can be opened again."""
+    connection = await connect(redis_server.url)
+    await connection.close()
+    assert await connection.open()
+    assert await connection.call("ECHO", "again") == b"again"
 
 
 async def test_closing_tells_who_waits(own_server: RealServer, connect: Connect) -> None:
