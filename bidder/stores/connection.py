@@ -7,7 +7,7 @@ Limits: RESP3: Redis 6 or later, any Valkey. `max_in_flight` commands without a 
     back-pressure: above either a batch is refused at once. A connection whose oldest reply is overdue by
     OVERDUE_S is closed and made anew.
 Raises: StoreDown, StoreOverloaded from `submit`; `call` and `batch` also StoreLate and StoreReplyError.
-Source: one Redis call for all requests of a tick costs a tenth of one call each; measured in packages.md.
+Source: one Redis call for all requests of a tick costs a tenth of one call each (benchmarks/micro/people_read).
 Never: cancels a command. A reply that nobody waits for any more still takes its place in the order,
     so that no reply is ever given to another's command.
 """
