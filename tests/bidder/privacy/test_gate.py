@@ -1,0 +1,335 @@
+"""The gate: every signal alone and combined, and what it must never allow."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidder.privacy.gate import CHILD, FULL, GDPR_COUNTRIES, NOTHING, Gate, Permissions
+from bidder.privacy.signals import Signals, signals_of
+from tests.bidder.auction.support import NOW_S, request_of
+from tests.bidder.privacy.bits import bit_field, core, restriction, text_of
+from tests.corpus import compact, rows
+
+VENDOR = 42
+GATE = Gate(VENDOR)
+ALL = 0xFFFFFF
+
+
+def purposes(*numbers: int) -> int:
+    """A purpose mask in wire order: purpose 1 is the first of 24 bits."""
+    return sum(1 << 24 - number for number in numbers)
+
+
+def string(*numbers: int, vendors: tuple[int, ...] = (VENDOR,), **fields: Any) -> str:
+    """A TC string with consent to some purposes and vendors."""
+    return core(bit_field(vendors, 100), purposes=purposes(*numbers), **fields)
+
+
+CONSENT = string(1, 3, 4, 7)
+FULL_UNDER_CONSENT = Permissions(True, True, True, True, False)
+GPP_CLEAN = "DBAA"  # no section at all
+GARBAGE = ("x", "BOOO", CONSENT[:-20], CONSENT + "!", "C" * 5_000, "1YNN", "null", "\x00", "ÿ")
+
+
+def permit(gate: Gate = GATE, **signals: Any) -> Permissions:
+    return gate.permit(Signals(**signals), NOW_S)
+
+
+# -- each signal alone
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        ({}, FULL),
+        ({"country": "USA"}, FULL),
+        ({"coppa": True}, CHILD),
+        ({"limited": True}, NOTHING),
+        ({"gpc": True}, NOTHING),
+        ({"us_privacy": "1YYN"}, NOTHING),
+        ({"us_privacy": "1-Y-"}, NOTHING),
+        ({"us_privacy": "1YNN"}, FULL),
+        ({"us_privacy": "1---"}, FULL),
+        ({"us_privacy": "1yyn"}, NOTHING),
+        ({"us_privacy": "2YNN"}, NOTHING),
+        ({"us_privacy": "1YN"}, NOTHING),
+        ({"us_privacy": "1YNNN"}, NOTHING),
+        ({"us_privacy": " "}, NOTHING),
+        ({"gpp": GPP_CLEAN}, FULL),
+        ({"gpp": "garbage"}, NOTHING),
+        ({"gpp": "DBABTA~1YYN", "gpp_sections": (6,)}, NOTHING),
+        ({"gpp": "DBABTA~1YNN", "gpp_sections": (6,)}, FULL),
+        ({"gpp_sections": (2,)}, NOTHING),
+        ({"gdpr": 0}, FULL),
+        ({"gdpr": 1}, NOTHING),
+        ({"gdpr": 1, "tc_string": CONSENT}, FULL_UNDER_CONSENT),
+        ({"gdpr": 1, "tc_string": ""}, NOTHING),
+        ({"tc_string": CONSENT}, FULL),
+        ({"country": "DEU"}, NOTHING),
+        ({"country": "DEU", "tc_string": CONSENT}, FULL_UNDER_CONSENT),
+        ({"country": "DEU", "gdpr": 0}, FULL),
+        ({"country": "USA", "gdpr": 1}, NOTHING),
+        ({"gdpr": 0, "gpp_sections": (2,)}, FULL),
+    ],
+    ids=str,
+)
+def test_a_signal_alone(signals: dict[str, Any], expected: Permissions) -> None:
+    """Each signal by itself, and the absence of all."""
+    assert permit(**signals) == expected
+
+
+@pytest.mark.parametrize("country", sorted(GDPR_COUNTRIES))
+def test_geography_presumes_gdpr(country: str) -> None:
+    """In the EEA, the United Kingdom and Switzerland silence is no consent."""
+    assert permit(country=country) == NOTHING
+
+
+DENIALS: dict[str, dict[str, Any]] = {
+    "coppa": {"coppa": True},
+    "limited": {"limited": True},
+    "gpc": {"gpc": True},
+    "us": {"us_privacy": "1YYN"},
+    "gpp": {"gpp": "DBABTA~1YYN"},
+    "gdpr": {"gdpr": 1},
+}
+
+
+@pytest.mark.parametrize(("one", "two"), list(combinations(DENIALS, 2)))
+def test_denials_add_up(one: str, two: str) -> None:
+    """Two denials deny; COPPA says in addition that it is a child."""
+    expected = CHILD if "coppa" in (one, two) else NOTHING
+    assert permit(**DENIALS[one] | DENIALS[two]) == expected
+
+
+@pytest.mark.parametrize("denial", [name for name in DENIALS if name != "gdpr"])
+def test_consent_heals_no_other_denial(denial: str) -> None:
+    """A valid TC string does not undo what another regime takes away."""
+    expected = CHILD if denial == "coppa" else NOTHING
+    assert permit(gdpr=1, tc_string=CONSENT, **DENIALS[denial]) == expected
+
+
+# -- GDPR, purpose by purpose
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ((), NOTHING),
+        ((1,), Permissions(False, False, True, False, False)),
+        ((3, 4), NOTHING),
+        ((1, 3), Permissions(False, False, True, False, False)),
+        ((1, 4), Permissions(False, False, True, False, False)),
+        ((1, 7), Permissions(False, False, True, True, False)),
+        ((7,), NOTHING),
+        ((1, 3, 4), Permissions(True, True, True, False, False)),
+        ((1, 3, 4, 7), Permissions(True, True, True, True, False)),
+        ((1, 2, 5, 6, 7, 8, 9, 10, 11), Permissions(False, False, True, True, False)),
+    ],
+    ids=str,
+)
+def test_purposes(held: tuple[int, ...], expected: Permissions) -> None:
+    """Storing needs purpose 1, personalising 1, 3 and 4, measuring 1 and 7."""
+    assert permit(gdpr=1, tc_string=string(*held)) == expected
+
+
+def test_precise_geo_needs_special_feature_1() -> None:
+    """A place is used where the person opted in to it."""
+    plain = string(1, 3, 4, 7)
+    bits = "".join(
+        f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.index(c):06b}" for c in plain
+    )
+    opted_in = text_of(bits[:140] + "1" + bits[141:])  # the first of the special features
+    assert not permit(gdpr=1, tc_string=plain).precise_geo
+    assert permit(gdpr=1, tc_string=opted_in) == FULL
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        string(1, 3, 4, 7, vendors=(41, 43)),
+        string(1, 3, 4, 7, vendors=()),
+        string(1, 3, 4, 7, service_specific=False),
+        string(1, 3, 4, 7, policy_version=3),
+        string(1, 3, 4, 7, created_s=int(NOW_S) + 30 * 86_400),
+        string(1, 3, 4, 7, cmp_id=0),
+        *GARBAGE,
+    ],
+)
+def test_a_string_that_is_no_consent_to_us(bad: str) -> None:
+    """Another vendor, a dead scope or policy, the future, garbage: nothing is allowed, and nothing is raised."""
+    assert permit(gdpr=1, tc_string=bad) == NOTHING
+
+
+def test_without_a_vendor_id_nobody_can_consent_to_us() -> None:
+    """Vendor 0 is nobody, even where a string names everybody."""
+    everybody = core(bit_field(range(1, 101), 100), purposes=ALL)
+    assert permit(Gate(0), gdpr=1, tc_string=everybody) == NOTHING
+
+
+def test_legitimate_interest_is_no_basis() -> None:
+    """Vendor and purposes under legitimate interest alone allow nothing."""
+    interest = core(li=bit_field((VENDOR,), 100), purposes=0)
+    assert permit(gdpr=1, tc_string=interest) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("purpose", "expected"),
+    [
+        (1, NOTHING),
+        (3, Permissions(False, False, True, True, False)),
+        (4, Permissions(False, False, True, True, False)),
+        (7, Permissions(True, True, True, False, False)),
+        (2, FULL_UNDER_CONSENT),
+    ],
+)
+def test_what_a_publisher_forbids(purpose: int, expected: Permissions) -> None:
+    """A restriction of type 0 for us takes its purpose away; one of another purpose takes nothing."""
+    restrictions = [restriction(purpose, 0, [(VENDOR, VENDOR)])]
+    assert permit(gdpr=1, tc_string=string(1, 3, 4, 7, restrictions=restrictions)) == expected
+
+
+def test_restrictions_of_others_and_of_other_kinds_do_not_matter() -> None:
+    """What is forbidden to another vendor, or must rest on consent, leaves our consent as it is."""
+    restrictions = [restriction(3, 0, [(1, 41)]), restriction(4, 1, [(VENDOR, VENDOR)])]
+    assert permit(gdpr=1, tc_string=string(1, 3, 4, 7, restrictions=restrictions)) == FULL_UNDER_CONSENT
+
+
+def test_a_tc_string_within_gpp_counts() -> None:
+    """Section 2 of a GPP string is a TC string; user.consent goes before it."""
+    gpp = f"DBABMA~{CONSENT}"
+    assert permit(gdpr=1, gpp=gpp, gpp_sections=(2,)) == FULL_UNDER_CONSENT
+    assert permit(gpp=gpp, gpp_sections=(2,)) == FULL_UNDER_CONSENT
+    assert permit(gdpr=1, gpp=gpp, gpp_sections=(2,), tc_string=string(1)).personalise is False
+
+
+# -- GPP, by the vectors of the official library
+
+
+@pytest.mark.parametrize("in_force", [True, False], ids=["gpp_sid", "no gpp_sid"])
+def test_gpp_vectors(in_force: bool) -> None:
+    """An opt-out, a GPC signal or a known child in any section in force denies, and nothing else does."""
+    for row in rows("privacy/generated/gpp"):
+        sections = tuple(row.get("sectionIds", ())) if in_force else ()
+        allowed = permit(gpp=row["gpp"], gpp_sections=tuple(s for s in sections if s != 2)).personalise
+        if not row["ok"]:
+            assert not allowed, row["gpp"]
+        elif all(isinstance(section, dict) for section in row["decoded"].values()):
+            assert allowed is not _denied(row["decoded"]), row["gpp"]
+
+
+def _denied(decoded: dict[str, dict[str, Any]]) -> bool:
+    return any(_section_denies(name, section) for name, section in decoded.items())
+
+
+def _section_denies(name: str, section: dict[str, Any]) -> bool:
+    if name == "uspv1":
+        return bool(section.get("OptOutSale", section.get("optOutSale")) == "Y")
+    outs = ("SaleOptOut", "SharingOptOut", "TargetedAdvertisingOptOut")
+    child = section.get("KnownChildSensitiveDataConsents", 0)
+    children = child if isinstance(child, list) else [child]
+    return any(section.get(out) == 1 for out in outs) or bool(section.get("Gpc")) or any(children)
+
+
+def test_sections_out_of_force_do_not_count() -> None:
+    """An opt-out in a section that gpp_sid does not name leaves the permissions as they are."""
+    opted_out = next(
+        row
+        for row in rows("privacy/generated/gpp")
+        if row["ok"] and row["sectionIds"] == [7, 23] and _section_denies("usnat", row["decoded"]["usnat"])
+    )["gpp"]
+    assert permit(gpp=opted_out, gpp_sections=(7,)) == NOTHING
+    assert permit(gpp=opted_out, gpp_sections=(9,)) == FULL
+
+
+# -- properties
+
+_words = st.one_of(
+    st.just(""),
+    st.text(max_size=40),
+    st.sampled_from((CONSENT, string(1), string(1, 3, 4, 7, vendors=(1,)), *GARBAGE)),
+)
+_signals = st.builds(
+    Signals,
+    gdpr=st.sampled_from((None, 0, 1)),
+    tc_string=_words,
+    gpp=st.one_of(_words, st.sampled_from((GPP_CLEAN, "DBABTA~1YYN", "DBABTA~1YNN", f"DBABMA~{CONSENT}"))),
+    gpp_sections=st.lists(st.sampled_from((-1, 2, 6, 7, 8, 99)), max_size=3).map(tuple),
+    us_privacy=st.one_of(st.text(max_size=5), st.from_regex("1[YN-]{3}", fullmatch=True)),
+    coppa=st.booleans(),
+    gpc=st.booleans(),
+    limited=st.booleans(),
+    country=st.sampled_from(("", "USA", "DEU", "xx")),
+)
+
+
+@given(signals=_signals)
+def test_the_gate_never_allows_too_much(signals: Signals) -> None:
+    """No person under COPPA, LMT, GPC, a US opt-out, or GDPR without full consent; reading needs personalising."""
+    allowed = GATE.permit(signals, NOW_S)
+    refused = (
+        signals.coppa
+        or signals.limited
+        or signals.gpc
+        or (signals.us_privacy != "" and signals.us_privacy[2:3] == "Y")
+        or (signals.us_privacy != "" and (len(signals.us_privacy) != 4 or signals.us_privacy[0] != "1"))
+        or signals.gpp == "DBABTA~1YYN"
+    )
+    applies = signals.gdpr == 1 or (
+        signals.gdpr is None and (2 in signals.gpp_sections or signals.country == "DEU")
+    )
+    consented = signals.tc_string == CONSENT or (signals.tc_string == "" and CONSENT in signals.gpp)
+    if refused or (applies and not consented):
+        assert not allowed.personalise
+        assert not allowed.read_id
+    if refused:
+        assert allowed in (NOTHING, CHILD)
+    assert not allowed.read_id or allowed.personalise
+    assert not allowed.measure or allowed.write_id
+    assert allowed.child is signals.coppa
+
+
+@given(text=st.text(max_size=300), name=st.sampled_from(("tc_string", "gpp", "us_privacy")))
+def test_garbage_denies(text: str, name: str) -> None:
+    """Whatever text stands where consent should: no consent under GDPR, and never an exception."""
+    signals: dict[str, Any] = {"gdpr": 1, name: text}
+    assert permit(**signals) == NOTHING
+
+
+# -- where the signals stand in a request
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, Signals()),
+        ({"regs": {"gdpr": 1}, "user": {"consent": "x"}}, Signals(gdpr=1, tc_string="x")),
+        ({"regs": {"ext": {"gdpr": 1}}, "user": {"ext": {"consent": "x"}}}, Signals(gdpr=1, tc_string="x")),
+        ({"user": {"consent": "x"}}, Signals(tc_string="x")),
+        ({"regs": {"coppa": 1}}, Signals(coppa=True)),
+        ({"regs": {"coppa": True}}, Signals(coppa=True)),
+        ({"regs": {"ext": {"gpc": "1"}}}, Signals(gpc=True)),
+        ({"regs": {"ext": {"gpc": 0}}}, Signals()),
+        ({"regs": {"gpp": "y", "gpp_sid": [7, 8]}}, Signals(gpp="y", gpp_sections=(7, 8))),
+        ({"regs": {"ext": {"gpp": "y", "gpp_sid": [7]}}}, Signals(gpp="y", gpp_sections=(7,))),
+        ({"regs": {"us_privacy": "1YYN"}}, Signals(us_privacy="1YYN")),
+        ({"regs": {"ext": {"us_privacy": "1YYN"}}}, Signals(us_privacy="1YYN")),
+        ({"device": {"lmt": 1}}, Signals(limited=True)),
+        ({"device": {"lmt": "1"}}, Signals(limited=True)),
+        ({"device": {"dnt": 1}}, Signals(limited=True)),
+        ({"device": {"ext": {"atts": 2}}}, Signals(limited=True)),
+        ({"device": {"ext": {"atts": 0}}}, Signals(limited=True)),
+        ({"device": {"ext": {"atts": 3}}}, Signals()),
+        ({"device": {"lmt": 0, "dnt": 0}}, Signals()),
+        ({"regs": {"gdpr": None, "ext": None}, "device": {"lmt": 1}}, Signals(limited=True)),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_signals_of(body: dict[str, Any], expected: Signals) -> None:
+    """Every signal is read, from both of the places where it may stand."""
+    request = request_of(compact({"id": "r", "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}]} | body))
+    assert signals_of(request, "") == expected
