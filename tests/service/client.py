@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,7 +125,8 @@ class Crowd:
 
     def __init__(self, address: Address, rate: float, clients: int = 8) -> None:
         self.statuses: Counter[int] = Counter()
-        self.lost = 0
+        self.refused = 0
+        """Connections that nobody took: nothing was asked on them."""
         self.prices: Counter[float] = Counter()
         """Of the bids: what was offered, and how often."""
         self._pause_s = clients / rate
@@ -134,6 +135,16 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
         self._bodies: Sequence[bytes] = ()
         self._next = 0
+
+    @property
+    def lost(self) -> int:
+        """Requests that were sent and cut without an answer."""
+        return sum(client.lost for client in self._clients)
+
+    @property
+    def connections(self) -> int:
+        """Connections made."""
+        return sum(client.connections for client in self._clients)
 
     @property
     def answered(self) -> int:
@@ -148,7 +159,16 @@ class Crowd:
     async def more(self, count: int) -> None:
         """Wait until so many more answers came."""
         goal = self.answered + count
-        while self.answered < goal:
+        await self.until(lambda: self.answered >= goal)
+
+    async def sees(self, price: float, count: int = 20) -> None:
+        """Wait until so many more bids at a price came."""
+        goal = self.prices[price] + count
+        await self.until(lambda: self.prices[price] >= goal)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait while the clients go on; raises what one of them met."""
+        while not holds():
             self.check()
             await asyncio.sleep(0.005)
 
@@ -173,8 +193,10 @@ class Crowd:
             body = self._bodies[self._next % len(self._bodies)]
             try:
                 self._note(await client.ask(post(body)))
+            except ConnectionRefusedError:
+                self.refused += 1
             except ConnectionError:
-                self.lost += 1
+                pass  # the client counted it
             due_s += self._pause_s
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(0.0, due_s - loop.time()))
