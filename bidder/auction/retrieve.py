@@ -99,21 +99,20 @@ def _by_segments(
     wanted: list[Run] = []
     elsewhere: list[int] = []
     for field, value in person.fields.items():
-        audience = audiences.get(field)
-        if audience is None:
+        if field not in audiences:
             continue
-        rules = audience.rules
+        first, rules = audiences[field]
         window = refused = 0
-        flat = iter(segments_of(value))
-        for key, expires_s in zip(flat, flat, strict=True):
+        for key, expires_s in segments_of(value):
             if expires_s > now_s and key in rules:
-                rule = rules[key]
-                window |= rule.wanted
-                refused |= rule.refused
-                elsewhere += rule.refused_elsewhere
+                wants, refuses, refuse_elsewhere = rules[key]
+                window |= wants
+                refused |= refuses
+                if refuse_elsewhere:
+                    elsewhere += refuse_elsewhere
         window &= ~refused
         if window:
-            wanted.append((audience.first, window))
+            wanted.append((first, window))
     return wanted, elsewhere
 
 

@@ -11,6 +11,7 @@ Never: a name, an address or anything that tells who a person is.
 """
 
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
@@ -37,6 +38,7 @@ MAX_PRODUCTS = 32
 
 _HEADER = struct.Struct("<BBBBI")
 _SEGMENTS = [struct.Struct(f"<{2 * n}I") for n in range(MAX_SEGMENTS + 1)]
+_SEGMENT = struct.Struct("<II")
 _PRODUCT = struct.Struct("<QI")
 
 
@@ -87,16 +89,14 @@ def unpack(value: bytes) -> Profile | None:
     )
 
 
-def segments_of(value: bytes) -> tuple[int, ...]:
-    """The segments of a field's value, flat: key, expires_s, key, expires_s, ... (the path of a bid);
-    empty where the value is of another version or damaged."""
-    if len(value) < _HEADER.size or value[0] != VERSION:
-        return ()
-    count = value[2]
-    at = _HEADER.size + 2 * value[1]
+def segments_of(value: bytes) -> Iterator[tuple[int, int]]:
+    """(key, expires_s) of the segments of a field's value (the path of a bid); none where the value is of another
+    version or damaged."""
+    at = _HEADER.size + 2 * value[1] if len(value) >= _HEADER.size and value[0] == VERSION else 0
+    count = value[2] if at else 0
     if count > MAX_SEGMENTS or len(value) < at + 8 * count:
-        return ()
-    return _SEGMENTS[count].unpack_from(value, at)
+        count = 0
+    return _SEGMENT.iter_unpack(value[at : at + 8 * count])
 
 
 def affinity_bytes(value: bytes, dimensions: int) -> bytes:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from msgspec import Struct
+from msgspec import field as struct_field
 from numpy.typing import NDArray
 
 from bidder.campaigns.ads import Ad, compile_ad
@@ -17,6 +18,7 @@ from bidder.campaigns.rates import Rates
 from bidder.keys import field_name, key32, segment_key
 from bidder.opportunity import BANNER
 from budget.money import micros_from_text
+from openrtb.response import Bid
 
 _RANK_CURRENCY = "USD"
 
@@ -59,6 +61,8 @@ class Line(Struct, gc=False):
     vector: tuple[float, ...]
     behalf: str
     paid: str
+    begun: dict[int, Bid] = struct_field(default_factory=dict)
+    """What is the same in all its bids, by key of the creative; respond fills it."""
 
 
 class Columns(Struct, frozen=True):

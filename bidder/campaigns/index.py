@@ -9,8 +9,7 @@ Never: knows a person's data, a store or a socket; reads a request only through 
 
 from collections.abc import Callable
 from operator import attrgetter
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from bidder.campaigns.compile import Line, columns, compile_lines
 from bidder.campaigns.dimensions import Circles, Dimension, bits
@@ -23,31 +22,24 @@ from bidder.opportunity import Context, Opportunity
 from openrtb.request import BidRequest
 
 
-class Audience:
-    """The segment rules of one advertiser's line items."""
-
-    __slots__ = ("first", "rules")
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-        """Where the advertiser's window begins: bit i of its masks is line item `first` + i."""
-        self.rules: dict[int, SegmentRule] = {}
-        """By segment key."""
-
-    def rule(self, key: int) -> "SegmentRule":
-        """The rule of a segment, made at its first mention."""
-        return self.rules.setdefault(key, SegmentRule())
-
-
-class SegmentRule(Struct, gc=False):
+class SegmentRule(NamedTuple):
     """What a person's segment means to the line items of its advertiser."""
 
     wanted: int = 0
-    """Those of the window that want it."""
+    """Those of the advertiser's window that want it."""
     refused: int = 0
     """Those of the window that refuse it."""
     refused_elsewhere: tuple[int, ...] = ()
     """Line items outside the window, which need no segment, that refuse it."""
+
+
+class Audience(NamedTuple):
+    """The segment rules of one advertiser's line items. (Tuples: taken apart once per segment of a person.)"""
+
+    first: int
+    """Where the advertiser's window begins: bit i of its masks is line item `first` + i."""
+    rules: dict[int, SegmentRule]
+    """By segment key."""
 
 
 class Index:
@@ -152,21 +144,13 @@ class Index:
 
     def _audiences(self) -> dict[bytes, Audience]:
         audiences: dict[bytes, Audience] = {}
-        for i, line in reversed(list(enumerate(self.lines))):  # so that a window's first is met last
-            if line.segments:
-                audiences.setdefault(line.field, Audience(i)).first = i
         for i, line in enumerate(self.lines):
             if line.segments:
-                audience = audiences[line.field]
-                bit = 1 << (i - audience.first)
-                for key in line.segments:
-                    audience.rule(key).wanted |= bit
-                for key in line.excluded:
-                    audience.rule(key).refused |= bit
-            else:
-                for key in line.excluded:
-                    rule = audiences.setdefault(line.field, Audience(0)).rule(key)
-                    rule.refused_elsewhere += (i,)
+                audiences.setdefault(line.field, Audience(i, {}))
+        for i, line in enumerate(self.lines):
+            if line.segments or line.excluded:
+                audience = audiences.setdefault(line.field, Audience(0, {}))
+                _bind_segments(audience, i, line)
         return audiences
 
     def _deals(self) -> dict[str, list[int]]:
@@ -175,3 +159,15 @@ class Index:
             for deal in line.deals:
                 deals.setdefault(deal, []).append(i)
         return deals
+
+
+def _bind_segments(audience: Audience, item: int, line: Line) -> None:
+    rules = audience.rules
+    bit = 1 << (item - audience.first) if line.segments else 0
+    for key in line.segments:
+        rule = rules.get(key, SegmentRule())
+        rules[key] = rule._replace(wanted=rule.wanted | bit)
+    for key in line.excluded:
+        rule = rules.get(key, SegmentRule())
+        elsewhere = () if line.segments else (item,)
+        rules[key] = SegmentRule(rule.wanted, rule.refused | bit, rule.refused_elsewhere + elsewhere)
