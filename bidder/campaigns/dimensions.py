@@ -15,6 +15,7 @@ CATEGORIES_CACHE = 4_096
 """Categories whose keys are remembered: every taxonomy together has some 2,000."""
 MAX_NAMES = 8
 _KM_PER_DEGREE = 111.19  # a little less than it is, so that no cell is left out
+_POLAR = 89.0
 
 
 class Dimension:
@@ -157,7 +158,12 @@ def category_names(taxonomy: int, category: str) -> tuple[tuple[int, str], ...]:
 
 def _cells_around(lat: float, lon: float, radius_km: float) -> Iterable[tuple[int, int]]:
     reach = radius_km / _KM_PER_DEGREE
-    widest = max(0.01, math.cos(math.radians(min(89.0, abs(lat) + reach))))
+    highest = abs(lat) + reach
+    if highest < _POLAR:
+        sides = reach / math.cos(math.radians(highest))
+        columns = range(math.floor(lon - sides), math.floor(lon + sides) + 1)
+    else:  # around a pole all meridians are near
+        columns = range(-180, 180)
     for row in range(math.floor(lat - reach), math.floor(lat + reach) + 1):
-        for column in range(math.floor(lon - reach / widest), math.floor(lon + reach / widest) + 1):
+        for column in columns:
             yield row, (column + 180) % 360 - 180
