@@ -96,7 +96,7 @@ _segments = st.lists(st.sampled_from(("any", "none", "")), min_size=3, max_size=
         none=tuple(s for s, side in zip(SEGMENTS, sides, strict=True) if side == "none"),
     )
 )
-_DIMENSIONS: dict[str, st.SearchStrategy[Any]] = {name: _terms(pool) for name, pool in POOLS.items()} | {
+DIMENSIONS: dict[str, st.SearchStrategy[Any]] = {name: _terms(pool) for name, pool in POOLS.items()} | {
     "categories": st.sampled_from((1, 1, 6)).flatmap(_categories),
     "near": st.lists(_circle, min_size=1, max_size=2).map(tuple),
     "hours": st.lists(st.sampled_from(HOURS), min_size=1, max_size=2).map(tuple),
@@ -142,8 +142,8 @@ _ads = st.lists(
 
 @st.composite
 def _line_item(draw: st.DrawFn, owner: str, number: int) -> tuple[tuple[Creative, ...], LineItem]:
-    names = draw(st.lists(st.sampled_from(sorted(_DIMENSIONS)), max_size=3, unique=True))
-    targeting = Targeting(**{name: draw(_DIMENSIONS[name]) for name in names})
+    names = draw(st.lists(st.sampled_from(sorted(DIMENSIONS)), max_size=3, unique=True))
+    targeting = Targeting(**{name: draw(DIMENSIONS[name]) for name in names})
     ads = tuple(
         _creative(owner, kind, 10 * number + i, secure) for i, (kind, secure) in enumerate(draw(_ads))
     )
@@ -182,6 +182,37 @@ def _advertiser(draw: st.DrawFn, owner: str) -> Advertiser:
 
 
 books = st.tuples(_advertiser("one"), _advertiser("two")).map(lambda pair: Book(advertisers=pair))
+
+
+def books_by(dimension: str) -> st.SearchStrategy[Book]:
+    """Books of line items that target by one dimension and have an ad for every slot."""
+    owner = "one"
+    ads = tuple(
+        _creative(owner, kind, 3 * i, True)
+        for i, kind in enumerate(("big", "wide", "video", "audio", "native"))
+    )
+    wishes = st.lists(DIMENSIONS[dimension], min_size=1, max_size=4)
+    return wishes.map(
+        lambda wishes: _book_by(owner, ads, [Targeting(**{dimension: wish}) for wish in wishes])
+    )
+
+
+def _book_by(owner: str, ads: tuple[Creative, ...], targetings: list[Targeting]) -> Book:
+    items = tuple(
+        LineItem(
+            id=f"li{i}",
+            goal=Goal(kind="cpm", value=Decimal(1)),
+            max_bid_cpm=Decimal(1),
+            creatives=tuple(ad.id for ad in ads),
+            targeting=targeting,
+        )
+        for i, targeting in enumerate(targetings)
+    )
+    campaigns = (Campaign(id="c", name="c", line_items=items),)
+    advertiser = Advertiser(
+        id=owner, name=owner, domain="one.example", currency="USD", creatives=ads, campaigns=campaigns
+    )
+    return Book(advertisers=(advertiser,))
 
 
 def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:

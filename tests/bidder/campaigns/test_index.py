@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -109,27 +110,48 @@ def _under(item: LineItem, imp: dict[str, Any]) -> list[str | None]:
     return under
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_asked = st.lists(st.tuples(targets.requests, targets.people), min_size=1, max_size=3)
+_exchanges = st.sampled_from(("generic", "xandr"))
+_children = st.sampled_from((False, False, False, True))
+_checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@pytest.mark.parametrize("dimension", sorted(targets.DIMENSIONS))
+@settings(max_examples=60, suppress_health_check=_checks)
+@given(data=st.data(), asked=_asked, exchange=_exchanges, child=_children)
+def test_each_dimension_agrees_with_a_plain_matcher(
+    dimension: str, data: st.DataObject, asked: list[tuple[Json, Told]], exchange: str, child: bool
+) -> None:
+    """Line items that target by one dimension bid exactly where reading them says so."""
+    book = data.draw(targets.books_by(dimension))
+    _agrees(book, asked, (NOW_S, exchange, child), world_of(book, config_of(max_candidates=1_000)))
+
+
+@settings(max_examples=250, suppress_health_check=_checks)
 @given(
     book=targets.books,
-    asked=st.lists(st.tuples(targets.requests, targets.people), min_size=1, max_size=3),
-    exchange=st.sampled_from(("generic", "xandr")),
-    child=st.sampled_from((False, False, False, True)),
+    asked=_asked,
+    exchange=_exchanges,
+    child=_children,
     shift_s=st.sampled_from((0, 0, -7200, 3600, 50_000)),
 )
 def test_the_index_agrees_with_a_plain_matcher(
     book: Book, asked: list[tuple[Json, Told]], exchange: str, child: bool, shift_s: int
 ) -> None:
-    """What a batch retrieves is what one would find by reading each line item: no more, no less, each once."""
+    """What a batch retrieves is what one would find by reading each line item: no more, no less, each once;
+    also after the clock was moved, either way."""
     world = world_of(book, config_of(max_candidates=1_000))
     for now_s in (NOW_S, NOW_S + shift_s):
-        moment = (now_s, exchange, child)
-        batch = [_pending(world, each, moment) for each in asked]
-        found, drops = _retrieved(world, batch, now_s)
-        dropped: dict[str, int] = {}
-        for each, have in zip(asked, found, strict=True):
-            wanted, lost = _expected(book, each, moment)
-            assert have == wanted
-            for reason, count in lost.items():
-                dropped[reason] = dropped.get(reason, 0) + count
-        assert {reason.name.lower(): count for reason, count in drops.items()} == dropped
+        _agrees(book, asked, (now_s, exchange, child), world)
+
+
+def _agrees(book: Book, asked: list[tuple[Json, Told]], moment: Moment, world: World) -> None:
+    batch = [_pending(world, each, moment) for each in asked]
+    found, drops = _retrieved(world, batch, moment[0])
+    dropped: dict[str, int] = {}
+    for each, have in zip(asked, found, strict=True):
+        wanted, lost = _expected(book, each, moment)
+        assert have == wanted
+        for reason, count in lost.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    assert {reason.name.lower(): count for reason, count in drops.items()} == dropped
