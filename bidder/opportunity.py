@@ -28,7 +28,7 @@ class DealOffer(Struct, gc=False):
     """The price is the floor, no more and no less."""
 
 
-class Opportunity(Struct):
+class Opportunity(Struct, gc=False):
     """One impression on offer."""
 
     number: int
@@ -53,7 +53,7 @@ class Opportunity(Struct):
     audio: Audio | None
 
 
-class Context(Struct):
+class Context(Struct, gc=False):
     """What all impressions of one request share."""
 
     exchange: Exchange

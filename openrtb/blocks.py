@@ -15,14 +15,21 @@ CONTENT_1: Final = 1
 
 # Names, not addresses: nothing is loaded from a namespace or a document type. And a loopback address is a secure
 # origin to every browser (W3C Secure Contexts 3.1), so that a service can be tried without a certificate.
-_NAMES: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?=[:/?\"'\\])|<!DOCTYPE[^>]*>|\bxmlns(?::[\w.-]+)?\s*=\s*\\?[\"'][^\"']*[\"']", re.IGNORECASE)
+_NAMES: Final = re.compile(
+    r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?=[:/?\"'\\])|<!DOCTYPE[^>]*>|\bxmlns(?::[\w.-]+)?\s*=\s*\\?[\"'][^\"']*[\"']",
+    re.IGNORECASE,
+)
 
 
 def domain_listed(domains: Iterable[str], listed: Sequence[str]) -> bool:
     """Whether any domain, or a parent of one, is in a list; case does not matter."""
     text = "\n".join(listed)
-    hay = f"\n{text}\n".lower()
-    return any(f"\n{name}\n" in hay for domain in domains for name in parents(domain))
+    hay = f"\n{text}\n".lower()  # one search in text takes a third of the time of a loop over a list
+    for domain in domains:
+        for name in parents(domain):
+            if f"\n{name}\n" in hay:
+                return True
+    return False
 
 
 def domains_covered(domains: Iterable[str], listed: Sequence[str]) -> bool:

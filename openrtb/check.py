@@ -198,8 +198,10 @@ def _categories(request: BidRequest, bid: Bid, note: Note) -> None:
         note(("cattax", "must be the request's"))
         return
     blocked, allowed = request.bcat, request.acat
-    if blocked and any(category_listed(category, blocked, taxonomy) for category in categories):
-        note(("cat", "is in the request's bcat"))
+    for category in categories if blocked else ():
+        if category_listed(category, blocked or (), taxonomy):
+            note(("cat", "is in the request's bcat"))
+            break
     if not allowed:
         return
     if not categories or not all(category_listed(category, allowed, taxonomy) for category in categories):

@@ -6,7 +6,7 @@ Shapes: S impressions; P candidate pairs (impression, line item), in the order o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 
 import numpy as np
 from msgspec import Struct
@@ -48,39 +48,36 @@ class Field(Struct, gc=False):
 class Runs:
     """Collects the candidates of a batch, impression by impression."""
 
-    __slots__ = ("_bits", "_bytes", "_counts", "_offsets", "_per_slot", "slots")
+    __slots__ = ("_run_ends", "_runs", "slots")
 
     def __init__(self) -> None:
         self.slots: list[Slot] = []
-        self._per_slot: list[int] = []
-        self._bytes: list[bytes] = []
-        self._bits = 0
-        self._counts: list[int] = []
-        self._offsets: list[int] = []
+        self._runs: list[Run] = []
+        self._run_ends: list[int] = []
 
-    def add(self, slot: Slot, runs: Iterable[Run]) -> int:
-        """Add the next impression with its runs, none of them empty; returns how many line items they hold."""
-        held = 0
-        for first, bits in runs:
-            size = (bits.bit_length() + 7) >> 3
-            number = bits.bit_count()
-            self._bytes.append(bits.to_bytes(size, "little"))
-            self._counts.append(number)
-            self._offsets.append(first - self._bits)
-            self._bits += size << 3
-            held += number
+    def add(self, slot: Slot, runs: list[Run]) -> None:
+        """Add the next impression with its runs."""
         self.slots.append(slot)
-        self._per_slot.append(held)
-        return held
+        self._runs += runs
+        self._run_ends.append(len(self._runs))
 
     def field(self) -> Field:
         """All pairs as arrays."""
-        flags = np.unpackbits(np.frombuffer(b"".join(self._bytes), np.uint8), bitorder="little")
+        sizes = [(bits.bit_length() + 7) >> 3 for _, bits in self._runs]
+        packed = [bits.to_bytes(size, "little") for size, (_, bits) in zip(sizes, self._runs, strict=True)]
+        counts = [bits.bit_count() for _, bits in self._runs]
+        offsets = []  # from the place of a bit among all bits to its line item
+        before = 0
+        for size, (first, _) in zip(sizes, self._runs, strict=True):
+            offsets.append(first - before)
+            before += size << 3
+        flags = np.unpackbits(np.frombuffer(b"".join(packed), np.uint8), bitorder="little")
         place = flags.view(np.bool_).nonzero()[0]
-        line = place + np.array(self._offsets, np.int64).repeat(self._counts)
-        ends = list(accumulate(self._per_slot))
-        slot = np.arange(len(ends)).repeat(self._per_slot)
-        return Field(self.slots, ends, slot, line, None)
+        line = place + np.array(offsets, np.int64).repeat(counts)
+        total = [0, *accumulate(counts)]
+        ends = [total[end] for end in self._run_ends]
+        per_slot = [end - start for start, end in pairwise([0, *ends])]
+        return Field(self.slots, ends, np.arange(len(ends)).repeat(per_slot), line, None)
 
 
 def first_bits(mask: int, limit: int) -> tuple[int, int]:

@@ -57,6 +57,7 @@ class Pricer:
         self._responses, self._shading = responses, shading
         self._pays_conversions = bool(index.columns.goal_is_conversion.any())
         self._terms: dict[str, Floats] = {}
+        self._width = np.array(index.advertiser_count)
         self._owner = np.zeros(index.advertiser_count, np.int64)
         """(requests x advertisers): which vector of the batch, from 1; wiped after each use."""
 
@@ -133,10 +134,13 @@ class Pricer:
         cells, vectors = self._vectors(batch)
         if not vectors:
             return None
-        columns, owners = self._index.columns, self._owner
-        owners[cells] = _COUNTING[: len(cells)]
-        owner = owners[request * self._index.advertiser_count + columns.advertiser[line]]
-        owners[cells] = 0
+        columns, owners, held = self._index.columns, self._owner, np.array(cells)
+        cell = columns.advertiser[line]
+        if len(batch) > 1:
+            cell += request * self._width
+        owners[held] = _COUNTING[: len(cells)]
+        owner = owners[cell]
+        owners[held] = 0
         known = owner.nonzero()[0]
         users = np.frombuffer(b"".join(vectors), "<f2").astype(np.float32)
         if not isfinite(users.dot(users)):  # of a damaged vector the numbers that are none count as 0

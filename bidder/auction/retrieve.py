@@ -40,7 +40,8 @@ def retrieve(batch: Sequence[Pending], world: World, now_s: float, drops: Drops)
                     deals += offered
                     pending.why_none = Outcome.FILTERED
             found = [] if opportunity.private else _in_open(fitting, index, wanted, (limit, drops))
-            if runs.add(Slot(number, opportunity), found):
+            runs.add(Slot(number, opportunity), found)
+            if found:
                 pending.why_none = Outcome.FILTERED
     field = runs.field()
     return with_deals(field, deals) if deals else field

@@ -68,7 +68,7 @@ class Line(Struct, gc=False):
 class Columns(Struct, frozen=True):
     """What pricing reads of all line items at once."""
 
-    advertiser: NDArray[np.int32]
+    advertiser: NDArray[np.int64]
     goal_is_click: NDArray[np.bool_]
     goal_is_conversion: NDArray[np.bool_]
     goal_micros: NDArray[np.float64]
@@ -113,7 +113,7 @@ def columns(lines: list[Line]) -> Columns:
         vectors[i, : len(line.vector)] = line.vector
     nan = float("nan")
     return Columns(
-        advertiser=np.array([line.advertiser for line in lines], np.int32),
+        advertiser=np.array([line.advertiser for line in lines], np.int64),
         goal_is_click=np.array([line.goal == "cpc" for line in lines], np.bool_),
         goal_is_conversion=np.array([line.goal == "cpa" for line in lines], np.bool_),
         goal_micros=np.array([line.goal_micros for line in lines], np.float64),
