@@ -29,6 +29,7 @@ def floor_cpm_micros(
         return 0
     bid_currency, factor = rate
     if currency == bid_currency:
-        return -int(-amount * MICROS // 1)
+        micros = -int(-amount * MICROS // 1)
+        return micros + (micros / MICROS < amount)  # 36.160000000000004 is above 36.16, as floats go
     by = factor(currency, bid_currency)
     return NO_RATE if by is None else -int(-amount * by * MICROS // 1)

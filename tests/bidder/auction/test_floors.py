@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import math
+
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bidder.auction.floors import NO_RATE, floor_cpm_micros
@@ -15,7 +17,10 @@ def _floor(imp: Imp, currency: str = "USD", deal: Deal | None = None) -> int:
     return floor_cpm_micros(imp, 1, None, deal, (currency, RATES.factor))
 
 
-@given(amount=st.floats(1e-6, 1e6))
+@given(
+    amount=st.one_of(st.floats(1e-6, 1e6), st.integers(1, 10**7).map(lambda n: math.nextafter(n / 100, 1e9)))
+)
+@example(amount=36.160000000000004)
 def test_a_bid_at_the_floor_reaches_it(amount: float) -> None:
     """On the wire, as the exchange compares floats, our floor is at least theirs, and less than two micros above."""
     floor = _floor(Imp(id="1", bidfloor=amount))
