@@ -20,7 +20,9 @@ from bidder.web.admission import Admission
 from bidder.web.call import Call, Deciders
 from bidder.web.connection import Connection
 from bidder.web.counts import METRICS
+from bidder.web.listener import Listener
 from bidder.web.port import Port
+from bidder.web.sockets import shared_socket
 from bidder.web.tick import Tick
 
 __all__ = ("METRICS", "Call", "Deciders", "ExchangeServer")
@@ -45,7 +47,7 @@ class ExchangeServer:
         admission = Admission(config.max_in_flight, int(config.tick_budget_ms * 1e6))
         self._tick = Tick(decide, tally, clock, admission, config.max_inflated_bytes)
         self._port = Port(config, tuple(profiles), tally, self._tick)
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._timer: asyncio.TimerHandle | None = None
         timeouts = (config.head_timeout_s, config.body_timeout_s, config.idle_timeout_s)
         self._sweep_s = min(SWEEP_S, *(timeout / 4 for timeout in timeouts))
@@ -53,9 +55,8 @@ class ExchangeServer:
     @property
     def port(self) -> int:
         """The TCP port that it listens on."""
-        assert self._server is not None, "started"
-        number: int = self._server.sockets[0].getsockname()[1]
-        return number
+        assert self._listener is not None, "started"
+        return self._listener.port
 
     @property
     def in_flight(self) -> int:
@@ -76,15 +77,10 @@ class ExchangeServer:
 
         Raises OSError when the address cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        if sock is not None:
-            self._server = await loop.create_server(self._connection, sock=sock, ssl=tls, backlog=BACKLOG)
-        else:
-            host, port = self._config.host, self._config.port
-            self._server = await loop.create_server(
-                self._connection, host, port, reuse_port=True, ssl=tls, backlog=BACKLOG
-            )
-        self._timer = loop.call_later(self._sweep_s, self._sweep)
+        if sock is None:
+            sock = shared_socket(self._config.host, self._config.port)
+        self._listener = Listener(sock, self._connection, BACKLOG, tls)
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     def set_ready(self, ready: bool) -> None:
         """What /ready says from now on; a server starts not ready."""
@@ -105,13 +101,14 @@ class ExchangeServer:
         """
         self._port.ready = False
         self._tick.draining = True
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         self._sweep()
         try:
-            await asyncio.wait_for(
-                self._port.empty.wait(), self._config.drain_timeout_s if timeout_s is None else timeout_s
-            )
+            async with asyncio.timeout(self._config.drain_timeout_s if timeout_s is None else timeout_s):
+                if self._listener is not None:
+                    await self._listener.opened()
+                await self._port.empty.wait()
         except TimeoutError:
             return False
         finally:
@@ -122,8 +119,8 @@ class ExchangeServer:
         """Stop at once: every connection is cut."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.abort()
         for connection in tuple(self._port.connections):
             connection.abort()
         await self._port.empty.wait()

@@ -21,6 +21,7 @@ from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
 from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_PRICE, IN_REASON, IN_SEAL
+from bidder.web.listener import Listener
 from bidder.web.sockets import BACKLOG
 
 MAX_QUERY: Final = 2_048  # a token has 96 characters, an encrypted price below 256
@@ -170,18 +171,18 @@ class PublicServer:
             auto_decompress=False,
         )
         self._tally = tally
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     async def start(self, bound: socket.socket) -> None:
         """Listen; the socket belongs to the server from now on."""
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=bound, backlog=BACKLOG)
+        self._listener = Listener(bound, self._connection, BACKLOG)
 
     async def stop(self) -> None:
         """Take no more connections, let running answers end, close."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.opened()
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.BaseProtocol:

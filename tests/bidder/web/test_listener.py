@@ -1,0 +1,125 @@
+"""The listening socket: floods, exhaustion, the end; on uvloop, where it matters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+import uvloop
+
+from bidder.web import listener as module
+from bidder.web.listener import ACCEPTS_PER_TURN, Listener
+from bidder.web.sockets import shared_socket
+
+
+class Noted(asyncio.Protocol):
+    """Remembers its transport."""
+
+    made: list[asyncio.BaseTransport]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is here."""
+        self.made.append(transport)
+
+
+def protocol() -> type[Noted]:
+    """A protocol of a test's own."""
+    return type("Own", (Noted,), {"made": []})
+
+
+@contextlib.contextmanager
+def clients(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """Connections that nobody has accepted yet."""
+    with contextlib.ExitStack() as held:
+        yield [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+
+
+async def end(own: type[Noted]) -> None:
+    """Close what was opened, and let the loop see it."""
+    for transport in own.made:
+        transport.abort()  # type: ignore[attr-defined]  # sockets' transports have it
+    await asyncio.sleep(0)
+
+
+def test_a_flood_is_taken_in_a_few_turns() -> None:
+    """Connections that wait are taken together, where uvloop's own server takes one in a turn."""
+    own = protocol()
+
+    async def flood() -> int:
+        listener = Listener(shared_socket("127.0.0.1", 0), own, 1_024)
+        turns = 0
+        with clients(listener.port, ACCEPTS_PER_TURN + 100):
+            while len(own.made) < ACCEPTS_PER_TURN + 100:
+                await asyncio.sleep(0)
+                turns += 1
+            listener.close()
+            await end(own)
+        return turns
+
+    assert uvloop.run(flood()) < 20
+
+
+def test_what_waits_at_the_close_is_not_reset() -> None:
+    """Closing takes the connections that the kernel has accepted for us; the next ones are refused."""
+    own = protocol()
+
+    async def close() -> None:
+        listener = Listener(shared_socket("127.0.0.1", 0), own, 64)
+        with clients(listener.port, 20):
+            listener.close()
+            await listener.opened()
+            assert len(own.made) == 20
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", listener.port)).close()
+            await end(own)
+
+    uvloop.run(close())
+
+
+def test_an_abort_leaves_no_socket_open() -> None:
+    """What was accepted and not opened yet is closed: its client sees the end."""
+    own = protocol()
+
+    async def abort() -> None:
+        listener = Listener(shared_socket("127.0.0.1", 0), own, 64)
+        with clients(listener.port, 5) as waiting:
+            listener.close()
+            listener.abort()
+            await listener.opened()
+            assert own.made == []
+            for client in waiting:
+                assert client.recv(1) == b""
+
+    uvloop.run(abort())
+
+
+def test_without_files_it_waits_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Out of file descriptors: one line in the log, no busy loop, and accepting goes on when there are some."""
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    own = protocol()
+
+    async def starve() -> None:
+        listener = Listener(shared_socket("127.0.0.1", 0), own, 64)
+        with clients(listener.port, 3):
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            with socket.socket() as highest:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest.fileno(), limits[1]))
+            try:
+                while not caplog.records:  # noqa: ASYNC110  a log record is no event
+                    await asyncio.sleep(0)
+                assert own.made == []
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            while len(own.made) < 3:  # noqa: ASYNC110  nor is a connection
+                await asyncio.sleep(0)
+            listener.close()
+            await end(own)
+
+    uvloop.run(starve())
+    assert "no connection can be accepted" in caplog.text
