@@ -1,0 +1,176 @@
+"""The configuration: read whole, every bound kept, every mistake named with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, load
+from bidder.exchanges import SHIPPED
+
+TOML = """
+workers = 3
+campaigns = "shops"
+[exchange]
+port = 9000
+idle_timeout_s = 200
+[auction]
+max_candidates = 10
+[[exchanges]]
+name = "prebid"
+margin_ms = 5
+[[exchanges]]
+name = "mine"
+eid_sources = ["id.example"]
+"""
+YAML = """
+workers: 3
+campaigns: shops
+exchange: {port: 9000, idle_timeout_s: 200}
+auction: {max_candidates: 10}
+exchanges:
+  - {name: prebid, margin_ms: 5}
+  - {name: mine, eid_sources: [id.example]}
+"""
+
+
+def _write(folder: Path, text: str | bytes, name: str = "paceline.yaml") -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def _refusal(path: Path | None, **environment: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environment)
+    return str(caught.value)
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    """No file and no variables give what is documented."""
+    config = load(None, {})
+    assert config == Config()
+    assert (config.exchange.port, config.public.port, config.ops.port) == (8080, 8081, 8082)
+
+
+def test_both_languages_say_the_same(tmp_path: Path) -> None:
+    """TOML and YAML of one content are one configuration."""
+    toml = load(_write(tmp_path, TOML, "paceline.toml"), {})
+    assert toml == load(_write(tmp_path, YAML), {})
+    assert (toml.workers, toml.exchange.port, toml.exchange.idle_timeout_s) == (3, 9000, 200.0)
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    """Remarks alone are a configuration."""
+    assert load(_write(tmp_path, "# nothing\n"), {}) == Config()
+
+
+def test_a_configured_exchange_replaces_the_shipped_one(tmp_path: Path) -> None:
+    """By name; the others stay, new ones are added."""
+    profiles = {profile.name: profile for profile in load(_write(tmp_path, YAML), {}).profiles()}
+    assert profiles.keys() == {profile.name for profile in SHIPPED} | {"mine"}
+    assert profiles["prebid"].margin_ms == 5
+    assert profiles["prebid"].ext_prebid_type is False
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    """A variable wins; numbers in it are numbers."""
+    config = load(_write(tmp_path, YAML), {"PACELINE_WORKERS": "7", "PACELINE_EXCHANGE_PORT": "1234"})
+    assert (config.workers, config.exchange.port, config.campaigns) == (7, 1234, "shops")
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT))
+def test_each_variable_is_read(name: str) -> None:
+    """Every variable reaches the setting that the table names."""
+    value = {"PACELINE_LOG_LEVEL": "error", "PACELINE_PUBLIC_BASE_URL": "https://x.example"}.get(name, "9")
+    found: object = load(None, {name: value})
+    for part in ENVIRONMENT[name]:
+        found = getattr(found, part)
+    assert str(found) == value
+
+
+def test_secrets_are_known_and_not_kept() -> None:
+    """Variables of keys are no mistakes, and no part of the configuration."""
+    config = load(None, dict.fromkeys(SECRETS, "s3cret"))
+    assert "s3cret" not in repr(config)
+
+
+def test_other_variables_of_ours_are_mistakes() -> None:
+    """A misspelt variable is named; one of somebody else is none of our business."""
+    assert "PACELINE_WORKER" in _refusal(None, PACELINE_WORKER="2", HOME="/")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("workers: 0", ("`int` >= 1", "$.workers")),
+        ("workers: many", ("int", "$.workers")),
+        ("workers: 1.5", ("int", "$.workers")),
+        ("wokers: 2", ("unknown field `wokers`",)),
+        ("exchange: {prot: 1}", ("unknown field `prot`", "$.exchange")),
+        ("exchange: {port: 70000}", ("<= 65535", "$.exchange.port")),
+        ("exchange: 5", ("object", "$.exchange")),
+        ("auction: {first_price_factor: 0}", ("> 0", "$.auction.first_price_factor")),
+        ("auction: {bid_currency: usd}", ("$.auction.bid_currency",)),
+        ("log_level: loud", ("$.log_level",)),
+        ("exchanges: [{seat: x}]", ("name", "$.exchanges[0]")),
+        ("exchanges: [{name: UPPER}]", ("$.exchanges[0].name",)),
+        ("exchanges: [{name: a, no_bid: never}]", ("never", "$.exchanges[0].no_bid")),
+        ("- workers", ("a table of settings",)),
+        ("just words", ("a table of settings",)),
+        ("workers: [", ("paceline.yaml",)),
+        ("workers: 2024-13-45", ("paceline.yaml", "month")),
+        (b"workers: \xff", ("paceline.yaml",)),
+        ("workers: !!python/object:os.system {}", ("paceline.yaml",)),
+        ("public: {base_url: 'http://ads.example'}", ("public.base_url", "https")),
+        ("public: {base_url: 'http://127.0.0.1.evil.example'}", ("public.base_url", "https")),
+        ("public: {base_url: 'ads.example'}", ("$.public.base_url",)),
+        ("privacy: {vendor_id: -1}", ("$.privacy.vendor_id",)),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str | bytes, words: tuple[str, ...]) -> None:
+    """The message holds the place and what was expected."""
+    message = _refusal(_write(tmp_path, text))
+    for word in words:
+        assert word in message
+
+
+def test_a_toml_mistake_is_named(tmp_path: Path) -> None:
+    """Broken TOML names the file and the line."""
+    message = _refusal(_write(tmp_path, "workers = = 2", "paceline.toml"))
+    assert "paceline.toml" in message
+    assert "line 1" in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that is not there, and a folder."""
+    assert "none.yaml" in _refusal(tmp_path / "none.yaml")
+    assert str(tmp_path) in _refusal(tmp_path)
+
+
+def test_a_variable_for_a_table_that_is_none(tmp_path: Path) -> None:
+    """A variable that would go into a number says so."""
+    path = _write(tmp_path, "exchange: 5")
+    assert "exchange" in _refusal(path, PACELINE_EXCHANGE_PORT="1")
+
+
+def test_a_bad_variable_is_named() -> None:
+    """The setting's place stands in the message."""
+    assert "$.exchange.port" in _refusal(None, PACELINE_EXCHANGE_PORT="http")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ads.example",
+        "https://ads.example/x",
+        "http://127.0.0.1:81",
+        "http://localhost",
+        "http://[::1]:8081",
+    ],
+)
+def test_base_urls(url: str) -> None:
+    """https, or loopback."""
+    assert load(None, {"PACELINE_PUBLIC_BASE_URL": url}).public.base_url == url
