@@ -1,0 +1,216 @@
+"""What the path of a bid costs this process, stage by stage: no HTTP, no people store, no pacing.
+
+Place: run by hand: `python -m benchmarks.micro.auction [--line-items 1000 10000 100000] [--batches 1 16 64]`.
+Shapes: the requests, people and books are those of `make bench`; a stage is run over a whole batch before the next.
+Units: µs of CPU per request, the least of ROUNDS rounds, and in parentheses the ratio to decoding in the same row.
+    `bid` is `Auction.decide` as the exchange port calls it; the stages add up to somewhat less.
+"""
+
+import argparse
+import gc
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from benchmarks.books import synthetic
+from benchmarks.demo.people import profile
+from benchmarks.exchange.dialects import BY_NAME
+from benchmarks.exchange.population import Population
+from benchmarks.exchange.requests import prepare
+from benchmarks.subject import PEOPLE, SEED, VISITED
+from bidder.auction.choose import Choice, Chooser
+from bidder.auction.identify import lookup_of
+from bidder.auction.intake import context_of, country_of, opportunities_of, read_request
+from bidder.auction.pending import Drops, Pending
+from bidder.auction.respond import respond
+from bidder.auction.retrieve import retrieve
+from bidder.auction.run import Auction
+from bidder.auction.world import World
+from bidder.audience.identity import Lookup
+from bidder.audience.person import Person, field_name, pack
+from bidder.campaigns.model import Book
+from bidder.campaigns.rates import load_rates
+from bidder.clock import SystemClock
+from bidder.config import Config, PrivacyRules
+from bidder.exchanges import SHIPPED, Exchange
+from bidder.live import build_world
+from bidder.metrics import Tally
+from bidder.notices.keys import Keyring
+from bidder.opportunity import Context
+from bidder.outcome import Outcome
+from bidder.privacy.signals import signals_of
+from openrtb.check import first_fault
+from openrtb.request import BidRequest
+from openrtb.response import BidResponse, encode_response
+
+DIALECTS = ("generic", "google", "xandr")
+VENDOR_ID = 777  # the vendor that the simulated people consent to
+BODIES = 1_024
+ROUNDS = 5
+_PROFILES = {exchange.name: exchange for exchange in SHIPPED}
+T = TypeVar("T")
+
+
+class Ask:
+    """A call whose answer nobody reads."""
+
+    def __init__(self, body: bytes, profile: Exchange) -> None:
+        self.body, self.profile = body, profile
+        self.received_ns = self.deadline_ns = time.monotonic_ns()
+        self.outcome: Outcome | None = None
+
+    def answer(self, outcome: Outcome, body: bytes = b"") -> bool:
+        """Keep the outcome."""
+        self.outcome = outcome
+        return True
+
+
+class Known:
+    """People at hand: the time of reading them is not measured here."""
+
+    def __init__(self, people: dict[bytes, Person]) -> None:
+        self.by_id = people
+        self.people: Sequence[Person | None] = ()
+
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> "Known":
+        """Found at once."""
+        self.people = [self.find(lookup) for lookup in lookups]
+        return self
+
+    def find(self, lookup: Lookup | None) -> Person | None:
+        """One of them."""
+        return self.by_id.get(lookup.person) if lookup is not None and lookup.person is not None else None
+
+    def then(self, callback: Callable[["Known"], None]) -> None:
+        """Call back with what was read."""
+        callback(self)
+
+
+class Bench:
+    """One book, with the requests and people for it."""
+
+    def __init__(self, line_items: int) -> None:
+        book = synthetic(line_items, SEED)
+        config = Config(privacy=PrivacyRules(vendor_id=VENDOR_ID))
+        keyring = Keyring(((1, bytes(range(32))),))
+        self.world = build_world(config, (book, load_rates()), keyring, "https://bid.example")
+        self.known = Known(_people(book))
+        self.auction = Auction(self.world, self.known, Tally(), SystemClock())
+        calls = prepare(1, 2 * BODIES, time.time(), tuple(BY_NAME[name] for name in DIALECTS))
+        single = [call for call in calls if len(call.request["imp"]) == 1][:BODIES]
+        self.asked = [
+            (msgspec.json.encode(call.request | {"tmax": 60_000}), _PROFILES[call.dialect.name])
+            for call in single
+        ]
+        gc.collect()
+        gc.freeze()
+
+    def whole(self, batch: int) -> float:
+        """µs per request of `decide`."""
+        calls = [Ask(*asked) for asked in self.asked]
+        began_ns = time.thread_time_ns()
+        for start in range(0, len(calls), batch):
+            self.auction.decide(calls[start : start + batch])
+        return (time.thread_time_ns() - began_ns) / len(calls) / 1e3
+
+    def stages(self, batch: int) -> dict[str, float]:
+        """µs per request of each stage."""
+        spent: dict[str, float] = {}
+        for start in range(0, len(self.asked), batch):
+            _Stages(self, spent).run(self.asked[start : start + batch])
+        return {name: ns / len(self.asked) / 1e3 for name, ns in spent.items()}
+
+
+class _Stages:
+    """The stages of one batch, each under its name."""
+
+    def __init__(self, bench: Bench, spent: dict[str, float]) -> None:
+        self._bench, self._spent = bench, spent
+        self._now_s = time.time()
+
+    def _timed(self, name: str, stage: Callable[[], T]) -> T:
+        began_ns = time.perf_counter_ns()
+        made = stage()
+        self._spent[name] = self._spent.get(name, 0.0) + time.perf_counter_ns() - began_ns
+        return made
+
+    def run(self, asked: list[tuple[bytes, Exchange]]) -> None:
+        """Intake, person, auction, answers."""
+        world, known = self._bench.world, self._bench.known
+        requests = self._timed("decode", lambda: [read_request(body) for body, _ in asked])
+        batch = []
+        for (body, exchange), context in zip(asked, self._contexts(asked, requests), strict=True):
+            if context.opportunities and context.inventory:
+                lookup = lookup_of(context.request, exchange) if context.personal else None
+                batch.append(Pending(Ask(body, exchange), context, lookup))
+                batch[-1].person = known.find(lookup)
+        drops = Drops()
+        field = self._timed("retrieve", lambda: retrieve(batch, world, self._now_s, drops))
+        prices = self._timed("price", lambda: world.pricer.price(batch, field))
+        choices = self._timed("choose", lambda: Chooser(batch, world, drops).choose(field, prices))
+        self._answers([(batch[choice.pending].context, choice) for choice in choices], world)
+
+    def _contexts(self, asked: list[tuple[bytes, Exchange]], requests: list[BidRequest]) -> list[Context]:
+        gate, now_s = self._bench.world.gate, self._now_s
+        permits = self._timed(
+            "gate", lambda: [gate.permit(signals_of(r, country_of(r)), now_s) for r in requests]
+        )
+        exchanges = [exchange for _, exchange in asked]
+
+        def contexts() -> list[Context]:
+            made = []
+            for request, exchange, permissions in zip(requests, exchanges, permits, strict=True):
+                context = context_of(request, exchange, permissions, now_s, "USD")
+                context.opportunities = opportunities_of(context, self._bench.world.factor)
+                made.append(context)
+            return made
+
+        return self._timed("context", contexts)
+
+    def _answers(self, chosen: list[tuple[Context, Choice]], world: World) -> None:
+        def responses() -> list[BidResponse]:
+            return [respond(context, [choice], world, self._now_s) for context, choice in chosen]
+
+        made = self._timed("respond", responses)
+        pairs = list(zip(chosen, made, strict=True))
+        self._timed("check", lambda: [first_fault(c.request, r, world.convert) for (c, _), r in pairs])
+        self._timed("encode", lambda: [encode_response(response) for response in made])
+
+
+def _people(book: Book) -> dict[bytes, Person]:
+    """The people of `make bench`, as read: each visited some shops."""
+    rng = random.Random(SEED)
+    population = Population(SEED, PEOPLE, time.time())
+    people = {}
+    for number in range(len(population)):
+        human = population[number]
+        visited = rng.sample(book.advertisers, min(VISITED, len(book.advertisers)))
+        fields = {field_name(shop.id): pack(profile(human, shop, time.time())) for shop in visited}
+        own = bytes.fromhex(human.id)
+        people[own] = Person(own, fields)
+    return people
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--line-items", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
+    arguments = parser.parse_args()
+    gc.set_threshold(50_000, 20, 100)
+    for line_items in arguments.line_items:
+        bench = Bench(line_items)
+        for batch in arguments.batches:
+            whole = min(bench.whole(batch) for _ in range(ROUNDS))
+            rounds = [bench.stages(batch) for _ in range(ROUNDS)]
+            least = {name: min(each[name] for each in rounds) for name in rounds[0]}
+            decode = least["decode"]
+            cells = [f"{name} {us:.1f} ({us / decode:.2f})" for name, us in [("bid", whole), *least.items()]]
+            print(f"{line_items:>7} line items, batch {batch:>2}: {'  '.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()
