@@ -123,6 +123,10 @@ class Service(Serving):
         until(lambda: self.scrape().total("paceline_requests_in_flight") == 0, "the last answers")
         return self.scrape()
 
+    def connections(self) -> int:
+        """Open connections of exchanges; the gauge is up to a second old."""
+        return self.scrape().total("paceline_connections")
+
     def resident_bytes(self) -> int:
         """Memory of all workers."""
         return sum(psutil.Process(pid).memory_info().rss for pid in self.workers())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,11 @@ def put(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)
+
+
+def alarm(service: Service) -> int:
+    """1 while the campaign files are worse than what is live."""
+    return service.scrape().total("paceline_campaigns_reload_failed")
 
 
 async def test_a_killed_worker_is_replaced_and_its_clients_go_on(tmp_path: Path) -> None:
@@ -86,49 +90,50 @@ async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
         assert crowd.lost == 0
 
 
-async def reload_by_change(service: Service, reloads: Callable[[], int]) -> None:
-    """Let the supervisor see the file."""
-    del service, reloads
+@pytest.mark.parametrize("told", [False, True], ids=["changed file", "SIGHUP"])
+async def test_campaigns_change_under_load_and_bad_ones_do_not(tmp_path: Path, told: bool) -> None:
+    """A bad file raises the alarm and changes nothing; a good one is taken over; no request is lost.
 
-
-async def reload_by_signal(service: Service, reloads: Callable[[], int]) -> None:
-    """Tell it: it need not look."""
-    service.hang_up()
-    before = reloads()
-    await asyncio.to_thread(until, lambda: reloads() > before, "a reload")
-
-
-@pytest.mark.parametrize("reload", [reload_by_change, reload_by_signal])
-async def test_campaigns_change_under_load_and_bad_ones_do_not(
-    tmp_path: Path, reload: Callable[[Service, Callable[[], int]], Awaitable[None]]
-) -> None:
-    """A bad file raises the alarm and changes nothing; a good one is taken over; no request is lost."""
+    The supervisor sees a changed file by itself; SIGHUP makes it look at once, several times over does no harm.
+    """
     book = tmp_path / "book.yaml"
     book.write_text(BOOK.read_text())
     with started(tmp_path / "data", campaigns=book) as service:
-
-        def alarm() -> int:
-            return service.scrape().total("paceline_campaigns_reload_failed")
-
-        def reloads() -> int:
-            return service.log.read_text().count("reloaded")
-
         async with load(service.exchange, BODIES) as crowd:
             await crowd.sees(CONTEXTUAL)
             put(book, changed_book().replace("kind: cpm", "kind: cpx"))
-            await reload(service, reloads)
-            await asyncio.to_thread(until, lambda: alarm() == 1, "the alarm")
+            for _ in range(3 if told else 0):
+                service.hang_up()
+            await asyncio.to_thread(until, lambda: alarm(service) == 1, "the alarm")
             await crowd.sees(CONTEXTUAL, 100)
             assert not crowd.prices[DEARER]
             put(book, changed_book())
-            await reload(service, reloads)
+            for _ in range(3 if told else 0):
+                service.hang_up()
             await crowd.sees(DEARER, 100)
-            await asyncio.to_thread(until, lambda: alarm() == 0, "the end of the alarm")
+            await asyncio.to_thread(until, lambda: alarm(service) == 0, "the end of the alarm")
         assert set(crowd.statuses) == {200}
         assert set(crowd.prices) == {CONTEXTUAL, DEARER}
         assert crowd.lost == crowd.refused == 0
         assert crowd.connections == 8
         service.settled().conserved()
+
+
+async def test_sighup_alone_loads_anew(tmp_path: Path) -> None:
+    """SIGHUP with files as they were: each worker loads them again, and bids go on."""
+    with started(tmp_path / "data", workers=2) as service:
+
+        def reloads() -> int:
+            return service.log.read_text().count("campaigns reloaded")
+
+        async with load(service.exchange, BODIES) as crowd:
+            await crowd.sees(CONTEXTUAL)
+            assert reloads() == 0
+            service.hang_up()
+            await asyncio.to_thread(until, lambda: reloads() == 2, "a reload of each worker")
+            await crowd.sees(CONTEXTUAL, 100)
+        assert set(crowd.statuses) == {200}
+        assert crowd.lost == 0
 
 
 async def test_a_missing_file_changes_nothing(tmp_path: Path) -> None:
@@ -139,7 +144,6 @@ async def test_a_missing_file_changes_nothing(tmp_path: Path) -> None:
         async with load(service.exchange, BODIES) as crowd:
             await crowd.sees(CONTEXTUAL)
             book.unlink()
-            alarmed = lambda: service.scrape().total("paceline_campaigns_reload_failed")  # noqa: E731
-            await asyncio.to_thread(until, alarmed, "the alarm")
+            await asyncio.to_thread(until, lambda: alarm(service) == 1, "the alarm")
             await crowd.sees(CONTEXTUAL, 100)
         assert set(crowd.statuses) == {200}
