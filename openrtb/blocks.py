@@ -65,6 +65,11 @@ def insecure(markup: str) -> bool:
 
     XML namespaces and document types are no addresses; loopback addresses are secure.
     """
-    if "http:" not in markup:
-        return False
-    return "http:" in _NAMES.sub("", markup)
+    at = markup.find("http:")
+    while at >= 0:  # tag by tag: the pattern takes 60 us for a whole VAST document
+        start, end = markup.rfind("<", 0, at), markup.find(">", at)
+        tag = markup[max(start, 0) : end + 1 if end >= 0 else len(markup)]
+        if "http:" in _NAMES.sub("", tag):
+            return True
+        at = markup.find("http:", end) if end >= 0 else -1
+    return False

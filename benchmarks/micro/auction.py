@@ -23,7 +23,7 @@ from benchmarks.exchange.requests import prepare
 from benchmarks.subject import PEOPLE, SEED, VISITED
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.identify import lookup_of
-from bidder.auction.intake import context_of, country_of, opportunities_of, read_request
+from bidder.auction.intake import bid_currency, context_of, country_of, opportunities_of, read_request
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.respond import respond
 from bidder.auction.retrieve import retrieve
@@ -141,12 +141,13 @@ class _Stages:
         """Intake, person, auction, answers."""
         world, known = self._bench.world, self._bench.known
         requests = self._timed("decode", lambda: [read_request(body) for body, _ in asked])
+        contexts = self._contexts(asked, requests)
+        lookups = self._timed("identify", lambda: [lookup_of(c.request, c.exchange) for c in contexts])
         batch = []
-        for (body, exchange), context in zip(asked, self._contexts(asked, requests), strict=True):
+        for (body, exchange), context, lookup in zip(asked, contexts, lookups, strict=True):
             if context.opportunities and context.inventory:
-                lookup = lookup_of(context.request, exchange) if context.personal else None
                 batch.append(Pending(Ask(body, exchange), context, lookup))
-                batch[-1].person = known.find(lookup)
+                batch[-1].person = known.find(lookup) if context.personal else None
         drops = Drops()
         field = self._timed("retrieve", lambda: retrieve(batch, world, self._now_s, drops))
         prices = self._timed("price", lambda: world.pricer.price(batch, field))
@@ -154,7 +155,8 @@ class _Stages:
         self._answers([(batch[choice.pending].context, choice) for choice in choices], world)
 
     def _contexts(self, asked: list[tuple[bytes, Exchange]], requests: list[BidRequest]) -> list[Context]:
-        gate, now_s = self._bench.world.gate, self._now_s
+        world, now_s = self._bench.world, self._now_s
+        gate = world.gate
         permits = self._timed(
             "gate", lambda: [gate.permit(signals_of(r, country_of(r)), now_s) for r in requests]
         )
@@ -163,8 +165,9 @@ class _Stages:
         def contexts() -> list[Context]:
             made = []
             for request, exchange, permissions in zip(requests, exchanges, permits, strict=True):
-                context = context_of(request, exchange, permissions, now_s, "USD")
-                context.opportunities = opportunities_of(context, self._bench.world.factor)
+                currency = bid_currency(request, world.bid_currency, world.factor)
+                context = context_of(request, exchange, permissions, now_s, currency)
+                context.opportunities = opportunities_of(context, world.factor)
                 made.append(context)
             return made
 
