@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -287,7 +288,7 @@ def test_any_mutation_of_a_real_request_gives_a_request_or_a_violation(data: st.
         holder = value
         for part in above:
             holder = holder[part]
-        holder[last] = data.draw(JUNK)
+        holder[last] = copy.deepcopy(data.draw(JUNK))  # the next round may change what it drew
     request = _intake(json.dumps(value).encode())
     if request is not None:
         fits = msgspec.json.decode(msgspec.json.encode(request), type=BidRequest)
