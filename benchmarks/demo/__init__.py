@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.demo.session import Options, Say, Session, Show
 
 _SIGNAL_EXIT = 128
+_PICTURE_WIDTH = 100
 
 
 def command(argv: Sequence[str]) -> int:
@@ -42,24 +43,28 @@ def command(argv: Sequence[str]) -> int:
         campaigns=args.campaigns,
     )
     try:
-        return _run(options, args.report, headless=args.headless or not sys.stdout.isatty())
+        return _run(options, (args.report, args.picture), headless=args.headless or not sys.stdout.isatty())
     except DemoError as error:
         print(f"paceline demo: {error}", file=sys.stderr)
         return 1
 
 
-def _run(options: Options, report_path: Path | None, *, headless: bool) -> int:
+def _run(options: Options, files: tuple[Path | None, Path | None], *, headless: bool) -> int:
+    """`files`: where the report and the picture go."""
     from rich.console import Console
 
     from benchmarks.demo import summary
     from benchmarks.demo.session import Session
 
-    console = Console(highlight=False)
+    report_path, picture_path = files
+    console = Console(highlight=False, record=True, width=_PICTURE_WIDTH if picture_path else None)
     with tempfile.TemporaryDirectory(prefix="paceline-demo-") as folder:
         with _plain() if headless else _live(console, options.seconds) as (show, say):
             session = Session(options, Path(folder), show, say)
             reading = asyncio.run(session.run())
         summary.tell(console, reading, options.seconds)
+    if picture_path is not None:
+        console.save_svg(str(picture_path), title="make demo")
     return _conclude(session, reading, options.seed, report_path)
 
 
@@ -106,5 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--campaigns", type=Path, help="other campaigns than the demo's shops")
     parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal requests")
     parser.add_argument("--report", type=Path, help="write the report here, as JSON")
+    parser.add_argument("--picture", type=Path, help="write the summary here, as SVG")
     parser.add_argument("--headless", action="store_true", help="plain lines instead of the live view")
     return parser
