@@ -123,12 +123,15 @@ def bid_request(number: int = 0, **more: Any) -> bytes:
 class Crowd:
     """Clients that ask at a steady rate, however slow the answers are, until told to stop."""
 
-    def __init__(self, address: Address, rate: float, clients: int = 8) -> None:
+    def __init__(self, address: Address, rate: float, clients: int = 8, exchange: str = "generic") -> None:
         self.statuses: Counter[int] = Counter()
         self.refused = 0
         """Connections that nobody took: nothing was asked on them."""
         self.prices: Counter[float] = Counter()
         """Of the bids: what was offered, and how often."""
+        self.by_body: Counter[tuple[int, float]] = Counter()
+        """The same by the number of the body that was asked for."""
+        self._exchange = exchange
         self._pause_s = clients / rate
         self._clients = [Client(address) for _ in range(clients)]
         self._stopping = asyncio.Event()
@@ -190,9 +193,9 @@ class Crowd:
         due_s = loop.time()
         while not self._stopping.is_set():
             self._next += 1
-            body = self._bodies[self._next % len(self._bodies)]
+            number = self._next % len(self._bodies)
             try:
-                self._note(await client.ask(post(body)))
+                self._note(number, await client.ask(post(self._bodies[number], self._exchange)))
             except ConnectionRefusedError:
                 self.refused += 1
             except ConnectionError:
@@ -201,17 +204,20 @@ class Crowd:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(0.0, due_s - loop.time()))
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, number: int, answer: Answer) -> None:
         self.statuses[answer.status] += 1
         if answer.status == 200:
             for bid in bids(answer):
                 self.prices[bid["price"]] += 1
+                self.by_body[number, bid["price"]] += 1
 
 
 @asynccontextmanager
-async def load(address: Address, bodies: Sequence[bytes], rate: float = 400.0) -> AsyncIterator[Crowd]:
+async def load(
+    address: Address, bodies: Sequence[bytes], rate: float = 400.0, exchange: str = "generic"
+) -> AsyncIterator[Crowd]:
     """A crowd at work; it stops at the end."""
-    crowd = Crowd(address, rate)
+    crowd = Crowd(address, rate, exchange=exchange)
     crowd.start(bodies)
     try:
         yield crowd

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,13 +17,19 @@ from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.service.client import bid_request
 
 VISITOR: Final = "00112233445566778899aabbccddeeff"
+STRANGER: Final = "ffeeddccbbaa99887766554433221100"
 CONTEXTUAL, PERSONAL = 3.0, 6.0
 """What data/book.yaml bids to nobody in particular and to a visitor, three quarters of each value."""
 
 
-def visitor_request() -> bytes:
+def visitor_request(**more: Any) -> bytes:
     """A request of the visitor."""
-    return bid_request(user={"buyeruid": VISITOR})
+    return bid_request(user={"buyeruid": VISITOR}, **more)
+
+
+def stranger_request() -> bytes:
+    """A request of somebody whom nobody knows."""
+    return bid_request(user={"buyeruid": STRANGER})
 
 
 async def remember(redis_url: str) -> None:

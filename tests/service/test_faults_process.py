@@ -62,9 +62,10 @@ async def test_a_killed_worker_is_replaced_and_its_clients_go_on(tmp_path: Path)
         assert 0 <= unended <= crowd.lost, "only what died with the worker has no outcome"
 
 
-async def test_a_drain_under_load_leaves_no_request_unanswered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_drain_under_load_leaves_no_request_unanswered(tmp_path: Path, workers: int) -> None:
     """SIGTERM: whatever was sent is answered, keep-alive clients are told to close, nothing is left."""
-    with started(tmp_path / "data") as service:
+    with started(tmp_path / "data", workers=workers) as service:
         async with load(service.exchange, BODIES, rate=800) as crowd:
             await crowd.more(300)
             service.look()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -53,14 +55,24 @@ def test_at_three_times_capacity_the_excess_is_shed(tmp_path: Path) -> None:
         shed = seen.total("paceline_outcomes_total", outcome="shed")
         assert shed > 0
         assert result.statuses["200"] > 0
-        late = seen.total("paceline_late_answers_total") + seen.total(
-            "paceline_outcomes_total", outcome="late"
-        )
+        late = seen.total("paceline_late_answers_total")
         asked = seen.total("paceline_requests_total") - before.total("paceline_requests_total")
         assert late <= LATE_SHARE * asked, (late, asked)
         assert service.resident_bytes() - memory < GROWTH_BYTES
         assert run(service, None, 0.2, 1).statuses["204"] == 0, "afterwards nothing is shed"
         service.settled().conserved()
+
+
+async def test_a_flood_of_one_exchange_leaves_the_others_theirs(tmp_path: Path) -> None:
+    """One exchange sends three times what can be decided: the excess is its own, another is served whole."""
+    with started(tmp_path / "data") as service:
+        capacity = (await asyncio.to_thread(run, service, None, 1.0, 16)).rate
+        async with load(service.exchange, [bid_request()], rate=50, exchange="index") as crowd:
+            await asyncio.to_thread(run, service, TIMES * capacity, 2.0, 256)
+        seen = service.settled()
+        assert seen.total("paceline_outcomes_total", outcome="shed", exchange="generic") > 0
+        assert set(crowd.statuses) == {200}
+        assert crowd.lost == 0
 
 
 async def hostile(service: Service, first: bytes, drip: bytes) -> bytes:
@@ -123,6 +135,53 @@ async def test_slow_and_oversized_clients_are_cut_and_hurt_nobody(tmp_path: Path
         assert seen.total("paceline_late_answers_total") <= LATE_SHARE * crowd.answered
         seen.conserved()
         await asyncio.to_thread(until, lambda: not service.connections(), "the end of every connection")
+
+
+async def test_clients_that_never_read_are_cut_and_cost_little(tmp_path: Path) -> None:
+    """Twenty that ask and ask and never read an answer: nothing is piled up for them, and they are cut."""
+    limits = {"body_timeout_s": 0.5}
+    with started(tmp_path / "data", settings={"exchange": limits}) as service:
+        async with load(service.exchange, [bid_request()], rate=200, exchange="index") as crowd:
+            await crowd.more(20)
+            memory = service.resident_bytes()
+            await asyncio.gather(*[never_reads(service) for _ in range(20)])
+            assert service.resident_bytes() - memory < GROWTH_BYTES
+            await crowd.more(20)
+        assert set(crowd.statuses) == {200}
+        assert crowd.lost == 0
+        seen = service.settled()
+        assert seen.total("paceline_connections_cut_total", why="unread") == 20
+        seen.conserved()
+
+
+async def never_reads(service: Service) -> None:
+    """Ask without reading until cut."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.setblocking(False)
+        await loop.sock_connect(sock, service.exchange)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await loop.sock_sendall(sock, post(bid_request()) * 50)
+
+
+async def test_clients_that_hang_up_are_counted(tmp_path: Path) -> None:
+    """Three hundred that ask and reset at once: each request has its outcome, and the service goes on."""
+    with started(tmp_path / "data") as service:
+        async with load(service.exchange, [bid_request()], rate=200) as crowd:
+            for _ in range(300):
+                with socket.create_connection(service.exchange) as sock:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    sock.sendall(post(bid_request()))
+                await asyncio.sleep(0)
+            await crowd.more(20)
+        assert set(crowd.statuses) == {200}
+        assert crowd.lost == 0
+        await asyncio.to_thread(until, lambda: not service.connections(), "the end of every connection")
+        seen = service.settled()
+        assert set(seen.by("paceline_outcomes_total", "outcome")) <= {"bid", "disconnected", "shed"}
+        seen.conserved()
 
 
 async def test_connections_beyond_the_limit_are_closed(tmp_path: Path) -> None:
