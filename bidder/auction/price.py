@@ -56,7 +56,9 @@ class Pricer:
         self._index, self._factor = index, factor
         self._responses, self._shading = responses, shading
         self._pays_conversions = bool(index.columns.goal_is_conversion.any())
-        self._terms: dict[str, Floats] = {}
+        self._terms = np.zeros((0, 4))
+        """(currencies x N, 4): the terms of all line items, one currency after the other."""
+        self._rows: dict[str, int] = {}
         self._width = np.array(index.advertiser_count)
         self._owner = np.zeros(index.advertiser_count, np.int64)
         """(requests x advertisers): which vector of the batch, from 1; wiped after each use."""
@@ -102,31 +104,33 @@ class Pricer:
 
     def _terms_of(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Floats:
         """(P, 4) what an impression, click and conversion are worth, and the maximum, in the bid currency."""
-        currencies = [pending.context.currency for pending in batch]
-        if currencies.count(currencies[0]) == len(currencies):
-            return self._in_currency(currencies[0]).take(line, axis=0)
-        terms = np.empty((len(line), 4))
-        owner = np.array(currencies)[request]
-        for currency in set(currencies):
-            mine = np.flatnonzero(owner == currency)
-            terms[mine] = self._in_currency(currency).take(line.take(mine), axis=0)
-        return terms
+        rows = [self._row(pending.context.currency) for pending in batch]
+        if rows.count(rows[0]) == len(rows):
+            entry = line + rows[0] if rows[0] else line
+        else:
+            entry = np.array(rows).take(request) + line
+        return self._terms.take(entry, axis=0)
+
+    def _row(self, currency: str) -> int:
+        """Where a currency's rows begin in `_terms`; they are made at its first request."""
+        row = self._rows.get(currency)
+        if row is None:
+            row = self._rows[currency] = len(self._terms)
+            self._terms = np.concatenate((self._terms, self._in_currency(currency)))
+        return row
 
     def _in_currency(self, currency: str) -> Floats:
-        """(N, 4) the same for all line items; made once per currency."""
-        terms = self._terms.get(currency)
-        if terms is None:
-            columns = self._index.columns
-            rates = np.array([self._factor(own, currency) or 0.0 for own in columns.currencies])
-            rate = rates[columns.currency] if len(rates) else np.zeros(0)
-            thousand = columns.goal_micros * 1000.0 * rate
-            by_response = columns.goal_is_click | columns.goal_is_conversion
-            terms = np.zeros((self._index.count, 4))
-            terms[:, _FLAT] = np.where(by_response, 0.0, columns.goal_micros * rate)
-            terms[:, _PER_CLICK] = np.where(columns.goal_is_click, thousand, 0.0)
-            terms[:, _PER_CONVERSION] = np.where(columns.goal_is_conversion, thousand, 0.0)
-            terms[:, _MAXIMUM] = np.where(rate > 0, columns.max_bid_cpm_micros * rate, NO_RATE)
-            self._terms[currency] = terms
+        """(N, 4) the terms of all line items in a currency."""
+        columns = self._index.columns
+        rates = np.array([self._factor(own, currency) or 0.0 for own in columns.currencies])
+        rate = rates[columns.currency] if len(rates) else np.zeros(0)
+        thousand = columns.goal_micros * 1000.0 * rate
+        by_response = columns.goal_is_click | columns.goal_is_conversion
+        terms = np.zeros((self._index.count, 4))
+        terms[:, _FLAT] = np.where(by_response, 0.0, columns.goal_micros * rate)
+        terms[:, _PER_CLICK] = np.where(columns.goal_is_click, thousand, 0.0)
+        terms[:, _PER_CONVERSION] = np.where(columns.goal_is_conversion, thousand, 0.0)
+        terms[:, _MAXIMUM] = np.where(rate > 0, columns.max_bid_cpm_micros * rate, NO_RATE)
         return terms
 
     def _affinity(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Affinity | None:

@@ -121,13 +121,18 @@ def _deal_lines(
     place: int, opportunity: Opportunity, fitting: int, index: Index, wanted: list[Run]
 ) -> list[tuple[int, int, int]]:
     """(impression, line item, deal number) of the line items that hold one of the deals on offer."""
+    held = [
+        (number, lines)
+        for number, offer in enumerate(opportunity.deals)
+        if (lines := index.deals.get(offer.deal.id))
+    ]
+    if not held:
+        return []
     packed = fitting.to_bytes((index.count + 7) >> 3, "little")
     reached = set(lines_of(wanted))
-    pairs: list[tuple[int, int, int]] = []
-    for number, offer in enumerate(opportunity.deals):
-        pairs += [
-            (place, i, number)
-            for i in index.deals.get(offer.deal.id, ())
-            if packed[i >> 3] >> (i & 7) & 1 and (not index.lines[i].segments or i in reached)
-        ]
-    return pairs
+    return [
+        (place, i, number)
+        for number, lines in held
+        for i in lines
+        if packed[i >> 3] >> (i & 7) & 1 and (not index.lines[i].segments or i in reached)
+    ]

@@ -12,14 +12,17 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from bidder.campaigns.compile import Line, columns, compile_lines
-from bidder.campaigns.dimensions import Circles, Dimension, bits
+from bidder.campaigns.dimensions import CACHE_BYTES, Circles, Dimension, bits
 from bidder.campaigns.hours import WEEK_HOURS, hours_mask
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates
 from bidder.campaigns.slots import BlockIndex, SlotIndex
-from bidder.campaigns.terms import MANYS, SINGLES, Many, One, TermsOf
+from bidder.campaigns.terms import COARSE, MANYS, SINGLES, Many, One, TermsOf
 from bidder.opportunity import Context, Opportunity
 from openrtb.request import BidRequest
+
+COARSE_CACHE = 4_096
+"""Combinations of coarse values that are remembered."""
 
 
 class SegmentRule(NamedTuple):
@@ -42,6 +45,32 @@ class Audience(NamedTuple):
     """By segment key."""
 
 
+class Coarse:
+    """The dimensions of few values together: what one request asked, the next ones ask again."""
+
+    def __init__(self, count: int, dimensions: list[tuple[str, Dimension]]) -> None:
+        self._everything = (1 << count) - 1
+        self._dimensions = [(attrgetter(name), dimension) for name, dimension in dimensions]
+        self._values = attrgetter(*[name for name, _ in dimensions]) if dimensions else None
+        self._masks: dict[object, int] = {}
+        self._room = min(COARSE_CACHE, max(64, CACHE_BYTES // (count // 8 + 64)))
+
+    def at(self, context: Context) -> int:
+        """The line items that accept the values of a request."""
+        if self._values is None:
+            return self._everything
+        values = self._values(context)
+        mask = self._masks.get(values)
+        if mask is None:
+            mask = self._everything
+            for value, dimension in self._dimensions:
+                mask &= dimension.one(value(context))
+            if len(self._masks) >= self._room:
+                self._masks.clear()
+            self._masks[values] = mask
+        return mask
+
+
 class Index:
     """Which line items may bid on what."""
 
@@ -50,7 +79,7 @@ class Index:
         self.columns = columns(self.lines)
         self.count = len(self.lines)
         self.everything = (1 << self.count) - 1
-        self._singles: list[tuple[One, Dimension]] = []
+        self._fine: list[tuple[One, Dimension]] = []
         self._manys: list[tuple[Many, Dimension]] = []
         self._bind_dimensions()
         self._near = Circles(self.count)
@@ -78,7 +107,8 @@ class Index:
         """The line items whose targeting the request meets; segments, deals and slots apart."""
         known = self._alive_from_s <= now_s < self._alive_until_s
         mask = self._alive if known else self._refresh(now_s)
-        for value, dimension in self._singles:
+        mask &= self._coarse.at(context)
+        for value, dimension in self._fine:
             mask &= dimension.one(value(context))
         for values, dimension in self._manys:
             mask &= dimension.many(values(context))
@@ -110,10 +140,15 @@ class Index:
         return bits(i for i, line in enumerate(self.lines) if holds(line))
 
     def _bind_dimensions(self) -> None:
+        coarse: list[tuple[str, Dimension]] = []
         for name, terms in SINGLES:
             dimension = self._dimension(terms)
             if dimension.seal():
-                self._singles.append((attrgetter(name), dimension))
+                if name in COARSE:
+                    coarse.append((name, dimension))
+                else:
+                    self._fine.append((attrgetter(name), dimension))
+        self._coarse = Coarse(self.count, coarse)
         for values, terms in MANYS:
             dimension = self._dimension(terms)
             if dimension.seal():
@@ -167,7 +202,7 @@ def _bind_segments(audience: Audience, item: int, line: Line) -> None:
     for key in line.segments:
         rule = rules.get(key, SegmentRule())
         rules[key] = rule._replace(wanted=rule.wanted | bit)
+    elsewhere = () if line.segments else (item,)
     for key in line.excluded:
         rule = rules.get(key, SegmentRule())
-        elsewhere = () if line.segments else (item,)
         rules[key] = SegmentRule(rule.wanted, rule.refused | bit, rule.refused_elsewhere + elsewhere)

@@ -183,6 +183,11 @@ SINGLES: tuple[tuple[str, TermsOf], ...] = (
 )
 """Dimensions of one value: the Context attribute, and the terms of a line item."""
 
+COARSE = frozenset(
+    {"country", "exchange.name", "inventory", "device_type", "os", "connection", "browser_language"}
+)
+"""Those of them that have few values: a request's are looked up together."""
+
 MANYS: tuple[tuple[Many, TermsOf], ...] = (
     (request_domains, domains),
     (request_categories, categories),
