@@ -229,7 +229,7 @@ def test_a_mistake_while_reading_costs_one_request(caplog: pytest.LogCaptureFixt
     bench.auction.world = _broken(bench, gate=_BrokenGate())
     calls = bench.ask(_request(), {"id": "r", "imp": []})
     assert [call.outcome for call in calls] == [Outcome.FAULT, Outcome.MALFORMED]
-    assert "reading a request failed" in caplog.text
+    assert "RuntimeError: gate" in caplog.text
 
 
 def test_a_mistake_while_deciding_is_answered(caplog: pytest.LogCaptureFixture) -> None:
@@ -239,7 +239,7 @@ def test_a_mistake_while_deciding_is_answered(caplog: pytest.LogCaptureFixture) 
     calls = bench.ask(_request(), _request(), profile=Exchange(name="generic", no_bid="json"))
     assert [call.outcome for call in calls] == [Outcome.FAULT, Outcome.FAULT]
     assert json.loads(calls[0].sent) == {"id": "r", "nbr": 1}
-    assert "deciding a batch failed" in caplog.text
+    assert "RuntimeError: pricer" in caplog.text
 
 
 def test_an_answer_that_breaks_a_rule_is_held_back(caplog: pytest.LogCaptureFixture) -> None:
