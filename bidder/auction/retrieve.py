@@ -21,15 +21,13 @@ from bidder.outcome import Drop, Outcome
 def retrieve(batch: Sequence[Pending], world: World, now_s: float, drops: Drops) -> Field:
     """The candidates of every impression of a batch; tells each Pending whether it has any."""
     index, limit = world.index, world.max_candidates
+    masks = [_request_mask(pending, index, now_s, drops) for pending in batch]
+    reached = [_by_segments(pending.person, index.audiences, int(now_s)) for pending in batch]
     runs = Runs()
     deals: list[tuple[int, int, int]] = []
-    for number, pending in enumerate(batch):
-        mask = _request_mask(pending, index, now_s, drops)
-        wanted: list[Run] = []
-        if mask and pending.person is not None:
-            wanted, refused = _by_segments(pending.person, index.audiences, int(now_s))
-            if refused:
-                mask ^= mask & bits(refused)
+    for number, (pending, mask, (wanted, refused)) in enumerate(zip(batch, masks, reached, strict=True)):
+        if refused:
+            mask ^= mask & bits(refused)
         for opportunity in pending.context.opportunities if mask else ():
             fitting = mask & index.slot_mask(opportunity)
             if not fitting:
@@ -94,11 +92,13 @@ def _request_mask(pending: Pending, index: Index, now_s: float, drops: Drops) ->
 
 
 def _by_segments(
-    person: Person, audiences: Mapping[bytes, Audience], now_s: int
+    person: Person | None, audiences: Mapping[bytes, Audience], now_s: int
 ) -> tuple[list[Run], list[int]]:
     """(line items that want one of this person's segments and refuse none, as runs; others that refuse one)."""
     wanted: list[Run] = []
     elsewhere: list[int] = []
+    if person is None:
+        return wanted, elsewhere
     for field, value in person.fields.items():
         if field not in audiences:
             continue
