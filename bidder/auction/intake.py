@@ -114,7 +114,7 @@ def _opportunity(number: int, imp: Imp, media: int, rate: tuple[str, Factor]) ->
     banner = imp.banner if media & BANNER else None
     slot = banner or imp.video or imp.audio
     pmp = imp.pmp
-    deals = tuple([_deal(imp, deal, rate) for deal in pmp.deals]) if pmp is not None and pmp.deals else ()
+    deals = _deals(imp, pmp.deals, rate) if pmp is not None and pmp.deals else ()
     return Opportunity(
         number,
         imp,
@@ -151,6 +151,12 @@ def _sizes(banner: Banner) -> tuple[tuple[int, int], ...]:
     if banner.w and banner.h and (banner.w, banner.h) not in sizes:
         sizes.append((banner.w, banner.h))
     return tuple(sizes)
+
+
+def _deals(imp: Imp, deals: list[Deal], rate: tuple[str, Factor]) -> tuple[DealOffer, ...]:
+    """The deals of an impression; of one that is listed twice the first, as the response check reads it."""
+    first = {deal.id: deal for deal in reversed(deals)}
+    return tuple([_deal(imp, deal, rate) for deal in reversed(first.values())])
 
 
 def _deal(imp: Imp, deal: Deal, rate: tuple[str, Factor]) -> DealOffer:
