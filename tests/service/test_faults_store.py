@@ -104,24 +104,20 @@ async def test_a_killed_embedded_store_is_started_again_with_its_people(tmp_path
         assert service.scrape().total("paceline_store_restarts_total") == 1
 
 
-async def test_a_deadline_is_kept_where_the_store_may_take_longer(
-    tmp_path: Path, own_server: RealServer
-) -> None:
-    """A read that may take a second ends before the request's own deadline: a contextual bid, in time."""
-    stores = {"read_timeout_ms": 1_000, "breaker_failures": 100_000}
+async def test_a_read_ends_before_the_deadline_of_its_request(tmp_path: Path, own_server: RealServer) -> None:
+    """A read that may take a minute is given up in time to bid: contextual bids, and nobody waits for it."""
+    stores = {"read_timeout_ms": 60_000, "breaker_failures": 100_000}
     with started(tmp_path / "data", redis_url=own_server.url, settings={"stores": stores}) as service:
         own_server.pause()
-        async with load(
-            service.exchange, [visitor_request(tmax=100), visitor_request(tmax=60)], rate=80
-        ) as crowd:
+        bodies = [visitor_request(tmax=100), visitor_request(tmax=60)]
+        async with load(service.exchange, bodies, rate=80) as crowd:
             await crowd.more(160)
         assert set(crowd.statuses) <= {200, 204}
+        assert crowd.statuses[200] > 0.75 * crowd.answered, "few decisions miss their deadline"
+        assert set(crowd.prices) == {CONTEXTUAL}
         seen = service.settled()
         assert seen.total("paceline_people_reads_total", status="late") > 0
-        late = seen.total("paceline_late_answers_total")
-        assert late <= 0.1 * crowd.answered, (
-            "a timer has a grain of a millisecond, a busy machine a coarser one"
-        )
+        assert seen.total("paceline_outcomes_total", outcome="late") == crowd.statuses[204]
         seen.conserved()
 
 
