@@ -102,5 +102,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _off_the_first_core(store: EmbeddedServer) -> None:
+    """The store does its work beside the load; the first core is the subject's."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1 and store.process is not None:
+        os.sched_setaffinity(store.process.pid, set(cores[1:]))
+
+
 if __name__ == "__main__":
     raise SystemExit(main())
