@@ -5,6 +5,7 @@ Limits: campaigns are compiled in a thread with a short switch interval, so that
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -34,6 +35,9 @@ from bidder.web.sockets import shared_socket
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a thread that compiles campaigns gives way to the bidding loop."""
+GC_THRESHOLDS = (50_000, 20, 100)
+"""The path of a bid leaves no cycles, so the collector need hardly ever run; and it never looks through what
+campaigns became: a full collection of 10,000 line items is a pause of 50 ms, of 100,000 half a second."""
 
 METRICS = (
     *AUCTION_METRICS,
@@ -81,6 +85,9 @@ class Worker:
             live.world, PeopleReader(source, stores, self._tally, self._clock), self._tally, self._clock
         )
         self._adopt(live)
+        gc.collect()
+        gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()
         exchange, public = await self._listen()
         self._announce(ready=True)
         await self._stopping.wait()
@@ -127,6 +134,7 @@ class Worker:
             self._tally.set("paceline_campaigns_reload_failed", value=1)
             return
         self._adopt(live)
+        gc.freeze()  # the new line items, too, are never looked through
         log.info("campaigns reloaded: %d line items", live.world.index.count)
 
     def _adopt(self, live: Live) -> None:
