@@ -24,7 +24,8 @@ GDPR_COUNTRIES = frozenset(
         *("NLD", "NOR", "POL", "PRT", "ROU", "SVK", "SVN", "SWE"),
     }
 )
-TCF_SECTION = 2
+NO_SECTION, TCF_SECTION, USP_SECTION = -1, 2, 6
+_OTHER_SECTIONS = (NO_SECTION, TCF_SECTION, USP_SECTION)
 CONSENT_CACHE = 4_096
 """Decoded strings remembered: one page asks for several auctions with the same string."""
 _PROFILE = tcf.purposes_mask(1, 3, 4)
@@ -66,23 +67,21 @@ class Gate:
             return CHILD
         if signals.limited or signals.gpc or _us_opt_out(signals):
             return NOTHING
-        sections = _sections(signals.gpp) if signals.gpp else None
-        if signals.gpp and (sections is None or _sections_refuse(sections, signals.gpp_sections)):
+        sections = _sections(signals.gpp)
+        if sections is None or _sections_refuse(sections, signals.gpp_sections):
             return NOTHING
         if not _gdpr_applies(signals):
             return FULL
         if signals.tc_string:
             return self._by_consent(_consent(signals.tc_string), int(now_s))
-        return self._by_consent(sections.tcf if sections is not None else None, int(now_s))
+        return self._by_consent(sections.tcf, int(now_s))
 
     def _by_consent(self, consent: tcf.TcString | None, now_s: int) -> Permissions:
         vendor = self._vendor_id
-        if (
-            consent is None
-            or not vendor
-            or not tcf.acceptable(consent, now_s)
-            or not consent.has_vendor(vendor)
-        ):
+        if consent is None or not vendor or not tcf.acceptable(consent, now_s):
+            return NOTHING
+        disclosed = consent.disclosed is None or vendor in consent.disclosed
+        if not consent.has_vendor(vendor) or not disclosed:
             return NOTHING
         held = consent.purposes_consent
         for purpose in _RESTRICTED_PURPOSES if consent.restrictions else ():
@@ -100,10 +99,10 @@ class Gate:
 
 
 def _gdpr_applies(signals: Signals) -> bool:
-    """Named by the flag or by gpp_sid; presumed by geography where no flag says otherwise."""
+    """Named by the flag or by gpp_sid; without them presumed where a TC string came along, and by geography."""
     if signals.gdpr is not None:
         return signals.gdpr != 0
-    return TCF_SECTION in signals.gpp_sections or signals.country in GDPR_COUNTRIES
+    return TCF_SECTION in signals.gpp_sections or bool(signals.tc_string) or signals.country in GDPR_COUNTRIES
 
 
 def _us_opt_out(signals: Signals) -> bool:
@@ -115,14 +114,19 @@ def _us_opt_out(signals: Signals) -> bool:
 
 
 def _sections_refuse(sections: gpp.Gpp, in_force: tuple[int, ...]) -> bool:
-    """Whether a US section in force opts out, or tells of a child; without gpp_sid every section is in force."""
+    """Whether a US section opts out or tells of a child, or a section in force cannot be read: a law that we do
+    not know allows nothing. Without gpp_sid every section counts as in force."""
+    for number in in_force:
+        if number not in sections.us and number not in _OTHER_SECTIONS:
+            return True
     for number, section in sections.us.items():
         if in_force and number not in in_force:
             continue
         if gpp.opted_out(section) or gpp.gpc(section) or gpp.known_child(section):
             return True
-    usp = sections.usp
-    return usp is not None and usp.opted_out
+    if in_force and USP_SECTION in in_force and sections.usp is None:
+        return True
+    return sections.usp is not None and sections.usp.opted_out
 
 
 @lru_cache(CONSENT_CACHE)

@@ -69,7 +69,14 @@ def permit(gate: Gate = GATE, **signals: Any) -> Permissions:
         ({"gdpr": 1}, NOTHING),
         ({"gdpr": 1, "tc_string": CONSENT}, FULL_UNDER_CONSENT),
         ({"gdpr": 1, "tc_string": ""}, NOTHING),
-        ({"tc_string": CONSENT}, FULL),
+        ({"tc_string": CONSENT}, FULL_UNDER_CONSENT),
+        ({"tc_string": "garbage"}, NOTHING),
+        ({"tc_string": "garbage", "gdpr": 0}, FULL),
+        ({"gpp_sections": (5,)}, NOTHING),
+        ({"gpp_sections": (6,)}, NOTHING),
+        ({"gpp_sections": (7,)}, NOTHING),
+        ({"gpp_sections": (99,)}, NOTHING),
+        ({"gpp_sections": (-1,)}, FULL),
         ({"country": "DEU"}, NOTHING),
         ({"country": "DEU", "tc_string": CONSENT}, FULL_UNDER_CONSENT),
         ({"country": "DEU", "gdpr": 0}, FULL),
@@ -236,14 +243,16 @@ def _section_denies(name: str, section: dict[str, Any]) -> bool:
 
 
 def test_sections_out_of_force_do_not_count() -> None:
-    """An opt-out in a section that gpp_sid does not name leaves the permissions as they are."""
+    """An opt-out in a section that gpp_sid does not name leaves the permissions as they are; a section that it
+    names and the string lacks allows nothing."""
     opted_out = next(
         row
         for row in rows("privacy/generated/gpp")
         if row["ok"] and row["sectionIds"] == [7, 23] and _section_denies("usnat", row["decoded"]["usnat"])
     )["gpp"]
     assert permit(gpp=opted_out, gpp_sections=(7,)) == NOTHING
-    assert permit(gpp=opted_out, gpp_sections=(9,)) == FULL
+    assert permit(gpp=opted_out, gpp_sections=(-1,)) == FULL
+    assert permit(gpp=opted_out, gpp_sections=(9,)) == NOTHING
 
 
 # -- properties
