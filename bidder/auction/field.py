@@ -63,13 +63,13 @@ class Runs:
 
     def field(self) -> Field:
         """All pairs as arrays."""
-        sizes = [(bits.bit_length() + 7) >> 3 for _, bits in self._runs]
-        packed = [bits.to_bytes(size, "little") for size, (_, bits) in zip(sizes, self._runs, strict=True)]
-        counts = [bits.bit_count() for _, bits in self._runs]
-        offsets = []  # from the place of a bit among all bits to its line item
+        packed, counts, offsets = [], [], []
         before = 0
-        for size, (first, _) in zip(sizes, self._runs, strict=True):
-            offsets.append(first - before)
+        for first, bits in self._runs:
+            size = (bits.bit_length() + 7) >> 3
+            packed.append(bits.to_bytes(size, "little"))
+            counts.append(bits.bit_count())
+            offsets.append(first - before)  # from the place of a bit among all bits to its line item
             before += size << 3
         flags = np.unpackbits(np.frombuffer(b"".join(packed), np.uint8), bitorder="little")
         place = flags.view(np.bool_).nonzero()[0]

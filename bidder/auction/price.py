@@ -26,7 +26,7 @@ MAX_VECTORS = 65_536
 """Affinity vectors of one batch: more than its bounds on requests and on fields of a person allow."""
 NO_RATE = -1.0
 """The bid of a line item whose currency cannot be turned into the request's."""
-_ONE = np.array(1)
+_ZERO, _ONE = np.array(0.0), np.array(1)
 _COUNTING = np.arange(1, 1 + MAX_VECTORS)
 _FLAT, _PER_CLICK, _PER_CONVERSION, _MAXIMUM = range(4)
 _FIRST_MEDIUM = np.array(
@@ -83,7 +83,10 @@ class Pricer:
             return Prices(value, value)
         exchange = [batch[number].call.profile.name for number in numbers]
         shaded = self._shading.shade(value, exchange, field.slot)
-        return Prices(value, np.where(np.array(first).take(request) & (value > 0), shaded, value))
+        applies = value > _ZERO  # what is no bid stays as it is
+        if False in first:
+            applies &= np.array(first).take(request)
+        return Prices(value, np.where(applies, shaded, value))
 
     def _values(self, terms: Floats, click: Floats, line: Numbers) -> Floats:
         """(P,) what an impression is worth, within the maximum."""
