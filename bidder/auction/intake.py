@@ -127,7 +127,7 @@ def _opportunity(number: int, imp: Imp, media: int, rate: tuple[str, Factor]) ->
         imp.instl == 1,
         _viewability(imp),
         deals,
-        pmp is not None and pmp.private_auction == 1,
+        pmp is not None and bool(pmp.private_auction),  # whatever number says so
         imp.video,
         imp.audio,
     )
