@@ -23,6 +23,9 @@ from bidder.web.counts import LATENCY_BUCKETS_NS, PortCells
 
 log = logging.getLogger(__name__)
 
+_NEVER_LATE = (Outcome.DISCONNECTED, Outcome.NO_TIME)
+"""Nobody waits any more, or the time was too short from the start: neither is our lateness."""
+
 
 class Writer(Line, Protocol):
     """A connection as the tick sees it."""
@@ -173,7 +176,7 @@ class Tick:
                 bucket = bisect_left(LATENCY_BUCKETS_NS, now_ns - arrived_ns)
             cells[counts.latency[bucket]] += 1
             cells[counts.latency_sum] += now_ns - arrived_ns
-            if turn.deadline_ns and now_ns > turn.deadline_ns and turn.outcome is not Outcome.DISCONNECTED:
+            if turn.deadline_ns and now_ns > turn.deadline_ns and turn.outcome not in _NEVER_LATE:
                 cells[counts.late] += 1
 
     def gauges(self, connections: int) -> None:
