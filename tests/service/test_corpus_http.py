@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
 import pytest
 
-from bidder.campaigns.rates import load_rates
-from openrtb.check import Fault, faults
-from openrtb.codec import decode_request
-from openrtb.response import BidResponse
-from openrtb.upgrade import upgrade
 from tests.corpus import compact, request_bodies, rows
-from tests.service.client import Answer, Client, connected, post
-from tests.service.service import EXCHANGES, Service, started
+from tests.service.client import connected, post
+from tests.service.service import EXCHANGES, started
+from tests.service.verdict import CONNECTIONS, send_all, wrong
 
 pytestmark = [pytest.mark.process, pytest.mark.corpus]
 
-CONNECTIONS = 8
+
 LATE_SHARE = 0.01
 """Answers that may leave after their deadline on a machine that others load too: the design's bound for
 late and invalid answers together. The service itself counts them; no clock of the test is asked."""
@@ -45,18 +38,6 @@ LENIENT = {
 }
 """Negatives that need not be 400: real exchanges send their like, so the native rules lead to a 204."""
 
-_decode_response = msgspec.json.Decoder(BidResponse).decode
-_factor = load_rates(None).factor
-
-
-class Sent(NamedTuple):
-    """One request and what came of it."""
-
-    name: str
-    exchange: str
-    body: bytes
-    answer: Answer
-
 
 def guises(name: str, body: bytes, exchange: str) -> Iterator[tuple[str, str, bytes, bytes]]:
     """A body in every way that exchanges send it."""
@@ -64,37 +45,6 @@ def guises(name: str, body: bytes, exchange: str) -> Iterator[tuple[str, str, by
     for zipped, fields in GUISES:
         coding = ("Content-Encoding: gzip",) if zipped else ()
         yield name, exchange, body, post(packed if zipped else body, exchange, *coding, *fields)
-
-
-async def send_all(service: Service, requests: list[tuple[str, str, bytes, bytes]]) -> list[Sent]:
-    """Send them over a few keep-alive connections, none of which may be cut."""
-    todo = iter(requests)
-    done: list[Sent] = []
-
-    async def drain(client: Client) -> None:
-        for name, exchange, body, wire in todo:
-            done.append(Sent(name, exchange, body, await client.ask(wire)))
-
-    clients = [Client(service.exchange) for _ in range(CONNECTIONS)]
-    try:
-        await asyncio.gather(*[drain(client) for client in clients])
-    finally:
-        for client in clients:
-            await client.close()
-    assert [client.connections for client in clients] == [1] * CONNECTIONS, "no connection is dropped"
-    return done
-
-
-def wrong(sent: Sent) -> list[Fault]:
-    """What an exchange would find fault with in a 200."""
-    request = decode_request(sent.body)
-    upgrade(request)
-
-    def convert(amount: float, source: str, target: str) -> float | None:
-        factor = _factor(source, target)
-        return None if factor is None else amount * factor
-
-    return faults(request, _decode_response(sent.answer.body), convert, thorough=True)
 
 
 async def test_every_request_in_every_guise_is_answered_as_documented(tmp_path: Path) -> None:

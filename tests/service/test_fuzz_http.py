@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import random
+import re
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from tests.corpus import compact, rows
+from tests.corpus import compact, request_bodies, rows
 from tests.service.client import bid_request, connected, post
 from tests.service.service import Service, started
+from tests.service.verdict import send_all, wrong
 
 pytestmark = pytest.mark.process
 
 DOCUMENTED: Final = {100, 200, 204, 400, 404, 405, 408, 413, 415, 431, 503}
 """503 is what /ready may say; a bid request is never answered with it."""
+DOCUMENTED_PUBLIC: Final = {100, 200, 204, 302, 400, 404, 405, 408, 413, 414, 417, 431}
 MUTANTS: Final = 1_500
 PARALLEL: Final = 100
 JUNK: Final = (
@@ -34,6 +38,16 @@ JSON_JUNK: Final = (
     b"null", b"true", b"-1", b"1e999", b"-0", b"9" * 400, b'""', b"[]", b"{}", b"[[[[[[[[", b"{" * 2_000,
     b'"\\ud800"', b'"\\u0000"', b"\xff", b"\xc3\x28", b'"' + b"a" * 5_000 + b'"', b"NaN", b",", b":", b'"', b"\\",
     b'"id":"x",', b"0.1", b"1" + b"0" * 30, b"99999999999999999999", b"-2147483649", b"1.7976931348623157e308",
+)  # fmt: skip
+
+
+ODD_VALUES: Final = (
+    None, True, False, 0, 1, -1, 2**31, 2**63, 2**64, 1e308, -0.5, 1.5, "", "x", "1", "\u0000", "\ud83d", "a" * 5_000,
+    [], {}, [None], [[]], [{}], {"id": None}, "USD", "XXX", ["EUR", "JPY"], "IAB1", 7, 600, 3, [1, 2, 3], "-1", "NaN",
+    [0] * 300,
+)  # fmt: skip
+ODD_NAMES: Final = (
+    "id", "pmp", "private_auction", "wseat", "bcat", "cattax", "cur", "at", "tmax", "dsa", "regs", "secure",
 )  # fmt: skip
 
 
@@ -93,7 +107,7 @@ def statuses(said: bytes) -> list[int]:
     while said:
         head, end, rest = said.partition(b"\r\n\r\n")
         assert end, f"half an answer: {said[:80]!r}"
-        assert head.startswith(b"HTTP/1.1 "), head[:80]
+        assert re.match(rb"HTTP/\d\.\d \d{3} ", head), head[:80]
         found.append(int(head[9:12]))
         length = [
             int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
@@ -113,6 +127,20 @@ async def provoke_all(service: Service, mutants: list[bytes]) -> set[int]:
 
     await asyncio.gather(*[work() for _ in range(PARALLEL)])
     return seen
+
+
+async def provoke_public(service: Service, data: bytes) -> list[int]:
+    """The same at the public port, which closes what it does not understand and keeps what it waits for."""
+    reader, writer = await asyncio.open_connection(*service.public)
+    try:
+        writer.write(data + b"\r\n\r\n")
+        writer.write_eof()
+        async with asyncio.timeout(60):
+            return statuses(await reader.read())
+    except ConnectionError:
+        return []
+    finally:
+        writer.close()
 
 
 async def alive(service: Service) -> None:
@@ -139,6 +167,25 @@ async def test_bytes_of_http(service: Service, seed: int) -> None:
     await alive(service)
 
 
+@pytest.mark.parametrize("seed", range(2))
+async def test_bytes_of_http_at_the_public_port(service: Service, seed: int) -> None:
+    """Notices in every disorder: documented statuses or the end of the connection, and never a fault of ours."""
+    rng = random.Random(seed)
+    sound = [
+        b"GET /win?t=abc&p=1 HTTP/1.1\r\nHost: b",
+        b"POST /imp?t=%s HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nabc" % (b"A" * 96),
+        b"GET /click?t=AQHoOrl4p3IHG9QrXCDPWleKkMEp HTTP/1.1\r\nHost: b\r\nCookie: a=b; c=d",
+        b"POST /bill?t=x HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0",
+        b"GET /loss?r=102&t=%s HTTP/1.0\r\nHost: b" % (b"z" * 96),
+    ]
+    seen: set[int] = set()
+    for _ in range(MUTANTS):
+        seen.update(await provoke_public(service, mutate(rng, rng.choice(sound), JUNK)))
+    assert seen <= DOCUMENTED_PUBLIC, seen
+    assert service.scrape().total("paceline_public_faults_total") == 0
+    await alive(service)
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_bytes_of_json(service: Service, seed: int) -> None:
     """Bodies in every disorder, on connections that go on: 200, 204 or 400, and nothing else."""
@@ -150,6 +197,49 @@ async def test_bytes_of_json(service: Service, seed: int) -> None:
             assert answer.status in (200, 204, 400)
         assert client.connections == 1
     await alive(service)
+
+
+def disturbed(rng: random.Random, body: bytes) -> bytes:
+    """A real request, sound as JSON, some of whose values are of another kind, swapped, doubled or gone."""
+    value = json.loads(body)
+    for _ in range(rng.randint(1, 5)):
+        holder, key = rng.choice(list(places(value)))
+        kind = rng.randrange(5)
+        if kind < 3:
+            holder[key] = json.loads(json.dumps(rng.choice(ODD_VALUES)))
+        elif kind == 3 and isinstance(holder, dict):
+            holder[rng.choice(ODD_NAMES)] = json.loads(json.dumps(rng.choice(ODD_VALUES)))
+        elif isinstance(holder, list):
+            holder.append(json.loads(json.dumps(holder[key])))
+        else:
+            del holder[key]
+        if not isinstance(value, dict) or not value:
+            break
+    return json.dumps(value).encode()
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (holder, key or index) of a JSON value."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from places(value[key])
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_odd_values_in_real_requests(service: Service, seed: int) -> None:
+    """Sound JSON, odd values: 200, 204 or 400; whatever is bid would still be accepted by its exchange."""
+    rng = random.Random(seed)
+    sound = [body for _, body in request_bodies() if body.startswith(b"{")]
+    before = service.settled().by("paceline_outcomes_total", "outcome")
+    odd = [disturbed(rng, rng.choice(sound)) for _ in range(4 * MUTANTS)]
+    todo = [(str(seed), "prebid", body, post(body, "prebid")) for body in odd]
+    done = await send_all(service, todo)
+    assert {sent.answer.status for sent in done} <= {200, 204, 400}
+    assert not [(wrong(sent), sent.body) for sent in done if sent.answer.status == 200 and wrong(sent)]
+    outcomes = service.settled().by("paceline_outcomes_total", "outcome")
+    assert outcomes.get("self_check", 0) == before.get("self_check", 0)
+    assert outcomes.get("fault", 0) == 0
 
 
 async def test_bytes_of_gzip(service: Service) -> None:
