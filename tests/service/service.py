@@ -86,7 +86,8 @@ class Service(Serving):
         super().__init__(data_dir, standins=False, config=config, **environment)
         self._known: set[psutil.Process] = set()
 
-    def __enter__(self) -> Service:
+    def ready(self) -> Service:
+        """Wait until every worker takes requests."""
         self.until_ready(self.size)
         self.look()
         return self
@@ -182,6 +183,6 @@ def started(data_dir: Path, **options: Any) -> Iterator[Service]:
     """A ready service; ended afterwards. `options` are Service's."""
     service = Service(data_dir, **options)
     try:
-        yield service.__enter__()
+        yield service.ready()
     finally:
         service.end()
