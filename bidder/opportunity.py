@@ -26,6 +26,8 @@ class DealOffer(Struct, gc=False):
     """In the bid currency, for creatives without a duration."""
     fixed: bool
     """The price is the floor, no more and no less."""
+    first_price: bool | None
+    """What the deal says of its auction; None: the request's word holds."""
 
 
 class Opportunity(Struct, gc=False):

@@ -43,8 +43,8 @@ class Chooser:
     def __init__(self, batch: Sequence[Pending], world: World, drops: Drops) -> None:
         self._batch, self._lines, self._factor = batch, world.index.lines, world.factor
         self._drops = drops
-        self._used: dict[int, set[int]] = {}
-        """By request: keys of the creatives that already answer another of its impressions."""
+        self._used: dict[int, dict[int, int]] = {}
+        """By request: the creatives that answer it already, each with the number of its impression."""
 
     def choose(self, field: Field, prices: Prices) -> list[Choice]:
         """The bids of a batch; every candidate that is not among them is counted under one Drop."""
@@ -114,15 +114,12 @@ class Chooser:
 
     def _repeats(self, choice: Choice) -> bool:
         """Whether the creative already answers another impression of the request; if not, it now does."""
-        key = choice.fitting.ad.key
+        key, impression = choice.fitting.ad.key, choice.opportunity.number
         used = self._used.get(choice.pending)
         if used is None:
-            self._used[choice.pending] = {key}
+            self._used[choice.pending] = {key: impression}
             return False
-        if key in used:
-            return True
-        used.add(key)
-        return False
+        return used.setdefault(key, impression) != impression
 
     def _judge(
         self, slot: Slot, field: Field, prices: Prices, place: int, deal: DealOffer | None

@@ -15,7 +15,9 @@ LINE_ITEM_SERIES = 1_000
 
 METRICS = (
     Metric(
-        "paceline_candidates_total", "counter", "Line items that matched an impression (one per impression)"
+        "paceline_candidates_total",
+        "counter",
+        "Line items that matched: once per impression; once per request where that blocks them",
     ),
     Metric(
         "paceline_drops_total", "counter", "Candidates that became no bid, by the one reason", ("reason",)

@@ -16,7 +16,7 @@ from openrtb.request import Banner, BidRequest, Deal, Device, Geo, Imp
 from openrtb.upgrade import upgrade
 from openrtb.validate import validate
 
-FIRST_PRICE = 1
+FIRST_PRICE, SECOND_PRICE = 1, 2
 FIXED_PRICE = 3
 VIEWABILITY = "viewability"
 
@@ -160,7 +160,9 @@ def _deals(imp: Imp, deals: list[Deal], rate: tuple[str, Factor]) -> tuple[DealO
 
 
 def _deal(imp: Imp, deal: Deal, rate: tuple[str, Factor]) -> DealOffer:
-    return DealOffer(deal, floor_cpm_micros(imp, MTYPE[BANNER], None, deal, rate), deal.at == FIXED_PRICE)
+    floor = floor_cpm_micros(imp, MTYPE[BANNER], None, deal, rate)
+    first_price = deal.at == FIRST_PRICE if deal.at in (FIRST_PRICE, SECOND_PRICE) else None
+    return DealOffer(deal, floor, deal.at == FIXED_PRICE, first_price)
 
 
 def _viewability(imp: Imp) -> float:

@@ -13,8 +13,9 @@ from math import isfinite
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from bidder.auction.field import Field, Numbers, Slot
+from bidder.auction.field import OPEN_AUCTION, Field, Numbers, Slot
 from bidder.auction.pending import Pending
 from bidder.auction.rates import PREFERRED_MEDIUM, Affinity, Floats, Responses, Shading
 from bidder.audience.person import affinity_bytes
@@ -79,13 +80,13 @@ class Pricer:
         )
         value = self._values(self._terms_of(batch, request, line), click, line)
         first = [pending.context.first_price for pending in batch]
-        if True not in first:
+        if True not in first and field.deal is None:
             return Prices(value, value)
         exchange = [batch[number].call.profile.name for number in numbers]
         shaded = self._shading.shade(value, exchange, field.slot)
         applies = value > _ZERO  # what is no bid stays as it is
-        if False in first:
-            applies &= np.array(first).take(request)
+        if False in first or field.deal is not None:
+            applies &= _is_first_price(np.array(first).take(request), field)
         return Prices(value, np.where(applies, shaded, value))
 
     def _values(self, terms: Floats, click: Floats, line: Numbers) -> Floats:
@@ -172,3 +173,14 @@ class Pricer:
         if len(self._owner) < len(batch) * width:
             self._owner = np.zeros(len(batch) * width, np.int64)
         return cells, vectors
+
+
+def _is_first_price(by_request: NDArray[np.bool_], field: Field) -> NDArray[np.bool_]:
+    """(P,) whether each pair is bid in a first-price auction: a deal that says so goes before its request."""
+    if field.deal is not None:
+        for place in np.flatnonzero(field.deal != OPEN_AUCTION).tolist():
+            offers = field.slots[int(field.slot[place])].opportunity.deals
+            own = offers[int(field.deal[place])].first_price
+            if own is not None:
+                by_request[place] = own
+    return by_request

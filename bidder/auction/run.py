@@ -177,16 +177,27 @@ class Auction:
                 self._end(pending, Outcome.LATE)
             else:
                 bidding.append((pending, choices))
-        answers = [respond(pending.context, choices, world, now_s) for pending, choices in bidding]
+        answers = [self._respond(pending, choices, world, now_s) for pending, choices in bidding]
         sound = [
-            self._sound(pending, answer, world) for (pending, _), answer in zip(bidding, answers, strict=True)
+            answer is not None and self._sound(pending, answer, world)
+            for (pending, _), answer in zip(bidding, answers, strict=True)
         ]
         for (pending, choices), answer, is_sound in zip(bidding, answers, sound, strict=True):
-            if is_sound:
+            if is_sound and answer is not None:
                 self._send(pending, choices, answer, drops)
             else:
-                drops.add(Drop.SELF_CHECK, len(choices))
-                self._end(pending, Outcome.SELF_CHECK)
+                drops.add(Drop.SELF_CHECK if answer is not None else Drop.UNSENT, len(choices))
+                self._end(pending, Outcome.SELF_CHECK if answer is not None else Outcome.FAULT)
+
+    def _respond(
+        self, pending: Pending, choices: list[Choice], world: World, now_s: float
+    ) -> BidResponse | None:
+        """The answer to one request; None where our own mistake kept it from being made."""
+        try:
+            return respond(pending.context, choices, world, now_s)
+        except Exception:
+            log.exception("writing an answer failed")
+            return None
 
     def _sound(self, pending: Pending, answer: BidResponse, world: World) -> bool:
         """Whether an answer passes the response check, where that is switched on."""
