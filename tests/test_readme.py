@@ -1,0 +1,145 @@
+"""The README's commands run, its map is true, its settings exist."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bidder.config import ENVIRONMENT, SECRETS, Config, load
+from bidder.exchanges import SHIPPED
+from tests.corpus import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+SCRIPT = str(Path(sys.executable).with_name("paceline"))
+START_S = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which an operator has what the README speaks of: a configuration and campaigns."""
+    book = next(iter(sorted((ROOT / "bidder/campaigns/demo").glob("*.yaml"))))
+    (tmp_path / "campaigns").mkdir()
+    shutil.copy(book, tmp_path / "campaigns")
+    shutil.copytree(tmp_path / "campaigns", tmp_path / "live")
+    (tmp_path / "paceline.toml").write_text(
+        'campaigns = "live"\n[exchange]\nport = 0\n[public]\nport = 0\n[ops]\nport = 0\n'
+    )
+    return tmp_path
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Ours without Paceline's variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
+    return {**kept, **more}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_targets_exist(command: str) -> None:
+    """Every `make` line of the README is a target whose recipe make can plan."""
+    planned = subprocess.run(
+        [*shlex.split(command), "--dry-run", "-C", str(ROOT)], capture_output=True, text=True, check=False
+    )
+    assert planned.returncode == 0, planned.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if re.match(r"paceline (check|campaigns)", c)])
+def test_short_commands_run(command: str, folder: Path) -> None:
+    """The commands that end by themselves end well."""
+    words = shlex.split(command)
+    done = subprocess.run(
+        [SCRIPT, *words[1:]],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("paceline serve")])
+def test_serving_commands_serve(command: str, folder: Path) -> None:
+    """`paceline serve`, as the README writes it, becomes ready and stops on SIGTERM."""
+    ports = dict.fromkeys(("PACELINE_EXCHANGE_PORT", "PACELINE_PUBLIC_PORT", "PACELINE_OPS_PORT"), "0")
+    running = subprocess.Popen(
+        [SCRIPT, *shlex.split(command)[1:]], cwd=folder, env=environment(**ports), stderr=subprocess.DEVNULL
+    )
+    try:
+        assert _ready(folder / "data/run/ports.json", running)
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(START_S) == 0
+
+
+def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the operators' port says that the service is ready."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and running.poll() is None:
+        try:
+            ops = json.loads(ports.read_text())["ops"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{ops}/ready", timeout=1) as answer:
+                return bool(answer.read() == b"1")
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.05)
+    return False
+
+
+def test_no_command_is_left_out() -> None:
+    """Each command of the README is run by a test of this file, or is one of the benchmarks."""
+    known = re.compile(r"make |paceline (serve|check|campaigns)|python -m benchmarks\.")
+    assert [command for command in COMMANDS if not known.match(command)] == []
+    for module in re.findall(r"python -m (benchmarks\.\w+)", README):
+        assert (ROOT / (module.replace(".", "/") + ".py")).exists()
+
+
+def test_settings_are_those_of_the_configuration() -> None:
+    """Every variable is in the table, under its place in the file, and the table names no other."""
+    table = README[README.index("### Settings") : README.index("### Exchanges")]
+    for name, place in ENVIRONMENT.items():
+        stem = name.removesuffix("_PORT").removesuffix("_HOST")
+        assert name in table or (f"{stem}_HOST" in table and "`_PORT`" in table), name
+        assert f".{place[-1]}" in table or f"`{place[-1]}`" in table, place
+    for name in re.findall(r"`(PACELINE_[A-Z_]+)`", table):
+        assert name in ENVIRONMENT or name in SECRETS, name
+
+
+def test_exchanges_are_those_that_ship() -> None:
+    """The table of profiles has the shipped ones with their times."""
+    for profile in SHIPPED:
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{profile.name}`"))
+        assert f"{profile.tmax_default_ms} / {profile.margin_ms} ms" in row
+        assert (profile.billing == "beacon") == ("beacon" in row)
+
+
+def test_ports_are_the_defaults() -> None:
+    """The three ports of the README are those that the service takes."""
+    config = load(None, {})
+    assert (config.exchange.port, config.public.port, config.ops.port) == (8080, 8081, 8082)
+    assert Config().ops.host == "127.0.0.1"
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every folder in the map exists, and every folder of the bidder is in the map."""
+    drawn = README[README.index("## The map") : README.index("## Running it")]
+    for name in re.findall(r"^  ([a-z]+)/ ", drawn, re.MULTILINE):
+        assert (ROOT / "bidder" / name).is_dir(), name
+    for room in (ROOT / "bidder").iterdir():
+        if room.is_dir() and room.name not in ("__pycache__", "commands"):
+            assert f"  {room.name}/" in drawn, room.name
