@@ -27,7 +27,9 @@ GDPR_COUNTRIES = frozenset(
 NO_SECTION, TCF_SECTION, USP_SECTION = -1, 2, 6
 _OTHER_SECTIONS = (NO_SECTION, TCF_SECTION, USP_SECTION)
 CONSENT_CACHE = 4_096
-"""Decoded strings remembered: one page asks for several auctions with the same string."""
+"""Strings remembered: one page asks for several auctions with the same string."""
+CONSENT_PERIOD_S = 3_600
+"""For so long what a TC string allows is remembered; the age of strings is told in days."""
 _PROFILE = tcf.purposes_mask(1, 3, 4)
 _STORE = tcf.purposes_mask(1)
 _MEASURE = tcf.purposes_mask(7)
@@ -60,6 +62,7 @@ class Gate:
     def __init__(self, vendor_id: int) -> None:
         """`vendor_id` 0: not registered, so no TC string can name us and GDPR traffic stays contextual."""
         self._vendor_id = vendor_id
+        self._by_text = lru_cache(CONSENT_CACHE)(self._read_consent)
 
     def permit(self, signals: Signals, now_s: float) -> Permissions:
         """The permissions of one request."""
@@ -73,8 +76,11 @@ class Gate:
         if not _gdpr_applies(signals):
             return FULL
         if signals.tc_string:
-            return self._by_consent(_consent(signals.tc_string), int(now_s))
+            return self._by_text(signals.tc_string, int(now_s) // CONSENT_PERIOD_S)
         return self._by_consent(sections.tcf, int(now_s))
+
+    def _read_consent(self, text: str, period: int) -> Permissions:
+        return self._by_consent(tcf.decode(text), period * CONSENT_PERIOD_S)
 
     def _by_consent(self, consent: tcf.TcString | None, now_s: int) -> Permissions:
         vendor = self._vendor_id
@@ -127,11 +133,6 @@ def _sections_refuse(sections: gpp.Gpp, in_force: tuple[int, ...]) -> bool:
     if in_force and USP_SECTION in in_force and sections.usp is None:
         return True
     return sections.usp is not None and sections.usp.opted_out
-
-
-@lru_cache(CONSENT_CACHE)
-def _consent(text: str) -> tcf.TcString | None:
-    return tcf.decode(text)
 
 
 @lru_cache(CONSENT_CACHE)
