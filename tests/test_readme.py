@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bidder.campaigns.load import load_book
 from bidder.config import ENVIRONMENT, SECRETS, Config, load
 from bidder.exchanges import SHIPPED
 from tests.corpus import ROOT
@@ -107,6 +108,14 @@ def test_no_command_is_left_out() -> None:
     assert [command for command in COMMANDS if not known.match(command)] == []
     for module in re.findall(r"python -m (benchmarks\.\w+)", README):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists()
+
+
+def test_the_campaign_file_loads(tmp_path: Path) -> None:
+    """The example of a campaign file is one."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(block, encoding="utf-8")
+    book = load_book(tmp_path / "example.yaml")
+    assert book.advertisers[0].campaigns[0].line_items[0].targeting.segments is not None
 
 
 def test_settings_are_those_of_the_configuration() -> None:
