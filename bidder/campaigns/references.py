@@ -1,4 +1,4 @@
-"""What must hold across items: ids taken once, creatives that exist, segments with keys of their own.
+"""What must hold across items: ids taken once and with keys of their own, creatives that exist.
 
 Place: load.py shows it every file of a book; it reads nodes, so that a broken item hides no other mistake.
 Never: keeps nodes: only ids and where they stood.
@@ -7,7 +7,7 @@ Never: keeps nodes: only ids and where they stood.
 from collections.abc import Iterator
 
 from bidder.campaigns.located import Node, Problems, Steps, field_text
-from bidder.keys import segment_key
+from bidder.keys import key32, segment_key
 
 
 class References:
@@ -16,7 +16,10 @@ class References:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._file = ""
-        self._taken: dict[tuple[str, str], str] = {}
+        self._taken: dict[tuple[str, str], tuple[str, Steps]] = {}
+        """Place (file and line) and steps by kind and id: two items of one line are still two."""
+        self._keys: dict[int, str] = {}
+        """Ids of line items by their keys: notices name a line item by its key alone."""
 
     def take(self, file: str, root: Node) -> None:
         """Check one file against itself and against those before."""
@@ -32,27 +35,35 @@ class References:
 
     def _creatives(self, advertiser: Node, steps: Steps) -> dict[str, int]:
         known: dict[str, int] = {}
+        keys: dict[int, str] = {}
+        owner = _text(_entry(advertiser, "id")) or ""
         for at, creative in _items(advertiser, "creatives", steps):
             node = _entry(creative, "id")
-            if node is None or not isinstance(node.value, str):
+            name = _text(node)
+            if node is None or name is None:
                 continue
-            if node.value in known:
-                message = f'"{node.value}" is taken: line {known[node.value]} has it'
+            if name in known:
+                message = f'"{name[:64]}" is taken: line {known[name]} has it'
                 self._problems.add(self._file, node.line, field_text((*at, "id")), message)
-            known.setdefault(node.value, node.line)
+            known.setdefault(name, node.line)
+            self._own_key(keys, key32(f"{owner}/{name}"), node, (*at, "id"))
         return known
 
     def _campaigns(self, advertiser: Node, steps: Steps, known: dict[str, int]) -> set[str]:
         used: set[str] = set()
         segments: dict[int, str] = {}
-        owner = _entry(advertiser, "id")
+        owner = _text(_entry(advertiser, "id"))
         for at, campaign in _items(advertiser, "campaigns", steps):
             self._unique("campaign", campaign, at)
             for place, line_item in _items(campaign, "line_items", at):
                 self._unique("line item", line_item, place)
+                node = _entry(line_item, "id")
+                name = _text(node)
+                if node is not None and name is not None:
+                    self._own_key(self._keys, key32(name), node, (*place, "id"))
                 used |= self._use(line_item, place, known)
-                if owner is not None and isinstance(owner.value, str):
-                    self._segments(owner.value, line_item, place, segments)
+                if owner is not None:
+                    self._segments(owner, line_item, place, segments)
         return used
 
     def _use(self, line_item: Node, steps: Steps, known: dict[str, int]) -> set[str]:
@@ -70,19 +81,29 @@ class References:
         for side in ("any", "none"):
             for at, node in _items(rules, side, (*steps, "targeting", "segments")):
                 if isinstance(node.value, str):
-                    first = seen.setdefault(segment_key(advertiser_id, node.value), node.value)
-                    if first != node.value:
-                        message = f'"{node.value}" and "{first}" have the same key: rename one of them'
-                        self._problems.add(self._file, node.line, field_text(at), message)
+                    self._own_key(seen, segment_key(advertiser_id, node.value), node, at)
+
+    def _own_key(self, seen: dict[int, str], key: int, node: Node, steps: Steps) -> None:
+        name = str(node.value)
+        first = seen.setdefault(key, name)
+        if first != name:
+            message = f'"{name[:64]}" and "{first[:64]}" have the same key: rename one of them'
+            self._problems.add(self._file, node.line, field_text(steps), message)
 
     def _unique(self, kind: str, item: Node, steps: Steps) -> None:
         node = _entry(item, "id")
-        if node is None or not isinstance(node.value, str):
+        name = _text(node)
+        if node is None or name is None:
             return
-        first = self._taken.setdefault((kind, node.value), f"{self._file}:{node.line}")
-        if first != f"{self._file}:{node.line}":
-            message = f'"{node.value}" is taken: {first} has it'
+        own = f"{self._file}:{node.line}", steps
+        first = self._taken.setdefault((kind, name), own)
+        if first is not own:
+            message = f'"{name[:64]}" is taken: {first[0]} has it'
             self._problems.add(self._file, node.line, field_text((*steps, "id")), message)
+
+
+def _text(node: Node | None) -> str | None:
+    return node.value if node is not None and isinstance(node.value, str) else None
 
 
 def _entry(node: Node | None, key: str) -> Node | None:
