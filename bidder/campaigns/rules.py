@@ -186,15 +186,19 @@ def _segments(segments: Segments, at: At) -> None:
 
 
 def _distinct(values: tuple[str, ...], at: At) -> None:
+    seen: set[str] = set()
     for i, value in enumerate(values):
-        if value in values[:i]:
+        if value in seen:
             at.wrong(f'"{value}" stands twice', i)
+        seen.add(value)
 
 
 def _creative(creative: Creative, at: At) -> None:
     kind = creative.kind
+    written = at.node.value if isinstance(at.node.value, dict) else {}
     for field in _OF_A_KIND:
-        given = getattr(creative, field) not in (None, (), "")
+        node = written.get(field)
+        given = node is not None and node.value not in (None, [], "")  # right or wrong: it was not forgotten
         if given and field not in NEEDED[kind]:
             at.wrong(f"has no place in a creative of kind {kind}", field)
         elif not given and field in NEEDED[kind]:

@@ -1,7 +1,8 @@
 """Structs out of located nodes: every field converted on its own, so that every mistake is found in one go.
 
 Place: load.py builds advertisers, rates.py a table of rates.
-Shapes: a Filler knows one file; a rule sees a value that has its type, and At, the place where it stands.
+Shapes: a Filler knows one file; a rule sees a value that has its type, and At, the place where it stands. The rule
+    of a Struct sees no field that broke a rule of its own.
 Limits: those of the types; the words for each are made here.
 Never: knows what a campaign is: rules are given to it by type, or by (type, field).
 """
@@ -80,7 +81,8 @@ class Filler:
             made = self._field(cls, field, node, steps)
             return None if made is _BROKEN else cls(**{field: made})
         if not isinstance(entries, dict):
-            self._wrong(node, steps, mismatch("a mapping of fields", node))
+            words = "a list or a mapping of fields" if cls in self._short else "a mapping of fields"
+            self._wrong(node, steps, mismatch(words, node))
             return None
         before = self.problems.count
         hints = _hints(cls)
@@ -122,7 +124,10 @@ class Filler:
             value = self._leaf(hint, node, steps)
         rule = self._rules.get((cls, name))
         if rule is not None and value is not _BROKEN:
+            before = self.problems.count
             rule(value, At(node, steps, self))
+            if self.problems.count > before:
+                return _BROKEN
         return value
 
     def _list(self, hint: object, node: Node, steps: Steps) -> object:
