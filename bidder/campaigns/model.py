@@ -14,11 +14,12 @@ from msgspec import Meta, Struct
 
 VECTOR_DIMENSIONS = 32
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+# \Z ends a pattern: $ would also let a line break at the end through.
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>]+$", max_length=2000)]
-Domain = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$")]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s\x00-\x1f\x7f\"'<>]+\Z", max_length=2000)]
+Domain = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?\Z")]
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Amount = Annotated[Decimal, Meta(description="above 0, at most MAX_UNITS, not finer than a millionth")]
 """Its bounds stand in rules.py: msgspec takes none for decimals."""
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -116,7 +117,7 @@ class MediaFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One encoding of a video or audio creative."""
 
     url: Url
-    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
+    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]+\Z")]
     bitrate_kbps: Annotated[int, Meta(ge=1, le=100_000)]
     w: Pixels | None = None
     h: Pixels | None = None
@@ -157,7 +158,7 @@ class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     media_files: tuple[MediaFile, ...] = ()
     duration_s: Annotated[int, Meta(ge=1, le=600)] | None = None
     title: Annotated[str, Meta(max_length=200)] = ""
-    language: Annotated[str, Meta(pattern=r"^[a-z]{2}$")] | None = None
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2}\Z")] | None = None
     category_taxonomy: Annotated[int, Meta(ge=1, le=9)] = 1
     categories: tuple[Annotated[str, Meta(min_length=1, max_length=16)], ...] = ()
     attributes: tuple[Annotated[int, Meta(ge=1, le=63)], ...] = ()

@@ -13,12 +13,12 @@ from bidder.campaigns.located import Node
 SHOWN = 40  # characters of a wrong value that are shown
 
 PATTERNS: dict[str, str] = {
-    r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$": "an id (1 to 64 letters, digits and . _ : -)",
-    r"^https?://[^\s\"'<>]+$": "a URL beginning with https://",
-    r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?$": "a domain in lower case",
-    r"^[A-Z]{3}$": "3 capital letters",
-    r"^[a-z]{2}$": "2 lower-case letters",
-    r"^[a-z]+/[a-z0-9.+-]+$": "a media type such as video/mp4",
+    r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z": "an id (1 to 64 letters, digits and . _ : -)",
+    r"^https?://[^\s\x00-\x1f\x7f\"'<>]+\Z": "a URL beginning with https://",
+    r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?\Z": "a domain in lower case",
+    r"^[A-Z]{3}\Z": "3 capital letters",
+    r"^[a-z]{2}\Z": "2 lower-case letters",
+    r"^[a-z]+/[a-z0-9.+-]+\Z": "a media type such as video/mp4",
 }
 """Words for the patterns that the schema uses."""
 
@@ -35,10 +35,11 @@ def mismatch(expected: Any, node: Node) -> str:
 @cache
 def _info(hint: Any) -> mi.Type:
     info = mi.type_info(hint)
-    while isinstance(info, mi.Metadata):
-        info = info.type
-    if isinstance(info, mi.UnionType):
-        info = next(arm for arm in info.types if not isinstance(arm, mi.NoneType))
+    while isinstance(info, mi.Metadata | mi.UnionType):
+        if isinstance(info, mi.Metadata):
+            info = info.type
+        else:
+            info = next(arm for arm in info.types if not isinstance(arm, mi.NoneType))
     return info
 
 
@@ -55,7 +56,7 @@ def _found(node: Node) -> str:
         return "nothing"
     if isinstance(node.value, str):
         shown = node.value if len(node.value) <= SHOWN else node.value[:SHOWN] + "..."
-        return f'text "{shown}"'.replace("\n", " ")
+        return f'text "{shown}"'
     return node.text[:SHOWN]
 
 
@@ -98,6 +99,8 @@ def _text_words(info: mi.StrType) -> str:
 
 
 def _range(info: mi.IntType | mi.FloatType) -> str:
-    low = f"from {info.ge:,}" if info.ge is not None else f"above {info.gt:,}" if info.gt is not None else ""
-    high = f"to {info.le:,}" if info.le is not None else f"below {info.lt:,}" if info.lt is not None else ""
-    return "".join(f" {words}" for words in (low, high) if words)
+    if info.ge is not None and info.le is not None:
+        return f" from {info.ge:,} to {info.le:,}"
+    bounds = (("of at least", info.ge), ("above", info.gt), ("at most", info.le), ("below", info.lt))
+    words = " and ".join(f"{word} {bound:,}" for word, bound in bounds if bound is not None)
+    return f" {words}" if words else ""
