@@ -104,6 +104,7 @@ class _Composer:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         if self._open and self._key is None and isinstance(self._open[-1][0].value, dict):
+            self._check_tag(event.tag, "str", line)
             self._begin_key(event.value, line)
             return
         node = self._resolved(event, line)

@@ -59,17 +59,18 @@ def load(path: Path, rates: Rates | None = None) -> Loaded:
 
 def book_files(path: Path, problems: Problems) -> list[Path]:
     """The files that make up a book, by name; none, with the problem noted, where they cannot be read."""
+    name = path.name or str(path)
     try:
         files = campaign_files(path)
         size = sum(file.stat().st_size for file in files)
     except OSError as error:
-        problems.add(path.name, 0, "", f"cannot be read: {error.strerror or error}")
+        problems.add(name, 0, "", f"cannot be read: {error.strerror or error}")
         return []
     if not files:
-        problems.add(path.name, 0, "", "no *.yaml file is in this folder")
+        problems.add(name, 0, "", "no *.yaml file is in this folder")
     elif len(files) > MAX_FILES or size > MAX_BOOK_BYTES:
         limits = f"{MAX_FILES:,} files and {MAX_BOOK_BYTES // 1024 // 1024} MiB"
-        problems.add(path.name, 0, "", f"a book holds at most {limits}")
+        problems.add(name, 0, "", f"a book holds at most {limits}")
         return []
     return files
 

@@ -2,7 +2,7 @@
 
 Place: document.py reads files into nodes; structs.py fills Structs from them; both note problems here.
 Shapes: a node's value is a scalar, a list of nodes or a dict from key to node; an alias is the same node.
-Limits: MAX_PROBLEMS are kept, the rest is counted.
+Limits: MAX_PROBLEMS are kept, the rest is counted; a path shows MAX_SHOWN characters of a key.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 MAX_PROBLEMS = 200  # a person mends a few and looks again
+MAX_SHOWN = 100  # characters of a key; the longest of the schema has 18
 
 Scalar = str | int | float | bool | None
 Steps = tuple[str | int, ...]
@@ -26,7 +27,16 @@ class Problem(Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        return _printable(
+            f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        )
+
+
+def _printable(text: str) -> str:
+    """One line that no terminal obeys: what cannot be printed is escaped."""
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
 
 
 class LocatedError(Exception):
@@ -88,5 +98,5 @@ class Node(Struct, gc=False):
 
 def field_text(path: Steps) -> str:
     """A path for a person to read: advertisers[0].name."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part[:MAX_SHOWN]}" for part in path]
     return "".join(parts).removeprefix(".")
