@@ -11,8 +11,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from openrtb.limits import MAX_EIDS, MAX_UIDS
-from openrtb.wire import Flag, Float, Int, Size, Wire
+from openrtb.limits import MAX_CODES, MAX_EIDS, MAX_PROVIDERS, MAX_UIDS, MAX_WORDS
+from openrtb.wire import Categories, CodeNames, Flag, Float, Int, Keywords, Name, Size, Wire, Words
 
 
 class Segment(Wire):
@@ -28,8 +28,8 @@ class Data(Wire):
 
     id: str | None = None
     name: str | None = None
-    cids: list[str] | None = None
-    segment: list[Segment] | None = None
+    cids: Words | None = None
+    segment: Annotated[list[Segment], Meta(max_length=MAX_WORDS)] | None = None
 
 
 class Publisher(Wire):
@@ -38,7 +38,7 @@ class Publisher(Wire):
     id: str | None = None
     name: str | None = None
     cattax: Int | None = None
-    cat: list[str] | None = None
+    cat: Categories | None = None
     domain: str | None = None
 
 
@@ -66,21 +66,21 @@ class Content(Wire):
     series: str | None = None
     genre: str | None = None
     gtax: Int | None = None
-    genres: list[str] | None = None
+    genres: Words | None = None
     url: str | None = None
     cattax: Int | None = None
-    cat: list[str] | None = None
+    cat: Categories | None = None
     prodq: Int | None = None
     context: Int | None = None
     contentrating: str | None = None
     qagmediarating: Int | None = None
-    keywords: str | None = None
-    kwarray: list[str] | None = None
+    keywords: Keywords | None = None
+    kwarray: Words | None = None
     livestream: Int | None = None
     len: Int | None = None
-    language: str | None = None
-    langb: str | None = None
-    data: list[Data] | None = None
+    language: Name | None = None
+    langb: Name | None = None
+    data: Annotated[list[Data], Meta(max_length=MAX_PROVIDERS)] | None = None
     network: Network | None = None
     channel: Channel | None = None
 
@@ -98,9 +98,9 @@ class Site(Wire):
     name: str | None = None
     domain: str | None = None
     cattax: Int | None = None
-    cat: list[str] | None = None
-    sectioncat: list[str] | None = None
-    pagecat: list[str] | None = None
+    cat: Categories | None = None
+    sectioncat: Categories | None = None
+    pagecat: Categories | None = None
     page: str | None = None
     ref: str | None = None
     search: str | None = None
@@ -108,8 +108,8 @@ class Site(Wire):
     privacypolicy: Flag | None = None
     publisher: Publisher | None = None
     content: Content | None = None
-    keywords: str | None = None
-    kwarray: list[str] | None = None
+    keywords: Keywords | None = None
+    kwarray: Words | None = None
     inventorypartnerdomain: str | None = None
     ext: InventoryExt | None = None
 
@@ -123,16 +123,16 @@ class App(Wire):
     domain: str | None = None
     storeurl: str | None = None
     cattax: Int | None = None
-    cat: list[str] | None = None
-    sectioncat: list[str] | None = None
-    pagecat: list[str] | None = None
+    cat: Categories | None = None
+    sectioncat: Categories | None = None
+    pagecat: Categories | None = None
     ver: str | None = None
     privacypolicy: Flag | None = None
     paid: Flag | None = None
     publisher: Publisher | None = None
     content: Content | None = None
-    keywords: str | None = None
-    kwarray: list[str] | None = None
+    keywords: Keywords | None = None
+    kwarray: Words | None = None
     inventorypartnerdomain: str | None = None
     ext: InventoryExt | None = None
 
@@ -142,11 +142,11 @@ class DOOH(Wire):
 
     id: str | None = None
     name: str | None = None
-    venuetype: list[str] | None = None
+    venuetype: Categories | None = None
     venuetypetax: Int | None = None
     publisher: Publisher | None = None
     domain: str | None = None
-    keywords: str | None = None
+    keywords: Keywords | None = None
     content: Content | None = None
 
 
@@ -158,11 +158,11 @@ class Geo(Wire):
     type: Int | None = None
     accuracy: Int | None = None
     ipservice: Int | None = None
-    country: str | None = None
-    region: str | None = None
+    country: Name | None = None
+    region: Name | None = None
     metro: str | None = None
-    city: str | None = None
-    zip: str | None = None
+    city: Name | None = None
+    zip: Name | None = None
     utcoffset: Int | None = None
 
 
@@ -170,13 +170,13 @@ class BrandVersion(Wire):
     """3.2.30: a browser or platform and its version, most significant part first."""
 
     brand: str | None = None
-    version: list[str] | None = None
+    version: CodeNames | None = None
 
 
 class UserAgent(Wire):
     """3.2.29: structured user agent, preferred over `device.ua` where present."""
 
-    browsers: list[BrandVersion] | None = None
+    browsers: Annotated[list[BrandVersion], Meta(max_length=MAX_CODES)] | None = None
     platform: BrandVersion | None = None
     mobile: Flag | None = None
     architecture: str | None = None
@@ -215,8 +215,8 @@ class Device(Wire):
     pxratio: Float | None = None
     js: Flag | None = None
     geofetch: Flag | None = None
-    language: str | None = None
-    langb: str | None = None
+    language: Name | None = None
+    langb: Name | None = None
     carrier: str | None = None
     mccmnc: str | None = None
     connectiontype: Int | None = None
@@ -255,11 +255,11 @@ class User(Wire):
     buyeruid: str | None = None
     yob: Int | None = None
     gender: str | None = None
-    keywords: str | None = None
-    kwarray: list[str] | None = None
+    keywords: Keywords | None = None
+    kwarray: Words | None = None
     customdata: str | None = None
     geo: Geo | None = None
-    data: list[Data] | None = None
+    data: Annotated[list[Data], Meta(max_length=MAX_PROVIDERS)] | None = None
     consent: str | None = None
     eids: Annotated[list[EID], Meta(max_length=MAX_EIDS)] | None = None
     ext: UserExt | None = None

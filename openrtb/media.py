@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from openrtb.limits import MAX_FORMATS
-from openrtb.wire import Flag, Float, Int, Size, Wire
+from openrtb.limits import MAX_CODES, MAX_FORMATS, MAX_NATIVE_CHARS
+from openrtb.wire import CodeNames, Codes, Flag, Float, Int, Size, Wire
 
 
 class Format(Wire):
@@ -30,13 +30,13 @@ class Banner(Wire):
     format: Annotated[list[Format], Meta(max_length=MAX_FORMATS)] | None = None
     w: Size | None = None
     h: Size | None = None
-    btype: list[Int] | None = None
-    battr: list[Int] | None = None
+    btype: Codes | None = None
+    battr: Codes | None = None
     pos: Int | None = None
-    mimes: list[str] | None = None
+    mimes: CodeNames | None = None
     topframe: Flag | None = None
-    expdir: list[Int] | None = None
-    api: list[Int] | None = None
+    expdir: Codes | None = None
+    api: Codes | None = None
     id: str | None = None
     vcm: Flag | None = None
     wmax: Size | None = None
@@ -62,18 +62,18 @@ class VideoExt(Wire):
 class Video(Wire):
     """3.2.7: a video slot, alone or in a pod."""
 
-    mimes: list[str] | None = None
+    mimes: CodeNames | None = None
     minduration: Int | None = None
     maxduration: Int | None = None
     startdelay: Int | None = None
     maxseq: Size | None = None
     poddur: Int | None = None
-    protocols: list[Int] | None = None
+    protocols: Codes | None = None
     w: Size | None = None
     h: Size | None = None
     podid: str | None = None
     podseq: Int | None = None
-    rqddurs: list[Int] | None = None
+    rqddurs: Codes | None = None
     placement: Int | None = None
     plcmt: Int | None = None
     linearity: Int | None = None
@@ -83,20 +83,20 @@ class Video(Wire):
     sequence: Size | None = None
     slotinpod: Int | None = None
     mincpmpersec: Float | None = None
-    battr: list[Int] | None = None
+    battr: Codes | None = None
     maxextended: Int | None = None
     minbitrate: Size | None = None
     maxbitrate: Size | None = None
     boxingallowed: Flag | None = None
-    playbackmethod: list[Int] | None = None
+    playbackmethod: Codes | None = None
     playbackend: Int | None = None
-    delivery: list[Int] | None = None
+    delivery: Codes | None = None
     pos: Int | None = None
-    companionad: list[Banner] | None = None
-    api: list[Int] | None = None
-    companiontype: list[Int] | None = None
-    poddedupe: list[Int] | None = None
-    durfloors: list[DurFloors] | None = None
+    companionad: Annotated[list[Banner], Meta(max_length=MAX_FORMATS)] | None = None
+    api: Codes | None = None
+    companiontype: Codes | None = None
+    poddedupe: Codes | None = None
+    durfloors: Annotated[list[DurFloors], Meta(max_length=MAX_CODES)] | None = None
     protocol: Int | None = None
     ext: VideoExt | None = None
 
@@ -104,31 +104,31 @@ class Video(Wire):
 class Audio(Wire):
     """3.2.8: an audio slot, alone or in a pod."""
 
-    mimes: list[str] | None = None
+    mimes: CodeNames | None = None
     minduration: Int | None = None
     maxduration: Int | None = None
     poddur: Int | None = None
-    protocols: list[Int] | None = None
+    protocols: Codes | None = None
     startdelay: Int | None = None
-    rqddurs: list[Int] | None = None
+    rqddurs: Codes | None = None
     podid: str | None = None
     podseq: Int | None = None
     sequence: Size | None = None
     slotinpod: Int | None = None
     mincpmpersec: Float | None = None
-    battr: list[Int] | None = None
+    battr: Codes | None = None
     maxextended: Int | None = None
     minbitrate: Size | None = None
     maxbitrate: Size | None = None
-    delivery: list[Int] | None = None
-    companionad: list[Banner] | None = None
-    api: list[Int] | None = None
-    companiontype: list[Int] | None = None
+    delivery: Codes | None = None
+    companionad: Annotated[list[Banner], Meta(max_length=MAX_FORMATS)] | None = None
+    api: Codes | None = None
+    companiontype: Codes | None = None
     maxseq: Size | None = None
     feed: Int | None = None
     stitched: Flag | None = None
     nvol: Int | None = None
-    durfloors: list[DurFloors] | None = None
+    durfloors: Annotated[list[DurFloors], Meta(max_length=MAX_CODES)] | None = None
 
 
 class Native(Wire):
@@ -138,8 +138,8 @@ class Native(Wire):
     adapters of Prebid.js); after `upgrade` it is text or None.
     """
 
-    request: str | dict[str, Any] | None = None
-    request_native: str | dict[str, Any] | None = None
+    request: Annotated[str, Meta(max_length=MAX_NATIVE_CHARS)] | dict[str, Any] | None = None
+    request_native: Annotated[str, Meta(max_length=MAX_NATIVE_CHARS)] | dict[str, Any] | None = None
     ver: str | None = None
-    api: list[Int] | None = None
-    battr: list[Int] | None = None
+    api: Codes | None = None
+    battr: Codes | None = None

@@ -142,23 +142,38 @@ def _keywords(value: object) -> str:
     return _text(value)
 
 
-def _text_mender(kind: inspect.StrType) -> Mender:
-    if not kind.min_length:
-        return _text
+def _too_long(most: int, things: str) -> Broken:
+    return Broken(f"must hold at most {most} {things}", hard=True, over_limit=True)
+
+
+def _text_mender(kind: inspect.StrType, read: Callable[[object], str] = _text) -> Mender:
+    least, most = kind.min_length, kind.max_length
+    if not least and most is None:
+        return read
 
     def mend(value: object) -> str:
-        text = _text(value)
-        if not text:
+        text = read(value)
+        if least and not text:
             raise Broken("must not be empty", hard=True)
+        if most is not None and len(text) > most:
+            raise _too_long(most, "characters")
         return text
 
     return mend
 
 
-def _text_or_object(value: object) -> str | dict[str, Any]:
-    if isinstance(value, str | dict):
-        return value
-    raise Broken("must be a string or an object")
+def _text_or_object_mender(kind: inspect.StrType) -> Mender:
+    mend_text = _text_mender(kind)
+
+    def mend(value: object) -> str | dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        if isinstance(value, str):
+            text: str = mend_text(value)
+            return text
+        raise Broken("must be a string or an object")
+
+    return mend
 
 
 def _items(value: object) -> list[object]:
@@ -177,8 +192,10 @@ def _list_mender(kind: inspect.ListType, firm: bool) -> Mender:
     least, most = kind.min_length, kind.max_length
 
     def mend(value: object) -> list[Any]:
-        items: list[Any] = []
-        for i, item in enumerate(_items(value)):
+        given, items = _items(value), []
+        if most is not None and len(given) - given.count(None) > most:  # before any of them costs time
+            raise _too_long(most, "items")
+        for i, item in enumerate(given):
             if item is None or (item == "" and not of_text):
                 continue
             try:
@@ -188,8 +205,6 @@ def _list_mender(kind: inspect.ListType, firm: bool) -> Mender:
                     raise broken.under(f"[{i}]") from None
         if least is not None and len(items) < least:
             raise Broken("must not be empty", hard=True)
-        if most is not None and len(items) > most:
-            raise Broken(f"must hold at most {most} items", hard=True, over_limit=True)
         return items
 
     return mend
@@ -249,10 +264,10 @@ def _mender(kind: inspect.Type, firm: bool, name: str) -> Mender:
     if isinstance(kind, inspect.UnionType):
         inner = [t for t in kind.types if not isinstance(t, inspect.NoneType | inspect.BoolType)]
         if len(inner) == 2:  # native.request
-            return _text_or_object
+            return _text_or_object_mender(next(t for t in inner if isinstance(t, inspect.StrType)))
         return _mender(inner[0], firm, name)
     if isinstance(kind, inspect.StrType):
-        return _keywords if name == "keywords" else _text_mender(kind)
+        return _text_mender(kind, _keywords if name == "keywords" else _text)
     if isinstance(kind, inspect.IntType):
         return _int_mender(kind)
     if isinstance(kind, inspect.FloatType):

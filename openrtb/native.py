@@ -4,17 +4,18 @@ Place: intake parses each distinct text once and keeps the result; `native_answe
 Shapes: the text (or object) may be bare or wrapped in `{"native": ...}`, of versions 1.0 to 1.2; the result
     is immutable and depends on nothing but the input, so it may be cached by its text.
 Units: lengths in characters, sizes in pixels, durations in seconds.
-Limits: enumerated fields hold published values, or the exchange's own from 500 on.
+Limits: MAX_ASSETS of anything; enumerated fields hold published values, or the exchange's own from 500 on.
 Source: OpenRTB Dynamic Native Ads 1.2, sections 4 and 7; Prebid Server's rules for native requests.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from openrtb.limits import MAX_ASSETS
 from openrtb.violation import Violation
 from openrtb.wire import Flag, Int
 
@@ -48,16 +49,16 @@ class Image(Struct, frozen=True, gc=False):
     wmin: Int | None = None
     h: Int | None = None
     hmin: Int | None = None
-    mimes: tuple[str, ...] | None = None
+    mimes: Annotated[tuple[str, ...], Meta(max_length=MAX_ASSETS)] | None = None
 
 
 class NativeVideo(Struct, frozen=True, gc=False):
     """A video of minduration to maxduration seconds, answered with a VAST tag."""
 
-    mimes: tuple[str, ...] | None = None
+    mimes: Annotated[tuple[str, ...], Meta(max_length=MAX_ASSETS)] | None = None
     minduration: Int | None = None
     maxduration: Int | None = None
-    protocols: tuple[Int, ...] | None = None
+    protocols: Annotated[tuple[Int, ...], Meta(max_length=MAX_ASSETS)] | None = None
 
 
 class DataText(Struct, frozen=True, gc=False):
@@ -82,17 +83,17 @@ class EventTracker(Struct, frozen=True, gc=False):
     """An event that may be tracked, and by which methods."""
 
     event: Int | None = None
-    methods: tuple[Int, ...] | None = None
+    methods: Annotated[tuple[Int, ...], Meta(max_length=MAX_ASSETS)] | None = None
 
 
 class NativeRequest(Struct, frozen=True, gc=False):
     """What a native slot asks for; after `parse_native` every asset has an id."""
 
-    assets: tuple[Asset, ...] | None = None
+    assets: Annotated[tuple[Asset, ...], Meta(max_length=MAX_ASSETS)] | None = None
     context: Int | None = None
     contextsubtype: Int | None = None
     plcmttype: Int | None = None
-    eventtrackers: tuple[EventTracker, ...] | None = None
+    eventtrackers: Annotated[tuple[EventTracker, ...], Meta(max_length=MAX_ASSETS)] | None = None
     privacy: Flag | None = None
     native: NativeRequest | None = None  # the wrapper of 1.0, which later versions still carry at times
 

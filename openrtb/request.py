@@ -33,9 +33,9 @@ from openrtb.context import (
     UserAgent,
     UserExt,
 )
-from openrtb.limits import MAX_DEALS, MAX_IMPS, MAX_NODES
+from openrtb.limits import MAX_CODES, MAX_DEALS, MAX_IMPS, MAX_NODES
 from openrtb.media import Audio, Banner, DurFloors, Format, Native, Video, VideoExt
-from openrtb.wire import Flag, Float, Id, Int, Wire
+from openrtb.wire import CodeNames, Codes, Flag, Float, Id, Int, Listed, Wire
 
 __all__ = [
     "DOOH",
@@ -125,7 +125,7 @@ class DSATransparency(Wire):
     """Who applied which targeting parameters, for the Digital Services Act."""
 
     domain: str | None = None
-    dsaparams: list[Int] | None = None
+    dsaparams: Codes | None = None
 
 
 class DSA(Wire):
@@ -134,7 +134,7 @@ class DSA(Wire):
     dsarequired: Int | None = None
     pubrender: Int | None = None
     datatopub: Int | None = None
-    transparency: list[DSATransparency] | None = None
+    transparency: Annotated[list[DSATransparency], Meta(max_length=MAX_CODES)] | None = None
 
 
 class RegsExt(Wire):
@@ -143,7 +143,7 @@ class RegsExt(Wire):
     gdpr: Flag | None = None
     us_privacy: str | None = None
     gpp: str | None = None
-    gpp_sid: list[Int] | None = None
+    gpp_sid: Codes | None = None
     gpc: Flag | None = None
     coppa: Flag | None = None
     dsa: DSA | None = None
@@ -156,7 +156,7 @@ class Regs(Wire):
     gdpr: Flag | None = None
     us_privacy: str | None = None
     gpp: str | None = None
-    gpp_sid: list[Int] | None = None
+    gpp_sid: Codes | None = None
     ext: RegsExt | None = None
 
 
@@ -175,11 +175,11 @@ class Deal(Wire):
     bidfloor: Float | None = None
     bidfloorcur: str | None = None
     at: Int | None = None
-    wseat: list[str] | None = None
-    wadomain: list[str] | None = None
+    wseat: Listed | None = None
+    wadomain: Listed | None = None
     guar: Flag | None = None
     mincpmpersec: Float | None = None
-    durfloors: list[DurFloors] | None = None
+    durfloors: Annotated[list[DurFloors], Meta(max_length=MAX_CODES)] | None = None
 
 
 class Pmp(Wire):
@@ -207,7 +207,7 @@ class RefSettings(Wire):
 class Refresh(Wire):
     """3.2.33: whether and how the slot refreshes itself."""
 
-    refsettings: list[RefSettings] | None = None
+    refsettings: Annotated[list[RefSettings], Meta(max_length=MAX_CODES)] | None = None
     count: Int | None = None
 
 
@@ -228,7 +228,7 @@ class Imp(Wire):
     """3.2.4: one slot on offer; floors are CPM."""
 
     id: Id
-    metric: list[Metric] | None = None
+    metric: Annotated[list[Metric], Meta(max_length=MAX_CODES)] | None = None
     banner: Banner | None = None
     video: Video | None = None
     audio: Audio | None = None
@@ -242,7 +242,7 @@ class Imp(Wire):
     bidfloorcur: str | None = None
     clickbrowser: Flag | None = None
     secure: Flag | None = None
-    iframebuster: list[str] | None = None
+    iframebuster: CodeNames | None = None
     rwdd: Flag | None = None
     ssai: Int | None = None
     exp: Int | None = None
@@ -271,17 +271,17 @@ class BidRequest(Wire):
     test: Flag | None = None
     at: Int | None = None
     tmax: Int | None = None
-    wseat: list[str] | None = None
-    bseat: list[str] | None = None
+    wseat: Listed | None = None
+    bseat: Listed | None = None
     allimps: Flag | None = None
-    cur: list[str] | None = None
-    wlang: list[str] | None = None
-    wlangb: list[str] | None = None
-    acat: list[str] | None = None
-    bcat: list[str] | None = None
+    cur: CodeNames | None = None
+    wlang: CodeNames | None = None
+    wlangb: CodeNames | None = None
+    acat: Listed | None = None
+    bcat: Listed | None = None
     cattax: Int | None = None
-    badv: list[str] | None = None
-    bapp: list[str] | None = None
+    badv: Listed | None = None
+    bapp: Listed | None = None
     source: Source | None = None
     regs: Regs | None = None
     ext: RequestExt | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
+from openrtb.limits import MAX_NATIVE_CHARS
 from openrtb.request import (
     App,
     BidRequest,
@@ -132,12 +133,15 @@ def _fold_rewarded(imp: Imp) -> None:
 
 
 def _write_out(native: Native) -> None:
-    """JSON text is the one form of native.request; an object too deep to be written out counts as absent."""
+    """JSON text is the one form of native.request; an object too deep or too long to be written out counts as
+    absent."""
     request = native.request or native.request_native
     native.request_native = None
     if isinstance(request, dict):
         try:
             request = _encode(request).decode()
         except RecursionError:
+            request = None
+        if request is not None and len(request) > MAX_NATIVE_CHARS:
             request = None
     native.request = request

@@ -1,4 +1,4 @@
-"""What every wire object of OpenRTB is made of: number types with bounds, flags, and the Struct settings.
+"""What every wire object of OpenRTB is made of: numbers, texts and lists with bounds, flags, and the Struct settings.
 
 Shapes: `Int` fits 32 bits signed, so that its reader may pack it or hand it to numpy; `Flag` is 0/1 or a JSON
     boolean, which exchanges mix freely (True == 1 in Python, so a reader never has to tell them apart).
@@ -12,6 +12,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from openrtb.limits import (
+    MAX_CATEGORIES,
+    MAX_CODES,
+    MAX_KEYWORDS_CHARS,
+    MAX_LISTED,
+    MAX_NAME_CHARS,
+    MAX_WORDS,
+)
+
 INT_MAX = 2**31 - 1
 FLOAT_MAX = 1e15
 
@@ -20,6 +29,13 @@ Size = Annotated[int, Meta(ge=0, le=INT_MAX)]  # pixels, bit rates, counts: a ne
 Id = Annotated[str, Meta(min_length=1)]
 Float = Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)]  # the bounds also keep out nan and infinity
 Flag = Annotated[int, Meta(ge=-INT_MAX - 1, le=INT_MAX)] | bool
+Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]  # what others remember answers by
+Keywords = Annotated[str, Meta(max_length=MAX_KEYWORDS_CHARS)]
+Codes = Annotated[list[Int], Meta(max_length=MAX_CODES)]
+CodeNames = Annotated[list[Name], Meta(max_length=MAX_CODES)]
+Categories = Annotated[list[Name], Meta(max_length=MAX_CATEGORIES)]
+Words = Annotated[list[str], Meta(max_length=MAX_WORDS)]
+Listed = Annotated[list[str], Meta(max_length=MAX_LISTED)]  # what is blocked or allowed
 
 
 class Wire(Struct, gc=False, omit_defaults=True):

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import msgspec
+import msgspec.inspect as inspect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -218,6 +219,18 @@ def test_of_duplicate_keys_the_last_wins() -> None:
         (_request(user={"ext": {"eids": [{}] * (limits.MAX_EIDS + 1)}}), "user.ext.eids"),
         (_request(user={"eids": [{"uids": [{}] * (limits.MAX_UIDS + 1)}]}), "user.eids[0].uids"),
         (_request(source={"schain": {"nodes": [{}] * (limits.MAX_NODES + 1)}}), "source.schain.nodes"),
+        (_request(badv=["a.example"] * (limits.MAX_LISTED + 1)), "badv"),
+        (_request(wlang=["en"] * (limits.MAX_CODES + 1)), "wlang"),
+        (_imp(banner={"w": 1, "btype": [1] * (limits.MAX_CODES + 1)}), "imp[0].banner.btype"),
+        (_imp(video={"durfloors": [{}] * (limits.MAX_CODES + 1)}), "imp[0].video.durfloors"),
+        (
+            _imp(pmp={"deals": [{"id": "d", "wadomain": ["a"] * (limits.MAX_LISTED + 1)}]}),
+            "imp[0].pmp.deals[0].wadomain",
+        ),
+        (_request(site={"cat": ["IAB1"] * (limits.MAX_CATEGORIES + 1)}), "site.cat"),
+        (_request(site={"kwarray": ["a"] * (limits.MAX_WORDS + 1)}), "site.kwarray"),
+        (_request(user={"data": [{}] * (limits.MAX_PROVIDERS + 1)}), "user.data"),
+        (_request(user={"data": [{"segment": [{}] * (limits.MAX_WORDS + 1)}]}), "user.data[0].segment"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
@@ -232,6 +245,56 @@ def test_over_a_limit_is_told_from_malformed(body: dict[str, Any], path: str) ->
         holder = holder[int(part)] if part.isdigit() else holder[part]
     holder[parts[-1]].pop()
     decode_request(compact(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "most"),
+    [
+        (_request(device={"geo": {"country": ""}}), "device.geo.country", limits.MAX_NAME_CHARS),
+        (_request(user={"geo": {"city": ""}}), "user.geo.city", limits.MAX_NAME_CHARS),
+        (_request(device={"language": ""}), "device.language", limits.MAX_NAME_CHARS),
+        (_request(site={"cat": [""]}), "site.cat[0]", limits.MAX_NAME_CHARS),
+        (_request(site={"keywords": ""}), "site.keywords", limits.MAX_KEYWORDS_CHARS),
+        (_imp(native={"request": ""}), "imp[0].native.request", limits.MAX_NATIVE_CHARS),
+        (_imp(native={"request_native": ""}), "imp[0].native.request_native", limits.MAX_NATIVE_CHARS),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_a_text_over_its_limit_is_told_from_malformed(body: dict[str, Any], path: str, most: int) -> None:
+    """One character too many of what somebody remembers answers by is an OverLimit at its place; one less passes."""
+    *parts, last = path.replace("[0]", ".0").split(".")
+    holder: Any = body
+    for part in parts:
+        holder = holder[int(part)] if part.isdigit() else holder[part]
+    key: Any = int(last) if last.isdigit() else last
+    holder[key] = "é" * (most + 1)
+    with pytest.raises(OverLimit) as caught:
+        decode_request(compact(body))
+    assert caught.value.path == path
+    holder[key] = "é" * most
+    decode_request(compact(body))
+
+
+def test_keywords_as_a_list_keep_to_the_limit_of_the_text() -> None:
+    """What is joined to one text is as long as that text may be."""
+    with pytest.raises(OverLimit):
+        decode_request(compact(_request(site={"keywords": ["word"] * limits.MAX_KEYWORDS_CHARS})))
+
+
+def _unbounded(kind: inspect.Type, path: str, seen: set[type]) -> list[str]:
+    if isinstance(kind, inspect.UnionType):
+        return [found for inner in kind.types for found in _unbounded(inner, path, seen)]
+    if isinstance(kind, inspect.ListType):
+        return ([] if kind.max_length else [path]) + _unbounded(kind.item_type, f"{path}[]", seen)
+    if not isinstance(kind, inspect.StructType) or kind.cls in seen:
+        return []
+    seen.add(kind.cls)
+    return [found for field in kind.fields for found in _unbounded(field.type, f"{path}.{field.name}", seen)]
+
+
+def test_every_list_of_a_request_has_a_bound() -> None:
+    """Nothing that a request holds can be longer than openrtb.limits says, whatever is added to it one day."""
+    assert _unbounded(inspect.type_info(BidRequest), "", set()) == []
 
 
 def _intake(body: bytes) -> BidRequest | None:

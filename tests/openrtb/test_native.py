@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrtb.check_markup import native_fault
+from openrtb.codec import decode_request
+from openrtb.limits import MAX_ASSETS, MAX_NATIVE_CHARS
 from openrtb.native import NativeRequest, parse_native
 from openrtb.native_answer import (
     Fit,
@@ -22,6 +24,7 @@ from openrtb.native_answer import (
     fit,
     markup,
 )
+from openrtb.upgrade import upgrade
 from openrtb.violation import Violation
 from tests.corpus import rows
 
@@ -375,3 +378,22 @@ def test_the_judge_sees_each_fault(text: str) -> None:
         {"id": 4, "video": {"mimes": ["video/mp4"], "minduration": 5, "maxduration": 30, "protocols": [7]}},
     )
     assert native_fault(request, text) is not None
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_native_request_of_too_many_assets_is_refused(excess: int) -> None:
+    """MAX_ASSETS are read, one more is a violation: every creative is held against each of them."""
+    asked = {"assets": [{"title": {"len": 9}}] * (MAX_ASSETS + excess)}
+    assert isinstance(parse_native(asked), Violation) is bool(excess)
+
+
+def test_a_native_object_too_long_as_text_is_none() -> None:
+    """What arrives as an object is bounded like what arrives as text."""
+    request = decode_request(
+        msgspec.json.encode(
+            {"id": "r", "imp": [{"id": "1", "native": {"request": {"x": "y" * MAX_NATIVE_CHARS}}}]}
+        )
+    )
+    upgrade(request)
+    assert request.imp[0].native is not None
+    assert request.imp[0].native.request is None
