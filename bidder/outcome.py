@@ -54,7 +54,7 @@ class Drop(IntEnum):
     REPEATED = 14  # the creative already answers another impression of the request
     OUTRANKED = 15  # a better candidate took the impression
     SELF_CHECK = 16  # the response check found fault with the bid
-    UNSENT = 17  # chosen, but the deadline had passed, the exchange hung up or the answer could not be written
+    UNSENT = 17  # chosen, but the deadline had passed, the exchange hung up or writing the answer failed
 
 
 NBR: dict[Outcome, int] = {
