@@ -6,7 +6,8 @@ Limits: a string that does not decode is no consent. Contextual ads need no perm
     used for them.
 Source: TCF policies 2.3 (purposes 1, 3, 4, 7, special feature 1, vendor consent; legitimate interest is no basis
     for purposes 3 and 4), US privacy string 1.0, GPP 1.1 US sections, COPPA, GPC; geography presumes
-    GDPR in the EEA, the United Kingdom and Switzerland where no regime is named.
+    GDPR in the EEA, the United Kingdom and Switzerland, and in the territories of theirs that have codes of their
+    own (TFEU article 355), where no regime is named.
 """
 
 from functools import lru_cache
@@ -22,12 +23,62 @@ GDPR_COUNTRIES = frozenset(
         *("ESP", "EST", "FIN", "FRA", "GBR", "GRC", "HRV", "HUN"),
         *("IRL", "ISL", "ITA", "LIE", "LTU", "LUX", "LVA", "MLT"),
         *("NLD", "NOR", "POL", "PRT", "ROU", "SVK", "SVN", "SWE"),
+        *("ALA", "GGY", "GIB", "GLP", "GUF", "IMN", "JEY", "MAF"),
+        *("MTQ", "MYT", "REU", "SJM"),
     }
 )
+GDPR_SHORT = frozenset(
+    {
+        *(
+            "AT",
+            "BE",
+            "BG",
+            "CH",
+            "CY",
+            "CZ",
+            "DE",
+            "DK",
+            "EE",
+            "EL",
+            "ES",
+            "FI",
+            "FR",
+            "GB",
+            "GR",
+            "HR",
+            "HU",
+        ),
+        *(
+            "IE",
+            "IS",
+            "IT",
+            "LI",
+            "LT",
+            "LU",
+            "LV",
+            "MT",
+            "NL",
+            "NO",
+            "PL",
+            "PT",
+            "RO",
+            "SE",
+            "SI",
+            "SK",
+            "UK",
+        ),
+        *("AX", "GG", "GI", "GP", "GF", "IM", "JE", "MF", "MQ", "YT", "RE", "SJ"),
+    }
+)
+"""The same in two letters, which OpenRTB does not ask for and exchanges send (EL and UK are the Union's own)."""
+_PRESUMED = GDPR_COUNTRIES | GDPR_SHORT
 NO_SECTION, TCF_SECTION, USP_SECTION = -1, 2, 6
 _OTHER_SECTIONS = (NO_SECTION, TCF_SECTION, USP_SECTION)
 CONSENT_CACHE = 4_096
 """Strings remembered: one page asks for several auctions with the same string."""
+KEPT_CHARS = 1_024
+"""Longer strings are read anew: real ones have some 700 characters, and those of 8,192 that each weigh 60 KB when
+they have been read would make the memory of them a quarter of a gigabyte."""
 CONSENT_PERIOD_S = 3_600
 """For so long what a TC string allows is remembered; the age of strings is told in days."""
 _PROFILE = tcf.purposes_mask(1, 3, 4)
@@ -70,14 +121,17 @@ class Gate:
             return CHILD
         if signals.limited or signals.gpc or _us_opt_out(signals):
             return NOTHING
-        sections = _sections(signals.gpp)
+        text = signals.gpp
+        sections = _sections(text) if len(text) <= KEPT_CHARS else gpp.decode(text)
         if sections is None or _sections_refuse(sections, signals.gpp_sections):
             return NOTHING
         if not _gdpr_applies(signals):
             return FULL
-        if signals.tc_string:
-            return self._by_text(signals.tc_string, int(now_s) // CONSENT_PERIOD_S)
-        return self._by_consent(sections.tcf, int(now_s))
+        text = signals.tc_string
+        if not text:
+            return self._by_consent(sections.tcf, int(now_s))
+        read = self._by_text if len(text) <= KEPT_CHARS else self._read_consent
+        return read(text, int(now_s) // CONSENT_PERIOD_S)
 
     def _read_consent(self, text: str, period: int) -> Permissions:
         return self._by_consent(tcf.decode(text), period * CONSENT_PERIOD_S)
@@ -108,7 +162,7 @@ def _gdpr_applies(signals: Signals) -> bool:
     """Named by the flag or by gpp_sid; without them presumed where a TC string came along, and by geography."""
     if signals.gdpr is not None:
         return signals.gdpr != 0
-    return TCF_SECTION in signals.gpp_sections or bool(signals.tc_string) or signals.country in GDPR_COUNTRIES
+    return TCF_SECTION in signals.gpp_sections or bool(signals.tc_string) or signals.country in _PRESUMED
 
 
 def _us_opt_out(signals: Signals) -> bool:

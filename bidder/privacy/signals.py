@@ -1,7 +1,7 @@
 """What a request says about consent, gathered from wherever exchanges put it.
 
 Place: intake fills it; the gate turns it into Permissions; nothing else reads a consent string.
-Shapes: absent is None or "".
+Shapes: absent is None or "". A flag is set by any number but 0: garbage denies.
 """
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from openrtb.request import BidRequest, Device
 
 ATT_AUTHORISED = 3
-"""device.ext.atts on iOS: 3 = tracking authorised; lower values deny it or have not asked."""
+"""device.ext.atts on iOS: 3 = tracking authorised; any other denies it or has not asked."""
 
 
 class Signals(Struct, frozen=True, gc=False):
@@ -32,7 +32,7 @@ class Signals(Struct, frozen=True, gc=False):
 def signals_of(request: BidRequest, country: str) -> Signals:
     """The signals of a request that has been through `upgrade`."""
     regs, device, user = request.regs, request.device, request.user
-    limited = device is not None and (device.lmt == 1 or device.dnt == 1 or _att_denied(device))
+    limited = device is not None and bool(device.lmt or device.dnt or _att_denied(device))
     consent = user.consent if user is not None else None
     if regs is None:
         return Signals(None, consent or "", limited=limited, country=country)
@@ -42,8 +42,8 @@ def signals_of(request: BidRequest, country: str) -> Signals:
         regs.gpp or "",
         tuple(regs.gpp_sid or ()),
         regs.us_privacy or "",
-        regs.coppa == 1,
-        regs.ext is not None and regs.ext.gpc == 1,
+        bool(regs.coppa),
+        regs.ext is not None and bool(regs.ext.gpc),
         limited,
         country,
     )
@@ -51,4 +51,4 @@ def signals_of(request: BidRequest, country: str) -> Signals:
 
 def _att_denied(device: Device) -> bool:
     ext = device.ext
-    return ext is not None and ext.atts is not None and ext.atts < ATT_AUTHORISED
+    return ext is not None and ext.atts is not None and ext.atts != ATT_AUTHORISED

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.privacy.gate import CHILD, FULL, GDPR_COUNTRIES, NOTHING, Gate, Permissions
+from bidder.privacy.gate import (
+    CHILD,
+    FULL,
+    GDPR_COUNTRIES,
+    GDPR_SHORT,
+    KEPT_CHARS,
+    NOTHING,
+    Gate,
+    Permissions,
+    _sections,
+)
 from bidder.privacy.signals import Signals, signals_of
 from tests.bidder.auction.support import NOW_S, request_of
 from tests.bidder.privacy.bits import bit_field, core, restriction, text_of
@@ -90,10 +100,31 @@ def test_a_signal_alone(signals: dict[str, Any], expected: Permissions) -> None:
     assert permit(**signals) == expected
 
 
-@pytest.mark.parametrize("country", sorted(GDPR_COUNTRIES))
+@pytest.mark.parametrize("country", sorted(GDPR_COUNTRIES | GDPR_SHORT))
 def test_geography_presumes_gdpr(country: str) -> None:
-    """In the EEA, the United Kingdom and Switzerland silence is no consent."""
+    """In the EEA, the United Kingdom, Switzerland and their territories silence is no consent, whichever code the
+    exchange writes."""
     assert permit(country=country) == NOTHING
+
+
+def test_short_codes_are_those_of_the_long_ones() -> None:
+    """Each country has one code of each kind; Greece and the United Kingdom have two short ones."""
+    assert len(GDPR_SHORT) == len(GDPR_COUNTRIES) + 2
+    assert {len(code) for code in GDPR_COUNTRIES} == {3}
+    assert {len(code) for code in GDPR_SHORT} == {2}
+
+
+def test_long_strings_are_read_and_not_remembered() -> None:
+    """A flood of strings of the longest kind costs time, never memory."""
+    gate = Gate(VENDOR)
+    long = CONSENT + "." + text_of("001" + bit_field((VENDOR,), 9 * KEPT_CHARS))
+    assert len(long) > KEPT_CHARS
+    remembered = _sections.cache_info().currsize
+    assert permit(gate, gdpr=1, tc_string=long) == FULL_UNDER_CONSENT
+    assert permit(gate, gdpr=1, tc_string=CONSENT[:-20].ljust(KEPT_CHARS + 1, "A")) == NOTHING
+    assert permit(gate, gpp="DBABTA~1YYN" + "A" * KEPT_CHARS) == NOTHING
+    assert gate._by_text.cache_info().currsize == 0
+    assert _sections.cache_info().currsize <= remembered + 1  # that of the empty string
 
 
 DENIALS: dict[str, dict[str, Any]] = {
@@ -323,6 +354,11 @@ def test_garbage_denies(text: str, name: str) -> None:
         ({"regs": {"coppa": True}}, Signals(coppa=True)),
         ({"regs": {"ext": {"gpc": "1"}}}, Signals(gpc=True)),
         ({"regs": {"ext": {"gpc": 0}}}, Signals()),
+        ({"regs": {"coppa": 2, "ext": {"gpc": -1}}}, Signals(coppa=True, gpc=True)),
+        ({"regs": {"coppa": 0, "ext": {"gpc": False}}}, Signals()),
+        ({"device": {"lmt": 2}}, Signals(limited=True)),
+        ({"device": {"dnt": -1}}, Signals(limited=True)),
+        ({"device": {"ext": {"atts": 4}}}, Signals(limited=True)),
         ({"regs": {"gpp": "y", "gpp_sid": [7, 8]}}, Signals(gpp="y", gpp_sections=(7, 8))),
         ({"regs": {"ext": {"gpp": "y", "gpp_sid": [7]}}}, Signals(gpp="y", gpp_sections=(7,))),
         ({"regs": {"us_privacy": "1YYN"}}, Signals(us_privacy="1YYN")),
