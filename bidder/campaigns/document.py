@@ -162,18 +162,19 @@ class _Composer:
                 self._key = None
 
     def _end(self) -> None:
-        node, _ = self._open.pop()
+        node = self._open[-1][0]
         self._key = None
         if isinstance(node.value, dict):
-            self._merge(node, node.value)
+            self._merge(node.value)
             children: Iterable[Node] = node.value.values()
         else:
             children = node.value if isinstance(node.value, list) else ()
+        self._open.pop()
         node.size = 1 + sum(child.size for child in children)
         if node.size > MAX_NODES:
             self._stop(node.line, f"more than {MAX_NODES:,} values, its aliases written out")
 
-    def _merge(self, node: Node, entries: dict[str, Node]) -> None:
+    def _merge(self, entries: dict[str, Node]) -> None:
         merged = entries.pop("<<", None)
         if merged is None:
             return
