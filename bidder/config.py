@@ -192,6 +192,11 @@ SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS")
 """Variables that hold secrets: read where they are used, never printed."""
 
 
+def of_children(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for processes that we start: without our own variables, some of which are secret."""
+    return {name: value for name, value in environment.items() if not name.startswith("PACELINE_")}
+
+
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration of a file (none: defaults) with the environment over it; raises ConfigError."""
     raw = _read(path) if path else {}

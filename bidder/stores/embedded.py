@@ -5,7 +5,7 @@ Shapes: `data_dir` holds the append-only file, the log, the lock, and the unix s
 Limits: START_TIMEOUT_S from start to the first PONG, STOP_TIMEOUT_S from SIGTERM to the end.
 Raises: EmbeddedError, which says what to install or what went wrong.
 Source: prctl(2) PR_SET_PDEATHSIG: the signal follows the thread that forked: call `start` in the main thread.
-Never: listens beyond this machine; shares its data folder with a second server.
+Never: listens beyond this machine; shares its data folder with a second server, or with other users.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Self
+
+from bidder.config import of_children
 
 START_TIMEOUT_S = 30.0  # an append-only file of a gigabyte loads in about ten seconds
 STOP_TIMEOUT_S = 20.0
@@ -101,6 +103,8 @@ class EmbeddedServer:
         assert self.process is None
         binary = find_server()
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(PermissionError):  # a folder that is not ours is its owner's to close
+            self.data_dir.chmod(0o700)
         self._lock = _lock(self.data_dir)
         try:
             self.process = subprocess.Popen(  # noqa: S603  the binary is ours or the machine's own
@@ -110,6 +114,8 @@ class EmbeddedServer:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the parent, which then stops us in order
                 pass_fds=(self._lock.fileno(),),  # held as long as the server lives, even without its parent
+                env=of_children(),
+                umask=0o077,  # what it writes are people: the machine's other users have no business with them
                 preexec_fn=_die_with_parent(),
             )
             assert self.process.stdin is not None

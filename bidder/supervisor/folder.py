@@ -47,8 +47,9 @@ class Folder:
     def taken(self) -> Iterator[None]:
         """Hold the folder; counters of an earlier run begin anew. Raises FolderTaken."""
         try:
-            self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.run.mkdir(exist_ok=True, mode=0o700)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise FolderTaken(f"the data directory {self.path} cannot be used: {error.strerror}") from None
         try:

@@ -32,6 +32,8 @@ from bidder.web.sockets import PortTaken, claim_port
 WATCH_S: Final = 1.0
 KILL_AFTER_S: Final = 2.0
 """How much longer than their drain time-out workers may take to end."""
+OPS_IDLE_S: Final = 75.0
+"""A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
 DEFAULT_BASE_URL: Final = Config().public.base_url
 
@@ -215,7 +217,9 @@ class Supervisor:
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
         service = _Ops(self, scrape)
-        runner = web.AppRunner(ops_app(service), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            ops_app(service), access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S
+        )
         await runner.setup()
         await web.SockSite(runner, bound).start()
         return runner

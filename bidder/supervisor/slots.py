@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from bidder.config import Announcement, Config, WorkerSetup
+from bidder.config import Announcement, Config, WorkerSetup, of_children
 from bidder.link import EXIT_CONFIG, Handover
 
 STEADY_S: Final = 10.0
@@ -111,6 +111,7 @@ class Slot:
                 str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
+                env=of_children(),
                 start_new_session=True,  # Ctrl-C is for the supervisor, which lets workers drain
             )
             descriptor = theirs.fileno()

@@ -43,6 +43,10 @@ async def test_it_serves_and_ends(tmp_path: Path) -> None:
         assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "everysec")
         assert (settings["maxmemory-policy"], settings["port"]) == ("noeviction", "0")
         assert (tmp_path / "data" / "store.sock").stat().st_mode & 0o077 == 0
+        written = [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".aof"]
+        assert written
+        assert not [path for path in written if path.stat().st_mode & 0o077]
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert server.process is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -174,13 +174,41 @@ def test_the_embedded_store_is_said_private_and_started_again(serve: Serve) -> N
     assert serving.metric("paceline_process_resident_memory_bytes", process="store") > 0
 
 
-def test_no_secret_stands_in_logs_arguments_or_metrics(serve: Serve) -> None:
+def test_no_secret_stands_in_logs_arguments_variables_or_metrics(serve: Serve) -> None:
     """Token keys reach workers over the link alone."""
     secret = "5ec4e7" * 12
     serving = serve(PACELINE_TOKEN_KEYS=f"1:{secret}").until_ready()
-    lines = [" ".join(child.cmdline()) for child in serving.descendants()]
+    children = serving.descendants()
+    lines = [" ".join(child.cmdline()) for child in children]
     assert secret not in serving.log.read_text() + serving.get("/metrics")[1].decode() + " ".join(lines)
+    assert not [name for child in children for name in child.environ() if name.startswith("PACELINE_")]
     assert not (serving.data_dir / "token.keys").exists()
+
+
+def test_the_data_directory_is_for_its_owner_alone(serve: Serve) -> None:
+    """Other users of the machine read nothing of it: not the people, not the keys, not the counters."""
+    umask = os.umask(0o022)
+    try:
+        serving = serve().until_ready()
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(serving.data_dir.stat().st_mode) == 0o700
+    inside = [path for path in serving.data_dir.rglob("*") if path.name != "lock"]
+    assert {"token.keys", "store.sock"} < {path.name for path in inside}
+    assert [path for path in (serving.data_dir / "redis").rglob("*") if path.suffix == ".aof"]
+    assert not [path for path in inside if path.is_file() and path.stat().st_mode & 0o077]
+
+
+def test_a_lock_that_leads_elsewhere_is_refused(serve: Serve, tmp_path: Path) -> None:
+    """A link in place of the lock would have us empty somebody's file."""
+    (tmp_path / "data").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "data" / "lock").symlink_to(victim)
+    serving = serve()
+    assert serving.wait() == 1
+    assert victim.read_text() == "precious"
+    assert "cannot be used" in serving.log.read_text()
 
 
 def test_processes_are_measured(serve: Serve) -> None:
