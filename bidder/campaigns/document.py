@@ -198,7 +198,9 @@ class _Composer:
             self._problems.add(self._file, line, self._where(), _tag_words(str(tag)))
 
     def _where(self, last: str | None = None) -> str:
-        """The path of the value that is being read."""
+        """The path of the value that is being read; "" of the document itself."""
+        if not self._open:
+            return ""
         path: list[str | int] = []
         keys = [key for _, key in self._open[1:]] + [last or self._key]
         for (node, _), key in zip(self._open, keys, strict=True):

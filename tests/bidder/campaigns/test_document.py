@@ -126,6 +126,13 @@ def test_merges(text: str, expected: object) -> None:
         ("a: !!binary aGk=", "f.yaml:1: a: the tag !!binary is not allowed: plain values only"),
         ("a: !!set {x}", "f.yaml:1: a: the tag !!set is not allowed: plain values only"),
         ("a: !!seq {x: 1}", "f.yaml:1: a: the tag !!seq is not allowed: plain values only"),
+        (
+            "!!python/object/apply:os.system [id]",
+            "f.yaml:1: the tag !!python/object/apply:os.system is not allowed",
+        ),
+        ("!!python/object:a {b: c}", "f.yaml:1: the tag !!python/object:a is not allowed: plain values only"),
+        ("!!binary aGk=", "f.yaml:1: the tag !!binary is not allowed: plain values only"),
+        (".nan", "f.yaml:1: not a finite number: .nan"),
         ("a: !!int x", "f.yaml:1: a: not a number: x"),
         ("a: !!float ''", "f.yaml:1: a: not a number: "),
         ("a: !!bool perhaps", "f.yaml:1: a: the tag !!bool is not allowed"),
