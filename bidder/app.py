@@ -91,7 +91,7 @@ class Worker:
         exchange, public = await self._listen()
         self._announce(ready=True)
         await self._stopping.wait()
-        self._announce(ready=False)
+        self._announce(ready=False, detail="draining")
         drained = await exchange.drain()
         log.info("drained" if drained else "drain timed out: the rest was cut")
         await public.stop()
@@ -152,8 +152,8 @@ class Worker:
         stores = self._config.stores
         return msgspec.structs.replace(stores, redis_url=self._setup.redis_url)
 
-    def _announce(self, *, ready: bool) -> None:
-        announce(self._setup.announce_fd, Announcement(ready=ready))
+    def _announce(self, *, ready: bool, detail: str = "") -> None:
+        announce(self._setup.announce_fd, Announcement(ready=ready, detail=detail))
 
 
 def _seconds(day: date) -> int:

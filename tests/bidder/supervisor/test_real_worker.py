@@ -1,5 +1,6 @@
 """`paceline serve` as it is: real workers under the real supervisor."""
 
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def test_ready_listening_and_measured(serving: Serving) -> None:
         socket.create_connection(("127.0.0.1", serving.ports[port]), 5).close()
     assert serving.metric("paceline_line_items") > 0
     assert serving.get("/ready") == (200, b"1")
+
+
+def test_a_worker_says_why_it_is_not_ready(serving: Serving) -> None:
+    """While it drains, the log tells so."""
+    serving.until_ready(1)
+    serving.process.send_signal(signal.SIGTERM)
+    assert serving.wait() == 0
+    assert "worker 0 is not ready: draining" in serving.log.read_text()
 
 
 def test_a_bad_campaign_file_at_the_start_ends_it_with_the_place(serving: Serving, campaigns: Path) -> None:
