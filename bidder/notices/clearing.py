@@ -62,7 +62,7 @@ def _decoder(profile: Exchange, keys: Mapping[str, str]) -> PriceDecoder:
         _log.warning(
             "exchange %s: its prices cannot be read (%s): its bids are charged as they were made",
             profile.name,
-            error,
+            error if keys else "no keys for it in PACELINE_PRICE_KEYS",
         )
         return unreadable
 
