@@ -1,6 +1,6 @@
 """People as the service writes them: profiles, rows of the match table, erasure. Off the path of a bid.
 
-Place: the pixel, the sync and the demo's seeding write; the privacy pages erase.
+Place: the demo's seeding writes; no path of a request does.
 Shapes: see stores/keys; a person's hash holds a field per advertiser, a field per row of the match table that
     leads to the person (value `<I` seconds when it was matched), and when the person was last seen.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
