@@ -100,7 +100,7 @@ def load_rates(path: Path | None = None) -> Rates:
     path = path or shipped_rates_path()
     root = read(path, problems)
     made = Filler(path.name, problems, _RULES, {}).struct(RatesFile, root, ()) if root else None
-    if made is None:
+    if made is None or problems.count:
         raise RatesError(problems.listed())
     return Rates(made.base, made.date, made.rates)
 
