@@ -1,7 +1,8 @@
 """The live campaigns on disk: have they changed, and putting others in their place.
 
 Place: the service compares fingerprints; `paceline campaigns apply` replaces.
-Shapes: the previous file or folder stays beside the live one, its name ending in `.bak`.
+Shapes: the previous file or folder stays beside the live one, its name ending in `.bak`; killed on the way, the
+    live one is the old or the new, and a backup that was there is still there.
 Raises: CampaignError where the new campaigns are not fit, OSError where the disk is not; the live ones then
     stay as they were.
 Limits: a file is replaced in one step. So is a folder where the file system can exchange two names (Linux);
@@ -10,9 +11,12 @@ Limits: a file is replaced in one step. So is a folder where the file system can
 """
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bidder.campaigns.load import Loaded, campaign_files, load
@@ -31,7 +35,8 @@ def fingerprint(path: Path) -> str:
     try:
         for file in campaign_files(path):
             stat = file.stat()
-            digest.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\n".encode())
+            facts = f"\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\n"
+            digest.update(os.fsencode(file.name) + facts.encode())
     except OSError:
         return ""
     return digest.hexdigest()
@@ -46,15 +51,31 @@ def apply(source: Path, target: Path, rates: Rates | None = None) -> Loaded:
         raise OSError(f"{source.name} is {kinds[0]}, {target.name} is {kinds[1]}: both must be of one kind")
     room = target.with_name(f".{target.name}.new")
     staged = room / source.resolve().name  # problems name the file as the advertiser knows it
-    _remove(room)
-    try:
-        room.mkdir(parents=True)
-        _copy(source, staged)
-        loaded = load(staged, rates)
-        _swap(staged, target)
-    finally:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target.parent):
         _remove(room)
+        try:
+            room.mkdir()
+            _copy(source, staged)
+            loaded = load(staged, rates)
+            _swap(staged, target)
+        finally:
+            _remove(room)
     return loaded
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else applies in this folder meanwhile; the lock ends with the process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"campaigns are being applied in {folder} right now") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, staged: Path) -> None:
@@ -63,6 +84,7 @@ def _copy(source: Path, staged: Path) -> None:
         staged.mkdir()
         for file in campaign_files(source):
             _copy(file, staged / file.name)
+        _sync_folder(staged)
         return
     with source.open("rb") as reader, staged.open("wb") as writer:
         shutil.copyfileobj(reader, writer)
@@ -77,17 +99,21 @@ def _swap(staged: Path, target: Path) -> None:
     elif target.is_dir():
         _swap_folder(staged, target, backup)
     else:
-        _remove(backup)
-        os.link(target, backup)
+        if backup.is_dir():  # what was live before was a folder
+            _remove(backup)
+        kept = staged.with_name(staged.name + ".bak")
+        os.link(target, kept)
+        kept.replace(backup)
         staged.replace(target)
     _sync_folder(target.parent)
 
 
 def _swap_folder(staged: Path, target: Path, backup: Path) -> None:
-    _remove(backup)
     if _exchange(staged, target):
-        staged.rename(backup)
+        if not _exchange(staged, backup):  # no backup yet
+            staged.rename(backup)
         return
+    _remove(backup)
     target.rename(backup)
     try:
         staged.rename(target)

@@ -1,0 +1,303 @@
+"""The live campaigns on disk: what a fingerprint notices, and campaigns replaced whole or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bidder.campaigns import live
+from bidder.campaigns.live import apply, fingerprint
+from bidder.campaigns.load import CampaignError, load_book
+from bidder.campaigns.rates import load_rates
+from tests.bidder.campaigns.written import change, write
+
+OLD, NEW, NEWEST = (change("name: Shop", f"name: {name}") for name in ("Old", "New", "Newest"))
+BAD = change("w: 300", "w: -1")
+
+
+def name_of(path: Path) -> str:
+    """The shop's name in a file or folder: which version it is."""
+    return load_book(path).advertisers[0].name
+
+
+def folder_of(path: Path, text: str) -> Path:
+    """A folder with one campaign file and one that is none."""
+    path.mkdir()
+    write(path, text, "shop.yaml")
+    write(path, "notes", "notes.txt")
+    return path
+
+
+def file_of(path: Path, text: str) -> Path:
+    """A campaign file."""
+    return write(path.parent, text, path.name)
+
+
+Maker = Callable[[Path, str], Path]
+KINDS = pytest.mark.parametrize(("make", "live_name"), [(file_of, "live.yaml"), (folder_of, "live")])
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Every file below a folder with what it holds."""
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def touch(folder: Path) -> None:
+    """Same size, another time."""
+    stat = (folder / "a.yaml").stat()
+    os.utime(folder / "a.yaml", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+
+
+def replace(folder: Path) -> None:
+    """Same size and time, another file."""
+    stat = (folder / "a.yaml").stat()
+    new = write(folder, "1", "new.tmp")
+    os.utime(new, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    new.replace(folder / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change_it", "noticed"),
+    [
+        (lambda folder: write(folder, "1", "c.yaml"), True),
+        (lambda folder: write(folder, "1", "c.yml"), True),
+        (lambda folder: (folder / "b.yaml").unlink(), True),
+        (lambda folder: (folder / "b.yaml").rename(folder / "c.yaml"), True),
+        (lambda folder: (folder / "b.yaml").rename(folder / ".b.yaml"), True),
+        (lambda folder: write(folder, "12", "a.yaml"), True),
+        (lambda folder: [file.unlink() for file in folder.iterdir()], True),
+        (touch, True),
+        (replace, True),
+        (lambda folder: write(folder, "1", "c.txt"), False),
+        (lambda folder: write(folder, "1", ".c.yaml"), False),
+        (lambda folder: (folder / "c.yaml").mkdir(), False),
+        (lambda folder: (folder / "a.yaml").read_text(), False),
+    ],
+    ids=["added", "added-yml", "removed", "renamed", "hidden", "longer", "emptied", "touched", "replaced",
+         "other-file", "hidden-file", "folder", "read"],
+)  # fmt: skip
+def test_what_a_fingerprint_notices(
+    change_it: Callable[[Path], object], noticed: bool, tmp_path: Path
+) -> None:
+    """A campaign file that is added, removed, renamed, replaced or written to changes it; nothing else does."""
+    for name in ("a.yaml", "b.yaml"):
+        write(tmp_path, "1", name)
+    before = fingerprint(tmp_path)
+    assert before == fingerprint(tmp_path)
+    change_it(tmp_path)
+    assert (fingerprint(tmp_path) != before) == noticed
+
+
+def test_fingerprint_of_a_file(tmp_path: Path) -> None:
+    """A file's changes with it; an absent path has none; it comes and goes."""
+    file = tmp_path / "a.yaml"
+    assert fingerprint(file) == ""
+    write(tmp_path, "1", "a.yaml")
+    before = fingerprint(file)
+    assert before
+    write(tmp_path, "22", "a.yaml")
+    assert fingerprint(file) != before
+    file.unlink()
+    assert fingerprint(file) == ""
+
+
+def test_fingerprint_follows_links(tmp_path: Path) -> None:
+    """A link that is turned to another folder, as Kubernetes updates a ConfigMap, is a change."""
+    for name in ("one", "two"):
+        folder_of(tmp_path / name, OLD)
+    link = tmp_path / "live"
+    link.symlink_to("one")
+    before = fingerprint(link)
+    link.unlink()
+    link.symlink_to("two")
+    assert fingerprint(link) != before
+
+
+def test_fingerprint_of_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """A file name of any bytes has a fingerprint."""
+    try:
+        (tmp_path / "\udcff.yaml").write_text("1")
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 alone")
+    assert fingerprint(tmp_path)
+
+
+@KINDS
+def test_apply_replaces_and_keeps_the_old(make: Maker, live_name: str, tmp_path: Path) -> None:
+    """The new campaigns are live, those before stand in `.bak`; only campaign files are copied, nothing is left."""
+    target, backup = tmp_path / live_name, tmp_path / f"{live_name}.bak"
+    source = make(tmp_path / f"source-{live_name}", NEW)
+    loaded = apply(source, target)
+    assert loaded.book == load_book(target)
+    assert not backup.exists()
+    make(target, OLD) if target.is_file() else write(target, OLD, "shop.yaml")
+    apply(source, target)
+    assert (name_of(target), name_of(backup)) == ("New", "Old")
+    make(source, NEWEST) if source.is_file() else write(source, NEWEST, "shop.yaml")
+    apply(source, target)
+    assert (name_of(target), name_of(backup)) == ("Newest", "New")
+    assert name_of(source) == "Newest"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([target.name, backup.name, source.name])
+    assert not (target / "notes.txt").exists()
+
+
+@KINDS
+def test_a_failing_check_changes_nothing(make: Maker, live_name: str, tmp_path: Path) -> None:
+    """Campaigns with a problem leave every file as it was, and the problem names the file as the author knows it."""
+    target = make(tmp_path / live_name, OLD)
+    make(tmp_path / f"{live_name}.bak", NEW)
+    source = make(tmp_path / f"bad-{live_name}", BAD)
+    before = state(tmp_path)
+    with pytest.raises(CampaignError) as caught:
+        apply(source, target)
+    assert caught.value.problems[0].file == ("shop.yaml" if source.is_dir() else source.name)
+    assert state(tmp_path) == before
+
+
+def test_rates_are_checked(tmp_path: Path) -> None:
+    """A currency without a rate does not go live."""
+    source = write(tmp_path, change("currency: EUR", "currency: XXX"))
+    with pytest.raises(CampaignError, match="no exchange rate for XXX"):
+        apply(source, tmp_path / "live.yaml", load_rates())
+    assert not (tmp_path / "live.yaml").exists()
+
+
+@pytest.mark.parametrize(("source", "target"), [(file_of, folder_of), (folder_of, file_of)])
+def test_kinds_do_not_mix(source: Maker, target: Maker, tmp_path: Path) -> None:
+    """A file does not replace a folder, nor a folder a file."""
+    made, there = source(tmp_path / "source", NEW), target(tmp_path / "live", OLD)
+    before = state(tmp_path)
+    with pytest.raises(OSError, match="both must be of one kind"):
+        apply(made, there)
+    assert state(tmp_path) == before
+
+
+def test_an_absent_source(tmp_path: Path) -> None:
+    """Nothing to apply is an OSError and changes nothing."""
+    target = write(tmp_path, OLD, "live.yaml")
+    with pytest.raises(FileNotFoundError):
+        apply(tmp_path / "none.yaml", target)
+    assert state(tmp_path) == {"live.yaml": OLD}
+
+
+def test_apply_through_a_link(tmp_path: Path) -> None:
+    """Where the live file is a link, what it leads to is replaced and the link stays."""
+    real = write(tmp_path, OLD, "real.yaml")
+    link = tmp_path / "live.yaml"
+    link.symlink_to(real)
+    apply(write(tmp_path, NEW), link)
+    assert link.is_symlink()
+    assert (name_of(real), name_of(tmp_path / "real.yaml.bak")) == ("New", "Old")
+
+
+@KINDS
+def test_apply_to_itself(make: Maker, live_name: str, tmp_path: Path) -> None:
+    """What is live may be applied in its own place."""
+    target = make(tmp_path / live_name, OLD)
+    apply(target, target)
+    assert name_of(target) == "Old"
+
+
+def test_a_new_folder_is_made(tmp_path: Path) -> None:
+    """The place of the live campaigns need not exist."""
+    apply(write(tmp_path, NEW), tmp_path / "deep" / "down" / "live.yaml")
+    assert name_of(tmp_path / "deep" / "down" / "live.yaml") == "New"
+
+
+def test_a_backup_of_the_other_kind(tmp_path: Path) -> None:
+    """What was a folder in former times does not keep a file from being backed up."""
+    folder_of(tmp_path / "live.yaml.bak", NEWEST)
+    target = write(tmp_path, OLD, "live.yaml")
+    apply(write(tmp_path, NEW), target)
+    assert (name_of(target), name_of(tmp_path / "live.yaml.bak")) == ("New", "Old")
+
+
+def test_without_an_exchange_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system cannot exchange two names, a folder is replaced by two renames, with the same result."""
+    monkeypatch.setattr(live, "_exchange", lambda one, other: False)
+    target = folder_of(tmp_path / "live", OLD)
+    source = folder_of(tmp_path / "source", NEW)
+    apply(source, target)
+    write(source, NEWEST, "shop.yaml")
+    apply(source, target)
+    assert (name_of(target), name_of(tmp_path / "live.bak")) == ("Newest", "New")
+
+
+def test_two_renames_of_which_the_second_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the old folder goes back to its place."""
+    monkeypatch.setattr(live, "_exchange", lambda one, other: False)
+    target = folder_of(tmp_path / "live", OLD)
+    rename = Path.rename
+
+    def failing(self: Path, to: Path) -> Path:
+        if to == target and ".new" in str(self):
+            raise OSError("no")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="no"):
+        apply(folder_of(tmp_path / "source", NEW), target)
+    assert name_of(target) == "Old"
+    assert not (tmp_path / "live.bak").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bidder.campaigns.live import apply
+
+calls = 0
+def audit(event, args):
+    global calls
+    if event in ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "ctypes.dlsym", "open", "shutil.rmtree"):
+        calls += 1
+        if calls == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+source, target, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+import bidder.campaigns.load
+sys.addaudithook(audit)
+apply(source, target)
+"""
+
+
+@pytest.mark.process
+@KINDS
+def test_killed_on_the_way(make: Maker, live_name: str, tmp_path: Path) -> None:
+    """Killed before any of its steps, the old or the new campaigns are live, whole, and a backup is there; the next
+    apply succeeds and leaves nothing behind."""
+    seen = set()
+    for limit in range(1, 60):
+        room = tmp_path / str(limit)
+        room.mkdir()
+        target = make(room / live_name, OLD)
+        make(room / f"{live_name}.bak", NEWEST)
+        source = make(room / f"source-{live_name}", NEW)
+        ended = subprocess.run([sys.executable, "-c", KILLED, source, target, str(limit)], check=False)
+        seen.add(name_of(target))
+        assert name_of(room / f"{live_name}.bak") in ("Old", "Newest")
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL
+        apply(source, target)
+        assert name_of(target) == "New"
+        assert sorted(path.name for path in room.iterdir()) == sorted(
+            [target.name, f"{live_name}.bak", source.name]
+        )
+    assert seen == {"Old", "New"}
+    assert limit > 10
+    assert ended.returncode == 0
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """A second apply in the same folder is refused while the first is under way, and changes nothing."""
+    target, source = write(tmp_path, OLD, "live.yaml"), write(tmp_path, NEW)
+    with live._alone(tmp_path), pytest.raises(OSError, match="being applied"):
+        apply(source, target)
+    assert name_of(target) == "Old"
+    apply(source, target)
+    assert name_of(target) == "New"
