@@ -56,7 +56,7 @@ def _known(book: Book, people: Population, now_s: float) -> Iterator[tuple[bytes
 
 
 async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) -> None:
-    """Seed the store, then be a worker until told to stop."""
+    """Seed the store, then be a worker until told to stop; raises what keeps it from starting."""
     book, rates = synthetic(args.line_items, SEED), load_rates()
     await seed(store.url, book, Population(SEED, PEOPLE, time.time()), time.time())
     config = Config(
@@ -78,12 +78,32 @@ async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) ->
         base_url=BASE_URL,
         announce_fd=writer,
     )
-    running = asyncio.create_task(Worker(config, setup, load).run())
-    loop = asyncio.get_running_loop()
-    ready = loop.run_in_executor(None, os.read, reader, 4_096)
-    await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
-    print(json.dumps({"port": setup.exchange_port, "pid": os.getpid()}), flush=True)
+    try:
+        await _announced(Worker(config, setup, load), setup.exchange_port, reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+async def _announced(worker: Worker, port: int, reader: int) -> None:
+    """Run a worker, and print the line when it has told that it takes requests; one that cannot start raises."""
+    running = asyncio.create_task(worker.run())
+    told = asyncio.create_task(_spoken(reader))
+    done, _ = await asyncio.wait((running, told), return_when=asyncio.FIRST_COMPLETED)
+    if running not in done:
+        print(json.dumps({"port": port, "pid": os.getpid()}), flush=True)
+    told.cancel()
     await running
+
+
+async def _spoken(descriptor: int) -> None:
+    """Wait until something is written to a pipe."""
+    loop, spoken = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, spoken.set)
+    try:
+        await spoken.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="paceline-bench-") as folder,
         EmbeddedServer(Path(folder)) as store,
     ):
+        _off_the_first_core(store)
         uvloop.run(serve(args, store, folder))
     return 0
 
