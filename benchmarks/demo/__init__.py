@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import re
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def command(argv: Sequence[str]) -> int:
         return 1
     from benchmarks.demo.service import DemoError
     from benchmarks.demo.session import Options
+    from bidder.campaigns.load import CampaignError
 
     options = Options(
         seconds=args.seconds,
@@ -47,7 +49,7 @@ def command(argv: Sequence[str]) -> int:
     )
     try:
         return _run(options, (args.report, args.picture), headless=args.headless or not sys.stdout.isatty())
-    except DemoError as error:
+    except (CampaignError, DemoError) as error:
         print(f"paceline demo: {error}", file=sys.stderr)
         return 1
 
@@ -108,13 +110,41 @@ def _live(console: object, seconds: float) -> Iterator[tuple[Show, Say]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="paceline demo", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60, help="how long the exchanges send")
-    parser.add_argument("--rate", type=float, default=500, help="bid requests per second")
-    parser.add_argument("--workers", type=int, default=1, help="bidding processes")
-    parser.add_argument("--people", type=int, default=5_000, help="how many people there are")
+    numbers = (
+        ("seconds", number, 60.0, "how long the exchanges send"),
+        ("rate", number, 500.0, "bid requests per second"),
+        ("workers", count, 1, "bidding processes"),
+        ("people", count, 5_000, "how many people there are"),
+        ("seed", int, 1, "equal seeds give equal requests"),
+    )
+    for name, kind, default, words in numbers:
+        parser.add_argument(f"--{name}", type=kind, default=default, help=f"{words}; default: {default:g}")
     parser.add_argument("--campaigns", type=Path, help="other campaigns than the demo's shops")
-    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal requests")
-    parser.add_argument("--report", type=Path, help="write the report here, as JSON")
-    parser.add_argument("--picture", type=Path, help="write the summary here, as SVG")
+    parser.add_argument("--report", type=_new_file, help="write the report here, as JSON")
+    parser.add_argument("--picture", type=_new_file, help="write the summary here, as SVG")
     parser.add_argument("--headless", action="store_true", help="plain lines instead of the live view")
     return parser
+
+
+def number(text: str) -> float:
+    """A number above 0; argparse names this function to whoever writes none."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _new_file(text: str) -> Path:
+    """A path that can be written after the run; a minute of demo is not to end in vain."""
+    path = Path(text)
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"no file can be written at {text}")
+    return path
