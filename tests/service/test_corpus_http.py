@@ -70,7 +70,7 @@ async def test_every_request_in_every_guise_is_answered_as_documented(tmp_path: 
     assert not {"fault", "self_check", "shed", "disconnected", "bad_http"} & set(outcomes), outcomes
     assert seen.total("paceline_requests_total") == len(done)
     assert outcomes["bid"] == statuses[200]
-    assert outcomes["malformed"] == statuses[400]
+    assert outcomes.get("malformed", 0) == statuses[400]  # 0: no committed request is malformed
     late = seen.total("paceline_late_answers_total")
     assert late <= LATE_SHARE * len(done)
     assert seen.total("paceline_connections_total") == CONNECTIONS
