@@ -118,6 +118,13 @@ def test_the_campaign_file_loads(tmp_path: Path) -> None:
     assert book.advertisers[0].campaigns[0].line_items[0].targeting.segments is not None
 
 
+def test_the_configuration_file_loads(tmp_path: Path) -> None:
+    """The example of a configuration is one."""
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "paceline.toml").write_text(block, encoding="utf-8")
+    assert "example" in [profile.name for profile in load(tmp_path / "paceline.toml", {}).profiles()]
+
+
 def test_settings_are_those_of_the_configuration() -> None:
     """Every variable is in the table, under its place in the file, and the table names no other."""
     table = README[README.index("### Settings") : README.index("### Exchanges")]
