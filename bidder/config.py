@@ -53,7 +53,7 @@ class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     host: str = "0.0.0.0"  # noqa: S104  browsers call from outside
     port: Port = 8081
-    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")] = "http://127.0.0.1:8081"
+    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[^\s]*)?\Z")] = "http://127.0.0.1:8081"
     """How the outside world reaches this port: it stands in every notice and click URL."""
     max_body_bytes: Count = 65_536
 
@@ -99,7 +99,7 @@ class AuctionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bid value of an unlimited search among 10,000 line items, 32 keep 89.4 %."""
     first_price_factor: Annotated[float, Meta(gt=0, le=1)] = 0.75
     """Share of the value bid in a first-price auction before a win-rate curve is known."""
-    bid_currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"
+    bid_currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
     """Preferred where the exchange allows several."""
     check_answers: bool = True
     """Every answer passes the response check before it is sent."""
@@ -123,7 +123,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A YAML file of exchange rates; empty: the one shipped."""
     keys_file: str = ""
     """Token keys, one `id:hex` per line, the newest first; PACELINE_TOKEN_KEYS goes before it."""
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
     exchange: ExchangePort = ExchangePort()
     public: PublicPort = PublicPort()
     ops: OpsPort = OpsPort()

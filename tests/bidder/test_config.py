@@ -80,6 +80,14 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert (config.workers, config.exchange.port, config.campaigns) == (7, 1234, "shops")
 
 
+@pytest.mark.parametrize("name", ["PACELINE_LOG_LEVEL", "PACELINE_PUBLIC_BASE_URL"])
+def test_a_line_break_at_the_end_is_a_mistake(name: str) -> None:
+    """A value read from a file with its last line break would end in every URL."""
+    value = {"PACELINE_LOG_LEVEL": "error", "PACELINE_PUBLIC_BASE_URL": "https://x.example"}[name]
+    assert load(None, {name: value})
+    assert "regex" in _refusal(None, **{name: f"{value}\n"})
+
+
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
 def test_each_variable_is_read(name: str) -> None:
     """Every variable reaches the setting that the table names."""
