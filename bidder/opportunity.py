@@ -7,6 +7,8 @@ Shapes: absent text is "", absent numbers are 0 or None as said; texts are as th
     a field says otherwise.
 """
 
+from collections.abc import Container
+
 from msgspec import Struct
 
 from bidder.exchanges import Exchange
@@ -39,7 +41,9 @@ class Opportunity(Struct, gc=False):
     media: int
     """Bits of the media that it takes and that we can read."""
     sizes: tuple[tuple[int, int], ...]
-    """Banner sizes, the exchange's order of preference."""
+    """Banner sizes, each once, in the exchange's order of preference."""
+    blocked_types: int
+    """Banner types that it refuses, bit n standing for OpenRTB value n."""
     floor_cpm_micros: int
     """In the bid currency, for media without a duration."""
     secure: bool
@@ -90,4 +94,8 @@ class Context(Struct, gc=False):
     coppa: bool
     personal: bool
     """What is known of the person may be used."""
+    blocked_categories: Container[str]
+    """bcat; empty: none."""
+    allowed_categories: Container[str]
+    """acat; empty: any."""
     opportunities: tuple[Opportunity, ...] = ()

@@ -7,7 +7,7 @@ Source: OpenRTB 2.6 sections 3.2.1 and 3.2.4; AdCOM "Category Taxonomies"; Prebi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 CONTENT_1: Final = 1
@@ -47,7 +47,7 @@ def parents(domain: str) -> list[str]:
     return names
 
 
-def category_listed(category: str, listed: Sequence[str], taxonomy: int) -> bool:
+def category_listed(category: str, listed: Container[str], taxonomy: int) -> bool:
     """Whether a category is in a list, or (in taxonomy 1) its parent is; both are in that one taxonomy."""
     if category in listed:
         return True

@@ -24,6 +24,9 @@ from bidder.opportunity import MTYPE, Context, DealOffer, Opportunity
 from bidder.outcome import Drop, Outcome
 from budget.money import CpmMicros
 
+MAX_ASKED = 64
+"""Candidates held against the filters for one impression or deal: a request that refuses them all stays cheap."""
+
 
 class Choice(Struct, gc=False):
     """A bid to be made."""
@@ -81,13 +84,14 @@ class Chooser:
         start, end = span
         deals = field.deal[start:end].tolist()
         ranked = (start + np.argsort(-prices.bid[start:end], kind="stable")).tolist()
-        offers: list[tuple[int, DealOffer | None]] = [
-            *enumerate(slot.opportunity.deals),
-            (OPEN_AUCTION, None),
-        ]
+        runners: dict[int, list[int]] = {}
+        for place in ranked:
+            runners.setdefault(deals[place - start], []).append(place)
+        free = runners.pop(OPEN_AUCTION, [])
+        offers = slot.opportunity.deals
+        entries: list[tuple[DealOffer | None, list[int]]] = [(offers[n], runners[n]) for n in sorted(runners)]
         chosen = []
-        for number, offer in offers:
-            mine = [place for place in ranked if deals[place - start] == number]
+        for offer, mine in [*entries, (None, free)]:
             found = self._first(field, prices, (slot, offer), mine)
             if found is not None:
                 chosen.append(found)
@@ -99,7 +103,7 @@ class Chooser:
         """The first that passes; one that repeats a creative only where no other passes."""
         slot, deal = offer
         repeated: Choice | None = None
-        for asked, place in enumerate(ranked, start=1):
+        for asked, place in enumerate(ranked[:MAX_ASKED], start=1):
             found = self._judge(slot, field, prices, place, deal)
             if isinstance(found, Drop):
                 self._drops.add(found)
@@ -110,6 +114,7 @@ class Chooser:
             else:
                 self._drops.add(Drop.REPEATED, 0 if repeated is None else 1)
                 repeated = repeated or found
+        self._drops.add(Drop.CANDIDATE_LIMIT, max(0, len(ranked) - MAX_ASKED))
         return repeated
 
     def _repeats(self, choice: Choice) -> bool:

@@ -2,8 +2,7 @@
 
 Place: choose asks it, best candidate first.
 Shapes: fit() -> a Fitting, or the Drop that names the first rule the nearest creative broke.
-Limits: NATIVE_CACHE parsed native requests are remembered, and by each ad the NATIVE_FITS it met last: a slot asks
-    for the same assets every time, and matching them costs 8 us.
+Limits: NATIVE_CACHE native requests, and as many answers to them, are remembered.
 Source: OpenRTB 2.6 section 3.2 (battr, btype, api, secure, wlang, bcat, acat, wadomain), Native 1.2, VAST 4.2;
     what cannot be proved harmless counts as blocked: another taxonomy, no category, no language.
 """
@@ -21,12 +20,11 @@ from openrtb.blocks import CONTENT_1, category_listed, domain_listed, language_l
 from openrtb.native import NativeRequest, parse_native
 from openrtb.native_answer import Fit as NativeFit
 from openrtb.native_answer import fit as fit_native
-from openrtb.request import Audio, Banner, BidRequest, Native, Video
+from openrtb.request import Audio, Banner, Native, Video
 from openrtb.vast import MediaFile, choose_media, choose_protocol, duration_fits
 from openrtb.violation import Violation
 
 NATIVE_CACHE = 1_024
-NATIVE_FITS = 32
 SKIP_BUTTON = 1 << 16
 """Creative attribute 16: the ad brings its own skip button, which a slot that adds one does not want."""
 DSA_REQUIRED = 2
@@ -51,7 +49,7 @@ def fit(context: Context, slot: Opportunity, line: Line, deal: DealOffer | None)
         return reason
     worst: Drop = Drop.MEDIA
     for ad in _in_order(slot, line):
-        broken = _ad_allowed(context.request, slot, ad)
+        broken = _ad_allowed(context, slot, ad)
         if broken is None:
             found = _in_slot(slot, ad)
             if isinstance(found, Fitting):
@@ -88,34 +86,34 @@ def _in_order(slot: Opportunity, line: Line) -> Sequence[Ad]:
     return found
 
 
-def _ad_allowed(request: BidRequest, slot: Opportunity, ad: Ad) -> Drop | None:
+def _ad_allowed(context: Context, slot: Opportunity, ad: Ad) -> Drop | None:
     """The rules that hold for every medium."""
+    request = context.request
     if slot.secure and not ad.secure:
         return Drop.INSECURE
     languages = request.wlang or request.wlangb
     if languages and not (ad.language and language_listed(ad.language, languages)):
         return Drop.LANGUAGE
-    if (request.bcat or request.acat) and not _category_allowed(request, ad):
+    if (request.bcat or request.acat) and not _category_allowed(context, ad):
         return Drop.CATEGORY_BLOCKED
     return None
 
 
-def _category_allowed(request: BidRequest, ad: Ad) -> bool:
-    taxonomy = request.cattax or CONTENT_1
+def _category_allowed(context: Context, ad: Ad) -> bool:
+    taxonomy = context.request.cattax or CONTENT_1
     if not ad.categories or ad.taxonomy != taxonomy:
         return False
-    blocked, allowed = request.bcat, request.acat
-    if blocked:
-        for name in ad.category_names:
-            if name in blocked:
-                return False
+    blocked, allowed = context.blocked_categories, context.allowed_categories
+    for name in ad.category_names:
+        if name in blocked:
+            return False
     return not allowed or all(category_listed(category, allowed, taxonomy) for category in ad.categories)
 
 
 def _in_slot(slot: Opportunity, ad: Ad) -> Fitting | Drop:
     imp = slot.imp
     if ad.medium == BANNER and imp.banner is not None:
-        return _in_banner(imp.banner, ad)
+        return _in_banner(slot, imp.banner, ad)
     if ad.medium == VIDEO and imp.video is not None:
         return _in_spot(imp.video, ad)
     if ad.medium == AUDIO and imp.audio is not None:
@@ -134,8 +132,8 @@ def _taken(slot: Banner | Video | Audio | Native, ad: Ad) -> Drop | None:
     return None
 
 
-def _in_banner(banner: Banner, ad: Ad) -> Fitting | Drop:
-    if banner.btype and ad.btypes & mask_of(banner.btype):
+def _in_banner(slot: Opportunity, banner: Banner, ad: Ad) -> Fitting | Drop:
+    if ad.btypes & slot.blocked_types:
         return Drop.ATTRIBUTE_BLOCKED
     return _taken(banner, ad) or Fitting(ad)
 
@@ -159,17 +157,25 @@ def _in_native(slot: Native, ad: Ad) -> Fitting | Drop:
     broken = _taken(slot, ad)
     if broken is not None:
         return broken
-    text = slot.request
-    if not isinstance(text, str):
-        return Drop.NATIVE_ASSETS
-    fits = ad.native_fits
-    if text not in fits:
-        if len(fits) >= NATIVE_FITS:
-            fits.clear()
-        wanted = _parsed(text)
-        fits[text] = fit_native(wanted, ad.native) if wanted is not None and ad.native is not None else None
-    matched = fits[text]
+    matched = _matched(slot.request, ad) if isinstance(slot.request, str) else None
     return Drop.NATIVE_ASSETS if matched is None else Fitting(ad, native=matched)
+
+
+def _matched(text: str, ad: Ad) -> NativeFit | None:
+    """How an ad answers a native request; remembered, for a slot asks for the same assets every time and matching
+    them costs 8 us. A reload makes new ads, which the memory tells from those before them."""
+    known = _MATCHED.get((text, ad.key))
+    if known is not None and known[0] is ad:
+        return known[1]
+    if len(_MATCHED) >= NATIVE_CACHE:
+        _MATCHED.clear()
+    wanted = _parsed(text)
+    found = fit_native(wanted, ad.native) if wanted is not None and ad.native is not None else None
+    _MATCHED[text, ad.key] = (ad, found)
+    return found
+
+
+_MATCHED: dict[tuple[str, int], tuple[Ad, NativeFit | None]] = {}
 
 
 @lru_cache(NATIVE_CACHE)

@@ -5,9 +5,12 @@ Raises: Violation for a malformed request (400). A request that we cannot serve 
 Limits: those of openrtb.limits; a request with more than one of site, app, dooh is read as the first of them.
 """
 
+from collections.abc import Container
+
 from bidder.auction.devices import describe
 from bidder.auction.floors import USD, Factor, floor_cpm_micros
 from bidder.auction.hours import hour_of_week
+from bidder.campaigns.ads import mask_of
 from bidder.exchanges import Exchange
 from bidder.opportunity import AUDIO, BANNER, MTYPE, NATIVE, VIDEO, Context, DealOffer, Opportunity
 from bidder.privacy.gate import Permissions
@@ -19,6 +22,8 @@ from openrtb.validate import validate
 FIRST_PRICE, SECOND_PRICE = 1, 2
 FIXED_PRICE = 3
 VIEWABILITY = "viewability"
+LONG_LIST = 64
+"""A look-up in a longer list costs more than making a set of it, shared by a few candidates."""
 
 
 def read_request(body: bytes) -> BidRequest:
@@ -97,6 +102,8 @@ def context_of(
         hour_of_week(now_s, geo.utcoffset if geo is not None else None, country),
         permissions.child,
         permissions.personalise,
+        _listed(request.bcat),
+        _listed(request.acat),
     )
 
 
@@ -120,6 +127,7 @@ def _opportunity(number: int, imp: Imp, media: int, rate: tuple[str, Factor]) ->
         imp,
         media,
         _sizes(banner) if banner is not None else (),
+        mask_of(banner.btype) if banner is not None and banner.btype else 0,
         floor_cpm_micros(imp, MTYPE[BANNER], None, None, rate) if imp.bidfloor else 0,
         imp.secure != 0,
         (getattr(slot, "pos", 0) or 0) if slot is not None else 0,
@@ -148,9 +156,16 @@ def _media(imp: Imp) -> int:
 
 def _sizes(banner: Banner) -> tuple[tuple[int, int], ...]:
     sizes = [(f.w, f.h) for f in banner.format or () if f.w and f.h]
-    if banner.w and banner.h and (banner.w, banner.h) not in sizes:
+    if banner.w and banner.h:
         sizes.append((banner.w, banner.h))
-    return tuple(sizes)
+    return tuple(sizes) if len(sizes) < 2 else tuple(dict.fromkeys(sizes))
+
+
+def _listed(values: list[str] | None) -> Container[str]:
+    """A list to look names up in; a long one as a set, for every candidate is held against it."""
+    if not values:
+        return ()
+    return values if len(values) <= LONG_LIST else frozenset(values)
 
 
 def _deals(imp: Imp, deals: list[Deal], rate: tuple[str, Factor]) -> tuple[DealOffer, ...]:

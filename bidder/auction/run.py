@@ -38,6 +38,9 @@ from openrtb.violation import OverLimit, Violation
 
 DECIDE_NS = 3_000_000
 """Kept back from the person read for what comes after it: some 30 bids, and a timer that is a millisecond late."""
+READ_NS = 3_000_000
+"""A request that leaves less for the person read is decided without one: the batch reads together, and one hurried
+request must not cut the time of all."""
 MIN_TIME_NS = 1_000_000
 """A request with less than this left is not begun."""
 
@@ -72,8 +75,8 @@ class Auction:
     def decide(self, batch: Sequence[Call]) -> None:
         """Answer every call, now or when its person has been read.
 
-        Each step is taken for the whole batch before the next: code that stays in the processor's cache runs 7 %
-        faster than all steps in turn.
+        Who needs no person read waits with the others, where time allows it. Each step is taken for the whole
+        batch before the next: code that stays in the processor's cache runs 7 % faster than all steps in turn.
         """
         world, now_s = self.world, self._clock.now_s()
         read = [(call, request) for call in batch if (request := self._read(call)) is not None]
@@ -84,12 +87,16 @@ class Auction:
         ]
         if not opened:
             return
-        lookups = [pending.lookup for pending in opened]
-        if lookups.count(None) == len(lookups):
+        asking = [pending.call.deadline_ns for pending in opened if pending.lookup is not None]
+        if not asking:
             self._conclude(opened, world)
             return
-        until_ns = min([pending.call.deadline_ns for pending in opened]) - DECIDE_NS
-        self._people.read(lookups, until_ns).then(partial(self._resume, opened, world))
+        earliest_ns = min(asking)
+        if min([pending.call.deadline_ns for pending in opened]) < earliest_ns:
+            self._conclude([p for p in opened if p.call.deadline_ns < earliest_ns], world)
+            opened = [p for p in opened if p.call.deadline_ns >= earliest_ns]
+        lookups = [pending.lookup for pending in opened]
+        self._people.read(lookups, earliest_ns - DECIDE_NS).then(partial(self._resume, opened, world))
 
     def _read(self, call: Call) -> BidRequest | None:
         """Step 1; None where the request is answered already."""
@@ -116,7 +123,8 @@ class Auction:
         exchange = call.profile
         call.deadline_ns = deadline_ns(request, exchange, call.received_ns)
         currency = bid_currency(request, world.bid_currency, world.factor)
-        if call.deadline_ns - self._clock.monotonic_ns() < MIN_TIME_NS:
+        left_ns = call.deadline_ns - self._clock.monotonic_ns()
+        if left_ns < MIN_TIME_NS:
             outcome = Outcome.NO_TIME
         elif (request.wseat or request.bseat) and not seat_allowed(request, exchange.seat):
             outcome = Outcome.SEAT_BLOCKED
@@ -127,7 +135,8 @@ class Auction:
             context = context_of(request, exchange, permissions, now_s, currency)
             context.opportunities = opportunities_of(context, world.factor)
             if context.opportunities and context.inventory:
-                return Pending(call, context, lookup_of(request, exchange) if permissions.read_id else None)
+                may_ask = permissions.read_id and left_ns >= READ_NS + DECIDE_NS
+                return Pending(call, context, lookup_of(request, exchange) if may_ask else None)
             outcome = Outcome.UNSUPPORTED
         self._pass(call, request, outcome)
         return None

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from bidder.campaigns.dimensions import category_names
 from bidder.campaigns.model import Advertiser, Creative, NativeAssets
@@ -18,7 +18,6 @@ from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from openrtb.blocks import insecure
 from openrtb.check_media import banner_type
 from openrtb.macros import Markup, cut
-from openrtb.native_answer import Fit as NativeFit
 from openrtb.native_answer import NativeCreative, Picture
 from openrtb.vast import INLINE, MediaFile, Template, VastCreative
 
@@ -57,8 +56,6 @@ class Ad(Struct, frozen=True, gc=False):
     vast: dict[int, Template] | None = None
     """By protocol code."""
     native: NativeCreative | None = None
-    native_fits: dict[str, NativeFit | None] = field(default_factory=dict)
-    """How it answers the native requests that were seen last, by their text."""
 
 
 def render_html(ad: Ad, click_url: str, impression_url: str) -> str:

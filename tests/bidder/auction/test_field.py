@@ -71,4 +71,4 @@ def test_pairs_under_deals_join_their_impression() -> None:
 
 def _slot() -> Opportunity:
     """Any: these functions only hand it on."""
-    return Opportunity(0, None, 1, (), 0, True, 0, False, False, -1.0, (), False, None, None)  # type: ignore[arg-type]
+    return Opportunity(0, None, 1, (), 0, 0, True, 0, False, False, -1.0, (), False, None, None)  # type: ignore[arg-type]

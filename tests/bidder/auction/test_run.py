@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bidder.auction.run import DECIDE_NS, MIN_TIME_NS
+from bidder.auction.run import DECIDE_NS, MIN_TIME_NS, READ_NS
 from bidder.auction.world import World
 from bidder.audience.identity import Lookup
 from bidder.campaigns.model import Book, Segments, Targeting, Terms
@@ -107,6 +107,25 @@ def test_the_read_ends_before_the_earliest_deadline() -> None:
     bodies = [compact(_known(tmax=tmax)) for tmax in (300, 90, 1_000)]
     bench.auction.decide([Asked(body, EXCHANGE) for body in bodies])
     assert people.until_ns == [(90 - 20) * 1_000_000 - DECIDE_NS]
+
+
+def test_a_hurried_request_takes_no_time_from_the_others() -> None:
+    """One that leaves too little for a read is decided at once, without its person; the others keep their time."""
+    people = Held()
+    bench = Bench(MARKET, people)
+    hurried_ms = (DECIDE_NS + READ_NS) // 1_000_000 - 1
+    bodies = [
+        _known(tmax=300),
+        _known(tmax=20 + hurried_ms),
+        _request(tmax=20 + hurried_ms),
+        _request(tmax=250),
+    ]
+    calls = [Asked(compact(body), EXCHANGE) for body in bodies]
+    bench.auction.decide(calls)
+    assert [call.outcome for call in calls] == [None, Outcome.BID, Outcome.BID, Outcome.BID]
+    assert people.until_ns == [(300 - 20) * 1_000_000 - DECIDE_NS]
+    people.release[0]()
+    assert calls[0].outcome is Outcome.BID
 
 
 def test_a_batch_waits_for_its_people_and_is_then_answered() -> None:
