@@ -110,6 +110,8 @@ class PrivacyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     vendor_id: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Our id on the IAB Global Vendor List; 0: not registered, so GDPR traffic stays contextual."""
+    page_url: Annotated[str, Meta(pattern=r"^(https://[^\s\"'<>]+)?\Z", max_length=500)] = ""
+    """Where a person learns why they see an ad: told where a native request asks for it; empty: nowhere."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -81,7 +81,7 @@ def build_world(config: Config, sources: tuple[Book, Rates], keyring: Keyring, b
         gate=Gate(config.privacy.vendor_id),
         key=keyring.signing,
         urls={profile.name: url_parts(base_url, profile.billing) for profile in config.profiles()},
-        privacy_url=f"{base_url}/privacy",
+        privacy_url=config.privacy.page_url,
         max_candidates=config.auction.max_candidates,
         bid_currency=config.auction.bid_currency,
         check_answers=config.auction.check_answers,
@@ -108,7 +108,7 @@ class LineDirectory:
         self._entries: dict[int, Entry] = {}
 
     def line_item(self, key: int) -> Entry | None:
-        """The line item of a `key32`; None where there is none any more."""
+        """The line item of a `key64`; None where there is none any more."""
         return self._entries.get(key)
 
     def adopt(self, lines: list[Line]) -> None:

@@ -23,7 +23,7 @@ from benchmarks.exchange.requests import prepare
 from benchmarks.subject import PEOPLE, SEED, VISITED
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.identify import lookup_of
-from bidder.auction.intake import bid_currency, context_of, country_of, opportunities_of, read_request
+from bidder.auction.intake import bid_currency, context_of, opportunities_of, read_request
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.respond import respond
 from bidder.auction.retrieve import retrieve
@@ -158,7 +158,7 @@ class _Stages:
         world, now_s = self._bench.world, self._now_s
         gate = world.gate
         permits = self._timed(
-            "gate", lambda: [gate.permit(signals_of(r, country_of(r)), now_s) for r in requests]
+            "gate", lambda: [gate.permit(signals_of(r), now_s) for r in requests]
         )
         exchanges = [exchange for _, exchange in asked]
 

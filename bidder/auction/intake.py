@@ -15,12 +15,14 @@ from bidder.exchanges import Exchange
 from bidder.opportunity import AUDIO, BANNER, MTYPE, NATIVE, VIDEO, Context, DealOffer, Opportunity
 from bidder.privacy.gate import Permissions
 from openrtb.codec import decode_request
+from openrtb.enums import AuctionType
 from openrtb.request import Banner, BidRequest, Deal, Device, Geo, Imp
 from openrtb.upgrade import upgrade
 from openrtb.validate import validate
 
-FIRST_PRICE, SECOND_PRICE = 1, 2
-FIXED_PRICE = 3
+FIRST_PRICE = int(AuctionType.FIRST_PRICE)
+SECOND_PRICE = int(AuctionType.SECOND_PRICE)
+FIXED_PRICE = int(AuctionType.FIXED_PRICE)
 VIEWABILITY = "viewability"
 LONG_LIST = 64
 """A look-up in a longer list costs more than making a set of it, shared by a few candidates."""
@@ -55,12 +57,6 @@ def bid_currency(request: BidRequest, preferred: str, factor: Factor) -> str:
     if preferred in allowed:
         return preferred
     return next((currency for currency in allowed if factor(preferred, currency) is not None), "")
-
-
-def country_of(request: BidRequest) -> str:
-    """ISO 3166-1 alpha-3 as the exchange gave it, upper case; "" where unknown."""
-    geo = _geo(request, request.device)
-    return geo.country.upper() if geo is not None and geo.country else ""
 
 
 def context_of(

@@ -16,7 +16,6 @@ from bidder.auction.identify import lookup_of
 from bidder.auction.intake import (
     bid_currency,
     context_of,
-    country_of,
     deadline_ns,
     opportunities_of,
     read_request,
@@ -131,7 +130,7 @@ class Auction:
         elif not currency:
             outcome = Outcome.CURRENCY
         else:
-            permissions = world.gate.permit(signals_of(request, country_of(request)), now_s)
+            permissions = world.gate.permit(signals_of(request), now_s)
             context = context_of(request, exchange, permissions, now_s, currency)
             context.opportunities = opportunities_of(context, world.factor)
             if context.opportunities and context.inventory:

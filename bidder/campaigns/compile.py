@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bidder.campaigns.ads import Ad, compile_ad
 from bidder.campaigns.model import VECTOR_DIMENSIONS, Advertiser, Book, Campaign, LineItem, Targeting
 from bidder.campaigns.rates import Rates
-from bidder.keys import field_name, key32, segment_key
+from bidder.keys import field_name, key64, segment_key
 from bidder.opportunity import BANNER
 from budget.money import micros_from_text
 from openrtb.response import Bid
@@ -92,7 +92,7 @@ def compile_lines(book: Book, rates: Rates) -> list[Line]:
         if not advertiser.active:
             continue
         ads = {
-            c.id: compile_ad(advertiser, c, key32(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives
+            c.id: compile_ad(advertiser, c, key64(f"{advertiser.id}/{c.id}")) for c in advertiser.creatives
         }
         factor = rates.factor(advertiser.currency, _RANK_CURRENCY)
         for campaign in advertiser.campaigns:
@@ -146,7 +146,7 @@ def _line(
             banners.setdefault(ad.size, []).append(ad)
     return Line(
         id=item.id,
-        key=key32(item.id),
+        key=key64(item.id),
         campaign_id=campaign.id,
         advertiser=number,
         advertiser_id=advertiser.id,

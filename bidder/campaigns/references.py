@@ -7,7 +7,7 @@ Never: keeps nodes: only ids and where they stood.
 from collections.abc import Iterator
 
 from bidder.campaigns.located import Node, Problems, Steps, field_text
-from bidder.keys import key32, segment_key
+from bidder.keys import segment_key
 
 
 class References:
@@ -18,7 +18,6 @@ class References:
         self._file = ""
         self._taken: dict[tuple[str, str], tuple[str, Steps]] = {}
         """Place (file and line) and steps by kind and id: two items of one line are still two."""
-        self._keys: dict[int, str] = {}
         """Ids of line items by their keys: notices name a line item by its key alone."""
 
     def take(self, file: str, root: Node) -> None:
@@ -35,8 +34,6 @@ class References:
 
     def _creatives(self, advertiser: Node, steps: Steps) -> dict[str, int]:
         known: dict[str, int] = {}
-        keys: dict[int, str] = {}
-        owner = _text(_entry(advertiser, "id")) or ""
         for at, creative in _items(advertiser, "creatives", steps):
             node = _entry(creative, "id")
             name = _text(node)
@@ -46,7 +43,6 @@ class References:
                 message = f'"{name[:64]}" is taken: line {known[name]} has it'
                 self._problems.add(self._file, node.line, field_text((*at, "id")), message)
             known.setdefault(name, node.line)
-            self._own_key(keys, key32(f"{owner}/{name}"), node, (*at, "id"))
         return known
 
     def _campaigns(self, advertiser: Node, steps: Steps, known: dict[str, int]) -> set[str]:
@@ -57,10 +53,6 @@ class References:
             self._unique("campaign", campaign, at)
             for place, line_item in _items(campaign, "line_items", at):
                 self._unique("line item", line_item, place)
-                node = _entry(line_item, "id")
-                name = _text(node)
-                if node is not None and name is not None:
-                    self._own_key(self._keys, key32(name), node, (*place, "id"))
                 used |= self._use(line_item, place, known)
                 if owner is not None:
                     self._segments(owner, line_item, place, segments)

@@ -19,7 +19,7 @@ from bidder.clock import Clock
 from bidder.exchanges import Exchange
 from bidder.keys import key32
 from bidder.metrics import Metric, Tally
-from bidder.notices.clearing import clearing_cost, decoders, unreadable
+from bidder.notices.clearing import SEALED, Cost, clearing_cost, decoders, unreadable, unsealed_cost
 from bidder.notices.keys import Keyring
 from bidder.notices.recent import Recent
 from bidder.notices.token import Audience, Claim, TokenFault, open_token
@@ -125,15 +125,18 @@ class Entry(Struct, frozen=True):
     currency: str
     """The advertiser's."""
     landing_urls: Mapping[int, str]
-    """`key32` of a creative's id to its landing page."""
+    """`key64` of a creative to its landing page."""
 
 
 class Directory(Protocol):
     """Line items by their keys, also those that a reload removed a while ago."""
 
     def line_item(self, key: int) -> Entry | None:
-        """The line item of a `key32`; None where there is none any more."""
+        """The line item of a `key64`; None where there is none any more."""
 
+
+LINE_ITEM_SERIES: Final = 1_000
+OTHERS: Final = ("other", "other")
 
 _AUDIENCE: Final = {
     kind: Audience.EXCHANGE if kind in (Kind.WIN, Kind.BILL, Kind.LOSS) else Audience.BROWSER for kind in Kind
@@ -163,6 +166,7 @@ class Notices:
         self._profiles = {key32(profile.name): profile for profile in profiles}
         self._decoders = decoders(profiles, price_keys or {})
         self._recent = {kind: Recent() for kind in Kind}
+        self._named: set[tuple[str, str]] = set()
 
     def receive(self, notice: Notice) -> Receipt:
         """Check, apply and count one notice; never raises for anything that it holds."""
@@ -189,25 +193,36 @@ class Notices:
         profile = self._profiles.get(claim.exchange)
         exchange = profile.name if profile else "unknown"
         counter = _COUNTED_AS.get(notice.kind)
+        names = self._series(entry)
         if counter:
-            self._tally.count(counter, entry.campaign_id, entry.line_item_id)
+            self._tally.count(counter, *names)
         if notice.kind is Kind.LOSS:
             self._tally.count("paceline_loss_reasons_total", exchange, loss_reason(notice.reason))
         if notice.kind is Kind.EVENT:
-            self._tally.count(
-                "paceline_line_item_events_total", entry.campaign_id, entry.line_item_id, _event(notice)
-            )
+            self._tally.count("paceline_line_item_events_total", *names, _event(notice))
         billing = Kind.IMP if profile and profile.billing == "beacon" else Kind.BILL
-        return self._charge(notice, claim, entry, exchange) if notice.kind is billing else Micros(0)
-
-    def _charge(self, notice: Notice, claim: Claim, entry: Entry, exchange: str) -> Micros:
-        decode = self._decoders.get(exchange, unreadable)
-        cost = clearing_cost(claim, notice.price, notice.currency, decode)
+        if notice.kind is not billing:
+            return Micros(0)
+        cost = self._cost(notice, claim, profile)
         self._tally.count("paceline_clearing_prices_total", exchange, cost.clearing.value)
-        self._tally.count(
-            "paceline_line_item_spend_micros_total", entry.campaign_id, entry.line_item_id, by=cost.micros
-        )
+        self._tally.count("paceline_line_item_spend_micros_total", *names, by=cost.micros)
         return cost.micros
+
+    def _cost(self, notice: Notice, claim: Claim, profile: Exchange | None) -> Cost:
+        """What the impression costs; a price that a browser could have written is not read."""
+        if notice.kind is Kind.IMP and (profile is None or profile.price_decoder not in SEALED):
+            return unsealed_cost(claim)
+        decode = self._decoders.get(profile.name, unreadable) if profile else unreadable
+        return clearing_cost(claim, notice.price, notice.currency, decode, self._clock.now_s())
+
+    def _series(self, entry: Entry) -> tuple[str, str]:
+        """The labels of a line item; above LINE_ITEM_SERIES of them the rest share one series."""
+        names = (entry.campaign_id, entry.line_item_id)
+        if names not in self._named:
+            if len(self._named) >= LINE_ITEM_SERIES:
+                return OTHERS
+            self._named.add(names)
+        return names
 
 
 def _event(notice: Notice) -> str:

@@ -4,7 +4,9 @@ Place: apply.py asks when a notice moves money.
 Units: CPM micros of the bid's currency in; micros of the advertiser's currency out.
 Rule: no readable price (empty, unexpanded, invalid, in a currency that was not bid): the bid is charged, and
     counted `unreadable_price`. A price above the bid: the bid is charged, counted `above_bid`. So an exchange
-    that tells nothing costs what was set aside, and none can cost more.
+    that tells nothing costs what was set aside, and none can cost more. A price that passed through a browser
+    (the beacon's) is believed only if the exchange sealed it, not long ago: else the bid is charged, counted
+    `unsealed`, for whoever sees a page can write another number.
 """
 
 import logging
@@ -18,6 +20,11 @@ from bidder.notices.token import Claim
 from budget.money import CpmMicros, Micros, cost_of_one, exchanged
 from openrtb.prices import INVALID, Price, PriceDecoder, price_decoder
 
+MAX_PRICE_AGE_S = 86_400
+"""A sealed price that is older was kept by somebody."""
+SEALED = frozenset({"google"})
+"""Price decoders whose text cannot be made by who sees it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -27,6 +34,7 @@ class Clearing(Enum):
     READ = "read"
     UNREADABLE_PRICE = "unreadable_price"
     ABOVE_BID = "above_bid"
+    UNSEALED = "unsealed"
 
 
 class Cost(Struct, frozen=True, gc=False):
@@ -36,9 +44,14 @@ class Cost(Struct, frozen=True, gc=False):
     clearing: Clearing
 
 
-def clearing_cost(claim: Claim, text: str, currency: str, decode: PriceDecoder) -> Cost:
+def unsealed_cost(claim: Claim) -> Cost:
+    """The cost where the notice's price cannot be trusted, whatever it says."""
+    return Cost(_charge(CpmMicros(claim.bid_cpm_micros), claim), Clearing.UNSEALED)
+
+
+def clearing_cost(claim: Claim, text: str, currency: str, decode: PriceDecoder, now_s: float) -> Cost:
     """The cost by the rule above; `text` and `currency` are what stood in the notice."""
-    price = decode(text)
+    price = decode(text, now_s)
     bid = CpmMicros(claim.bid_cpm_micros)
     if not price.known or _other_currency(currency, claim.currency):
         return Cost(_charge(bid, claim), Clearing.UNREADABLE_PRICE)
@@ -57,7 +70,7 @@ def decoders(
 
 def _decoder(profile: Exchange, keys: Mapping[str, str]) -> PriceDecoder:
     try:
-        return price_decoder(profile.price_decoder, keys)
+        return price_decoder(profile.price_decoder, keys, MAX_PRICE_AGE_S)
     except ValueError as error:
         _log.warning(
             "exchange %s: its prices cannot be read (%s): its bids are charged as they were made",

@@ -30,7 +30,7 @@ DEAL: Final = 2
 """Flag: the bid answered a deal."""
 BID_ID_BYTES: Final = 12
 
-_CLAIM: Final = struct.Struct(">BB12sIIIQ3sQHBII")
+_CLAIM: Final = struct.Struct(">BB12sIQQQ3sQHBIIx")  # the last byte makes a multiple of three
 CLAIM_BYTES: Final = _CLAIM.size
 TAG_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -51,9 +51,9 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     exchange: int
     """`key32` of the profile's name."""
     line_item: int
-    """`key32` of the line item's id."""
+    """`key64` of the line item's id."""
     creative: int
-    """`key32` of the creative's id."""
+    """`key64` of the advertiser's id, a slash and the creative's id."""
     bid_cpm_micros: int
     currency: str
     """Three letters: the currency of `bid_cpm_micros`."""

@@ -127,7 +127,9 @@ def _gdpr_applies(signals: Signals) -> bool:
     """Named by the flag or by gpp_sid; without them presumed where a TC string came along, and by geography."""
     if signals.gdpr is not None:
         return signals.gdpr != 0
-    return TCF_SECTION in signals.gpp_sections or bool(signals.tc_string) or signals.country in _PRESUMED
+    if TCF_SECTION in signals.gpp_sections or signals.tc_string:
+        return True
+    return signals.country in _PRESUMED or signals.home in _PRESUMED
 
 
 def _us_opt_out(signals: Signals) -> bool:

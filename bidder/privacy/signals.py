@@ -6,7 +6,7 @@ Shapes: absent is None or "". A flag is set by any number but 0: garbage denies.
 
 from msgspec import Struct
 
-from openrtb.request import BidRequest, Device
+from openrtb.request import BidRequest, Device, Geo
 
 ATT_AUTHORISED = 3
 """device.ext.atts on iOS: 3 = tracking authorised; any other denies it or has not asked."""
@@ -26,16 +26,20 @@ class Signals(Struct, frozen=True, gc=False):
     limited: bool = False
     """device.lmt or device.dnt, or tracking not authorised by the operating system."""
     country: str = ""
-    """ISO 3166-1 alpha-3, to presume a regime where none is named."""
+    """Of device.geo, ISO 3166-1 in upper case, to presume a regime where none is named."""
+    home: str = ""
+    """The same of user.geo: either is enough to presume."""
 
 
-def signals_of(request: BidRequest, country: str) -> Signals:
+def signals_of(request: BidRequest) -> Signals:
     """The signals of a request that has been through `upgrade`."""
     regs, device, user = request.regs, request.device, request.user
+    country = _country(device.geo) if device is not None else ""
+    home = _country(user.geo) if user is not None else ""
     limited = device is not None and bool(device.lmt or device.dnt or _att_denied(device))
     consent = user.consent if user is not None else None
     if regs is None:
-        return Signals(None, consent or "", limited=limited, country=country)
+        return Signals(None, consent or "", limited=limited, country=country, home=home)
     return Signals(
         regs.gdpr,
         consent or "",
@@ -46,9 +50,14 @@ def signals_of(request: BidRequest, country: str) -> Signals:
         regs.ext is not None and bool(regs.ext.gpc),
         limited,
         country,
+        home,
     )
 
 
 def _att_denied(device: Device) -> bool:
     ext = device.ext
     return ext is not None and ext.atts is not None and ext.atts != ATT_AUTHORISED
+
+
+def _country(geo: Geo | None) -> str:
+    return geo.country.upper() if geo is not None and geo.country else ""

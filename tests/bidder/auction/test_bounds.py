@@ -77,7 +77,7 @@ def test_native_answers_are_remembered_in_bounds() -> None:
     bench = Bench(MARKET)
     for number in (1, 2, NATIVE_CACHE + 1, 1):
         body = _request(imp=[{"id": "1", "native": {"request": assets % number}}])
-        for market in (bench, Bench(MARKET)):
-            (call,) = market.ask(compact(body))
+        for asked in (bench, Bench(MARKET)):
+            (call,) = asked.ask(compact(body))
             if call.bids:
                 assert f'"id":{number}' in (call.bids[0].adm or "")

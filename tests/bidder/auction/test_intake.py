@@ -9,7 +9,6 @@ import pytest
 from bidder.auction.intake import (
     bid_currency,
     context_of,
-    country_of,
     deadline_ns,
     opportunities_of,
     read_request,
@@ -93,16 +92,6 @@ def test_seats(wseat: list[str] | None, bseat: list[str] | None, seat: str, allo
 def test_currencies(cur: list[str] | None, found: str) -> None:
     """Ours where it is allowed, else the first that we have a rate for."""
     assert bid_currency(request_of(_body(cur=cur)), "USD", RATES.factor) == found
-
-
-def test_the_country_is_the_devices() -> None:
-    """The device's place goes before the user's."""
-    assert (
-        country_of(request_of(_body(device={"geo": {"country": "deu"}}, user={"geo": {"country": "USA"}})))
-        == "DEU"
-    )
-    assert country_of(request_of(_body(user={"geo": {"country": "usa"}}))) == "USA"
-    assert country_of(request_of(_body())) == ""
 
 
 @pytest.mark.parametrize(

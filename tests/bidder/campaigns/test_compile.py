@@ -12,7 +12,7 @@ import pytest
 
 from bidder.campaigns.compile import columns, compile_lines
 from bidder.campaigns.model import Book, Goal, LineItem, Segments, Targeting
-from bidder.keys import field_name, key32, segment_key
+from bidder.keys import field_name, key64, segment_key
 from tests.bidder.auction.market import market
 from tests.bidder.auction.support import RATES
 
@@ -65,7 +65,7 @@ def test_units_and_keys() -> None:
     (line,) = compile_lines(_changed(campaign={"start": start, "end": end}, item=item), RATES)
     assert (line.goal, line.goal_micros, line.max_bid_cpm_micros) == ("cpa", 12_345_678, 3_500_000)
     assert (line.start_s, line.end_s) == (start.timestamp(), end.timestamp())
-    assert (line.key, line.field) == (key32(line.id), field_name("shoes"))
+    assert (line.key, line.field) == (key64(line.id), field_name("shoes"))
     assert line.segments == (segment_key("shoes", "a"), segment_key("shoes", "b"))
     assert line.excluded == (segment_key("shoes", "c"),)
 

@@ -9,7 +9,7 @@ from bidder.campaigns import rules
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import Targeting
 from bidder.campaigns.rates import load_rates
-from bidder.keys import key32, segment_key
+from bidder.keys import segment_key
 from tests.bidder.campaigns.written import BOOK, RICH, advised, change, told, write
 
 NAMES = {
@@ -249,23 +249,6 @@ def test_segments_with_one_key(tmp_path: Path) -> None:
     assert told(write(tmp_path, text)) == [
         "book.yaml:22: advertisers[0].campaigns[0].line_items[0].targeting.segments.none[0]: "
         '"seg-168688" and "seg-156582" have the same key: rename one of them'
-    ]
-
-
-def test_line_items_and_creatives_with_one_key(tmp_path: Path) -> None:
-    """A notice names line item and creative by 32-bit keys: two that share one are refused."""
-    assert key32("line-135146") == key32("line-174766")
-    assert key32("shop/ad-88333") == key32("shop/ad-124397")
-    text = change("id: viewers", "id: line-135146")
-    text += (
-        "          - {id: line-174766, goal: {kind: cpm, value: 1}, max_bid_cpm: 1, creatives: [ad-88333]}\n"
-    )
-    ad = "      - {id: %s, kind: image, w: 1, h: 1, image_url: 'https://x.example/', landing_url: 'https://x.example/'}\n"
-    text = change("      - id: banner\n", ad % "ad-88333" + ad % "ad-124397" + "      - id: banner\n", text)
-    assert told(write(tmp_path, text)) == [
-        'book.yaml:8: advertisers[0].creatives[1].id: "ad-124397" and "ad-88333" have the same key: rename one of them',
-        "book.yaml:25: advertisers[0].campaigns[0].line_items[1].id: "
-        '"line-174766" and "line-135146" have the same key: rename one of them',
     ]
 
 

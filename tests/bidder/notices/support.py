@@ -1,6 +1,6 @@
 """A directory of one shop's line item, and tokens for it."""
 
-from bidder.keys import key32
+from bidder.keys import key32, key64
 from bidder.notices.apply import Entry
 from bidder.notices.keys import Keyring
 from bidder.notices.token import Claim, Sealed, seal
@@ -8,14 +8,14 @@ from bidder.notices.token import Claim, Sealed, seal
 RING = Keyring(((1, b"s" * 32),))
 NOW_S = 1_790_000_000
 LANDING = "https://shop.example/boots?from=ad"
-ENTRY = Entry("campaign-1", "line-1", "EUR", {key32("creative-1"): LANDING})
+ENTRY = Entry("campaign-1", "line-1", "EUR", {key64("creative-1"): LANDING})
 
 
 class OneLineItem:
     """Knows line-1 and nothing else."""
 
     def line_item(self, key: int) -> Entry | None:
-        return ENTRY if key == key32("line-1") else None
+        return ENTRY if key == key64("line-1") else None
 
 
 def claim(**changes: object) -> Claim:
@@ -23,8 +23,8 @@ def claim(**changes: object) -> Claim:
     fields: dict[str, object] = {
         "bid_id": b"bid-00000001",
         "exchange": key32("generic"),
-        "line_item": key32("line-1"),
-        "creative": key32("creative-1"),
+        "line_item": key64("line-1"),
+        "creative": key64("creative-1"),
         "bid_cpm_micros": 2_500_000,
         "currency": "USD",
         "rate_ppm": 900_000,

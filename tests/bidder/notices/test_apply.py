@@ -10,7 +10,9 @@ from bidder.clock import ManualClock
 from bidder.exchanges import SHIPPED
 from bidder.keys import key32
 from bidder.metrics import Tally
+from bidder.notices import apply
 from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result, loss_reason
+from bidder.notices.clearing import MAX_PRICE_AGE_S
 from bidder.notices.token import TEST
 from openrtb.prices import google_encrypt, google_iv
 from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
@@ -75,8 +77,16 @@ def test_the_beacon_moves_money_where_the_exchange_sends_no_bill() -> None:
     desk, tokens = Desk(), sealed(exchange=key32("prebid"))
     desk.send(Kind.BILL, tokens.exchange_token, price="2.00")
     assert f"line_item_spend_micros_total/{LINE}" not in desk.counts()
-    desk.send(Kind.IMP, tokens.browser_token, price="2.00")
-    assert desk.counts()[f"line_item_spend_micros_total/{LINE}"] == 1_800
+    desk.send(Kind.IMP, tokens.browser_token, price="2.50")
+    assert desk.counts()[f"line_item_spend_micros_total/{LINE}"] == BID_COST
+
+
+@pytest.mark.parametrize("price", ["0", "0.000001", "2.00", "99", "", "nan"])
+def test_a_price_that_a_browser_could_write_is_not_read(price: str) -> None:
+    """A plain price in the beacon's address is anybody's: the bid is charged, whatever it says."""
+    desk, tokens = Desk(), sealed(exchange=key32("prebid"))
+    assert desk.notices.receive(Notice(Kind.IMP, tokens.browser_token, price)).spent == BID_COST
+    assert desk.counts()["clearing_prices_total/prebid/unsealed"] == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.WIN, Kind.LOSS, Kind.IMP, Kind.CLICK])
@@ -129,6 +139,22 @@ def test_an_encrypted_price_is_read_with_its_keys() -> None:
     price = google_encrypt(1_200_000, GOOGLE_BYTES, google_iv(NOW_S))
     token = sealed(exchange=key32("google")).browser_token
     assert desk.notices.receive(Notice(Kind.IMP, token, price)).spent == 1_080
+
+
+def test_a_sealed_price_that_was_kept_is_not_believed() -> None:
+    """A genuine price of the day before yesterday charges the bid."""
+    desk = Desk({"google": GOOGLE_KEYS})
+    price = google_encrypt(1_200_000, GOOGLE_BYTES, google_iv(NOW_S - MAX_PRICE_AGE_S - 60))
+    token = sealed(exchange=key32("google")).browser_token
+    assert desk.notices.receive(Notice(Kind.IMP, token, price)).spent == BID_COST
+
+
+def test_line_items_beyond_the_bound_share_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters by line item stay few; what is over is summed under other, and no spend is lost."""
+    monkeypatch.setattr(apply, "LINE_ITEM_SERIES", 0)
+    desk = Desk()
+    assert desk.send(Kind.BILL, sealed().exchange_token, price="2.50") is Result.ACCEPTED
+    assert desk.counts()["line_item_spend_micros_total/other/other"] == BID_COST
 
 
 def test_without_its_keys_no_price_is_believed(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.keys import key32
+from bidder.keys import key32, key64
 from bidder.notices.keys import Keyring
 from bidder.notices.token import (
     DEAL,
@@ -43,8 +43,8 @@ claims = st.builds(
 CLAIM = Claim(
     bid_id=b"123456789012",
     exchange=key32("generic"),
-    line_item=key32("line"),
-    creative=key32("creative"),
+    line_item=key64("line"),
+    creative=key64("creative"),
     bid_cpm_micros=2_500_000,
     currency="USD",
     rate_ppm=900_000,

@@ -88,6 +88,8 @@ def permit(gate: Gate = GATE, **signals: Any) -> Permissions:
         ({"gpp_sections": (99,)}, NOTHING),
         ({"gpp_sections": (-1,)}, FULL),
         ({"country": "DEU"}, NOTHING),
+        ({"country": "USA", "home": "DEU"}, NOTHING),
+        ({"home": "DE"}, NOTHING),
         ({"country": "DEU", "tc_string": CONSENT}, FULL_UNDER_CONSENT),
         ({"country": "DEU", "gdpr": 0}, FULL),
         ({"country": "USA", "gdpr": 1}, NOTHING),
@@ -377,4 +379,4 @@ def test_garbage_denies(text: str, name: str) -> None:
 def test_signals_of(body: dict[str, Any], expected: Signals) -> None:
     """Every signal is read, from both of the places where it may stand."""
     request = request_of(compact({"id": "r", "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}]} | body))
-    assert signals_of(request, "") == expected
+    assert signals_of(request) == expected
