@@ -1,4 +1,4 @@
-"""Steps 5 and 7 of a bid: the best candidate of each impression that passes every filter.
+"""Step 6 of a bid: the best candidate of each impression that passes every filter.
 
 Place: after price: candidates are asked in the order of their bids, so filters that need a creative are applied
     to the few that could win and not to all that match.

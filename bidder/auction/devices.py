@@ -7,11 +7,13 @@ Source: OpenRTB list "Device Types"; the tokens of the large browsers' user agen
 
 from functools import lru_cache
 
+from openrtb.enums import DeviceType
 from openrtb.request import Device
 
 UA_CACHE = 8_192
 UA_MAX = 512
-DESKTOP, TV, PHONE, TABLET = 2, 3, 4, 5
+DESKTOP, TV = int(DeviceType.PERSONAL_COMPUTER), int(DeviceType.CONNECTED_TV)
+PHONE, TABLET = int(DeviceType.PHONE), int(DeviceType.TABLET)
 
 _OS = {
     "android": "android",

@@ -1,4 +1,4 @@
-"""Step 5 of a bid, for one candidate: does the line item have a creative that this slot and request accept?
+"""Step 6 of a bid, for one candidate: does the line item have a creative that this slot and request accept?
 
 Place: choose asks it, best candidate first.
 Shapes: fit() -> a Fitting, or the Drop that names the first rule the nearest creative broke.
@@ -17,6 +17,7 @@ from bidder.campaigns.compile import Line
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO, Context, DealOffer, Opportunity
 from bidder.outcome import Drop
 from openrtb.blocks import CONTENT_1, category_listed, domain_listed, language_listed
+from openrtb.enums import CreativeAttribute
 from openrtb.native import NativeRequest, parse_native
 from openrtb.native_answer import Fit as NativeFit
 from openrtb.native_answer import fit as fit_native
@@ -25,8 +26,8 @@ from openrtb.vast import MediaFile, choose_media, choose_protocol, duration_fits
 from openrtb.violation import Violation
 
 NATIVE_CACHE = 1_024
-SKIP_BUTTON = 1 << 16
-"""Creative attribute 16: the ad brings its own skip button, which a slot that adds one does not want."""
+SKIP_BUTTON = 1 << CreativeAttribute.SKIP_BUTTON
+"""As an attribute's bit: the ad brings its own skip button, which a slot that adds one does not want."""
 DSA_REQUIRED = 2
 """regs.ext.dsa.dsarequired from here on: a bid without transparency is rejected.
 We name who pays and leave the showing to the publisher, so pubrender 0 (it cannot) gets no bid."""

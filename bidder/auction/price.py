@@ -1,4 +1,4 @@
-"""Step 6 of a bid: what each candidate is worth and what it bids, for the whole batch in one numpy pass.
+"""Step 5 of a bid: what each candidate is worth and what it bids, for the whole batch in one numpy pass.
 
 Place: between retrieve and choose.
 Shapes: P candidate pairs, as in field.Field; N line items; affinity vectors of VECTOR_DIMENSIONS float16.

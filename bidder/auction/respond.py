@@ -1,4 +1,4 @@
-"""Step 8 of a bid: a choice becomes a bid with its markup, signed URLs and everything an exchange asks for.
+"""Step 7 of a bid: a choice becomes a bid with its markup, signed URLs and everything an exchange asks for.
 
 Place: the last step; run encodes and sends what it returns.
 Units: `price` on the wire is CPM in the request's bid currency.

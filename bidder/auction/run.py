@@ -149,7 +149,7 @@ class Auction:
             self.spent(self._clock.monotonic_ns() - began_ns)
 
     def _conclude(self, batch: list[Pending], world: World) -> None:
-        """Steps 4 to 8, with our own mistakes answered as no-bids."""
+        """Steps 4 to 7, with our own mistakes answered as no-bids."""
         try:
             self._bid(batch, world)
         except Exception:
@@ -173,7 +173,7 @@ class Auction:
     def _answer(
         self, batch: list[Pending], chosen: dict[int, list[Choice]], world: World, drops: Drops
     ) -> None:
-        """Step 8, and an ending for every request; `chosen` holds the choices of a request by its number."""
+        """Step 7, and an ending for every request; `chosen` holds the choices of a request by its number."""
         now_ns, now_s = self._clock.monotonic_ns(), self._clock.now_s()
         bidding: list[tuple[Pending, list[Choice]]] = []
         for number, pending in enumerate(batch):
