@@ -12,12 +12,18 @@ from collections.abc import Container
 from msgspec import Struct
 
 from bidder.exchanges import Exchange
+from openrtb.enums import MarkupType
 from openrtb.request import Audio, BidRequest, Deal, Imp, Video
 
 BANNER, VIDEO, AUDIO, NATIVE = 1, 2, 4, 8
 """Media as bits, so that what a slot takes is one number."""
 MEDIA_NAMES = {BANNER: "banner", VIDEO: "video", AUDIO: "audio", NATIVE: "native"}
-MTYPE = {BANNER: 1, VIDEO: 2, AUDIO: 3, NATIVE: 4}
+MTYPE = {
+    BANNER: int(MarkupType.BANNER),
+    VIDEO: int(MarkupType.VIDEO),
+    AUDIO: int(MarkupType.AUDIO),
+    NATIVE: int(MarkupType.NATIVE),
+}
 
 
 class DealOffer(Struct, gc=False):

@@ -6,6 +6,8 @@ Source: no-bid reason codes are OpenRTB 3.0 list "No-Bid Reason Codes".
 
 from enum import IntEnum
 
+from openrtb.enums import NoBidReason
+
 
 class Outcome(IntEnum):
     """The one ending of a bid request."""
@@ -58,15 +60,16 @@ class Drop(IntEnum):
 
 
 NBR: dict[Outcome, int] = {
-    Outcome.MALFORMED: 2,
-    Outcome.SHED: 1,
-    Outcome.NO_TIME: 15,
-    Outcome.LATE: 15,
-    Outcome.SELF_CHECK: 1,
-    Outcome.FAULT: 1,
+    Outcome.MALFORMED: int(NoBidReason.INVALID_REQUEST),
+    Outcome.SHED: int(NoBidReason.TECHNICAL_ERROR),
+    Outcome.NO_TIME: int(NoBidReason.INSUFFICIENT_TIME),
+    Outcome.LATE: int(NoBidReason.INSUFFICIENT_TIME),
+    Outcome.SELF_CHECK: int(NoBidReason.TECHNICAL_ERROR),
+    Outcome.FAULT: int(NoBidReason.TECHNICAL_ERROR),
 }
+_UNKNOWN = int(NoBidReason.UNKNOWN)
 
 
 def nbr(outcome: Outcome) -> int:
-    """The OpenRTB no-bid reason code of an outcome; 0 (unknown) where none says it."""
-    return NBR.get(outcome, 0)
+    """The OpenRTB no-bid reason code of an outcome; UNKNOWN where none says it."""
+    return NBR.get(outcome, _UNKNOWN)

@@ -10,7 +10,9 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
-CONTENT_1: Final = 1
+from openrtb.enums import CategoryTaxonomy
+
+CONTENT_1: Final = int(CategoryTaxonomy.CONTENT_1_0)
 """The one taxonomy whose ids show their parents: IAB7-39 lies in IAB7."""
 
 # Names, not addresses: nothing is loaded from a namespace or a document type. And a loopback address is a secure

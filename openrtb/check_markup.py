@@ -13,7 +13,7 @@ from xml.parsers import expat
 import msgspec
 from msgspec import Struct
 
-from openrtb.check_media import Note
+from openrtb.check_media import AUDIO, NATIVE, VIDEO, Note
 from openrtb.macros import CLICK_URL, CLICK_URL_ESC
 from openrtb.media import Audio, Video
 from openrtb.native import Asset, NativeRequest, parse_native
@@ -31,12 +31,12 @@ def markup_faults(request: BidRequest, bid: Bid, note: Note) -> None:
         return
     if CLICK_URL in bid.adm or CLICK_URL_ESC in bid.adm:
         note(("adm", "holds a macro of ours that nobody will expand"))
-    slot = imp.video if bid.mtype == 2 else imp.audio if bid.mtype == 3 else None
+    slot = imp.video if bid.mtype == VIDEO else imp.audio if bid.mtype == AUDIO else None
     if slot is not None:
         rule = vast_fault(bid.adm, slot, bid)
         if rule is not None:
             note(("adm", rule))
-    elif bid.mtype == 4 and imp.native is not None:
+    elif bid.mtype == NATIVE and imp.native is not None:
         asked = parse_native(imp.native.request)
         fault = str(asked) if isinstance(asked, Violation) else native_fault(asked, bid.adm)
         if fault is not None:

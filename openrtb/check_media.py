@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from openrtb.enums import BannerType, CreativeAttribute, MarkupType
 from openrtb.media import Audio, Banner, Native, Video
 from openrtb.request import Imp
 from openrtb.response import Bid
@@ -17,24 +18,27 @@ from openrtb.vast import duration_fits
 Note = Callable[[tuple[str, str]], None]
 """Takes (field of the bid, rule that it breaks)."""
 
-TYPES = {1: "banner", 2: "video", 3: "audio", 4: "native"}
+BANNER, VIDEO = int(MarkupType.BANNER), int(MarkupType.VIDEO)
+AUDIO, NATIVE = int(MarkupType.AUDIO), int(MarkupType.NATIVE)
+TYPES = {BANNER: "banner", VIDEO: "video", AUDIO: "audio", NATIVE: "native"}
 """Bid.mtype as `ext.prebid.type` spells it."""
 
-_JAVASCRIPT, _IFRAME, _XHTML_BANNER = 3, 4, 2
-_SKIP_BUTTON = 16
+_IFRAME, _JAVASCRIPT = int(BannerType.IFRAME), int(BannerType.JAVASCRIPT)
+_XHTML_BANNER = int(BannerType.XHTML_BANNER)
+_SKIP_BUTTON = int(CreativeAttribute.SKIP_BUTTON)
 
 
 def media_faults(imp: Imp, bid: Bid, note: Note) -> None:
     """Note what keeps a bid from filling the slot of its medium."""
     mtype = bid.mtype
     medium: Banner | Video | Audio | Native | None = None
-    if mtype == 1:
+    if mtype == BANNER:
         medium = imp.banner
-    elif mtype == 2:
+    elif mtype == VIDEO:
         medium = imp.video
-    elif mtype == 3:
+    elif mtype == AUDIO:
         medium = imp.audio
-    elif mtype == 4:
+    elif mtype == NATIVE:
         medium = imp.native
     if medium is None:
         note(("mtype", "must be a medium that the imp offers"))

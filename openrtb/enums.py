@@ -1,5 +1,6 @@
 """The enumerated lists that a bidder must respect or writes itself.
 
+Place: who asks once per bid binds the plain number to a name of its module: looking a member up takes longer.
 Shapes: IntEnums, so a member equals the number on the wire; Structs carry plain numbers, and a number that is
     in no list passes (500 and above are an exchange's own).
 Source: OpenRTB 2.6-202606, AdCOM 1.0 lists, the no-bid and loss lists of OpenRTB 3.0. Creative attributes
@@ -9,11 +10,8 @@ Source: OpenRTB 2.6-202606, AdCOM 1.0 lists, the no-bid and loss lists of OpenRT
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TypeVar
 
 VENDOR_SPECIFIC = 500  # this and above: codes of the exchange
-
-E = TypeVar("E", bound=IntEnum)
 
 
 class AuctionType(IntEnum):
@@ -113,65 +111,12 @@ class Position(IntEnum):
     FULLSCREEN = 7
 
 
-class Placement(IntEnum):
-    """Video.placement (deprecated, still sent)."""
-
-    IN_STREAM = 1
-    IN_BANNER = 2
-    IN_ARTICLE = 3
-    IN_FEED = 4
-    INTERSTITIAL = 5
-
-
-class Plcmt(IntEnum):
-    """Video.plcmt."""
-
-    INSTREAM = 1
-    ACCOMPANYING_CONTENT = 2
-    INTERSTITIAL = 3
-    NO_CONTENT = 4
-
-
-class StartDelay(IntEnum):
-    """Video.startdelay, Audio.startdelay; above 0 it is the second of a mid-roll."""
-
-    PRE_ROLL = 0
-    MID_ROLL = -1
-    POST_ROLL = -2
-
-
-class Linearity(IntEnum):
-    """Video.linearity."""
-
-    LINEAR = 1
-    NON_LINEAR = 2
-
-
-class PlaybackMethod(IntEnum):
-    """Video.playbackmethod."""
-
-    PAGE_LOAD_SOUND_ON = 1
-    PAGE_LOAD_SOUND_OFF = 2
-    CLICK_SOUND_ON = 3
-    MOUSE_OVER_SOUND_ON = 4
-    VIEWPORT_SOUND_ON = 5
-    VIEWPORT_SOUND_OFF = 6
-
-
 class Delivery(IntEnum):
     """Video.delivery, Audio.delivery."""
 
     STREAMING = 1
     PROGRESSIVE = 2
     DOWNLOAD = 3
-
-
-class CompanionType(IntEnum):
-    """Video.companiontype, Audio.companiontype."""
-
-    STATIC = 1
-    HTML = 2
-    IFRAME = 3
 
 
 class DeviceType(IntEnum):
@@ -200,22 +145,6 @@ class ConnectionType(IntEnum):
     CELLULAR_5G = 7
 
 
-class LocationType(IntEnum):
-    """Geo.type."""
-
-    GPS = 1
-    IP_ADDRESS = 2
-    USER_PROVIDED = 3
-
-
-class AgentType(IntEnum):
-    """UID.atype: what an id is tied to."""
-
-    BROWSER = 1
-    APP = 2
-    PERSON = 3
-
-
 class CategoryTaxonomy(IntEnum):
     """cattax; an absent one means CONTENT_1_0."""
 
@@ -228,26 +157,6 @@ class CategoryTaxonomy(IntEnum):
     CONTENT_3_0 = 7
     AD_PRODUCT_2_0 = 8
     CONTENT_3_1 = 9
-
-
-class VenueTaxonomy(IntEnum):
-    """DOOH.venuetypetax; an absent one means OPENOOH_1_0."""
-
-    ADCOM = 0
-    OPENOOH_1_0 = 1
-    DPAA = 2
-    DMI_1_1 = 3
-    OMA_2022 = 4
-    OPENOOH_1_1 = 5
-
-
-class MultiplierSource(IntEnum):
-    """Qty.sourcetype: who measured the impression multiplier."""
-
-    UNKNOWN = 0
-    MEASUREMENT_VENDOR = 1
-    PUBLISHER = 2
-    EXCHANGE = 3
 
 
 class NoBidReason(IntEnum):
@@ -308,16 +217,3 @@ class LossReason(IntEnum):
     NOT_ALLOWED_IN_DEAL = 213
     INVALID_SKADNETWORK = 214
     APP_BUNDLE_BLOCKED = 215
-
-
-def member(kind: type[E], value: int | None) -> E | None:
-    """The member of a list with this number, or None for an absent or unknown one: never an error."""
-    return kind._value2member_map_.get(value)  # type: ignore[return-value]  # typeshed says Enum, not E
-
-
-def label(kind: type[E], value: int | None) -> str:
-    """A stable name for logs and metrics, of a bounded set: the member's, `vendor` or `unknown`."""
-    known = member(kind, value)
-    if known is not None:
-        return known.name.lower()
-    return "vendor" if value is not None and value >= VENDOR_SPECIFIC else "unknown"

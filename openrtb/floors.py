@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from openrtb.enums import MarkupType
 from openrtb.media import DurFloors
 from openrtb.request import Deal, Imp
 
 USD = "USD"
+VIDEO, AUDIO = int(MarkupType.VIDEO), int(MarkupType.AUDIO)
 
 
 def applicable_floor(imp: Imp, mtype: int, dur_s: int | None, deal: Deal | None) -> tuple[float, str]:
@@ -28,12 +30,11 @@ def applicable_floor(imp: Imp, mtype: int, dur_s: int | None, deal: Deal | None)
             floor = deal.bidfloor
         if floor is not None:
             return floor, deal.bidfloorcur or USD
-    if mtype == 2 or mtype == 3:
-        slot = imp.video if mtype == 2 else imp.audio
-        if slot is not None:
-            floor = timed_floor(slot.durfloors, slot.mincpmpersec, dur_s)
-            if floor is not None:
-                return floor, imp.bidfloorcur or USD
+    slot = imp.video if mtype == VIDEO else imp.audio if mtype == AUDIO else None
+    if slot is not None:
+        floor = timed_floor(slot.durfloors, slot.mincpmpersec, dur_s)
+        if floor is not None:
+            return floor, imp.bidfloorcur or USD
     return imp.bidfloor or 0.0, imp.bidfloorcur or USD
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from openrtb.enums import VENDOR_SPECIFIC
 from openrtb.limits import MAX_ASSETS
 from openrtb.violation import Violation
 from openrtb.wire import Flag, Int
@@ -25,7 +26,6 @@ MAIN: Final = 3
 EVENT_IMPRESSION: Final = 1
 METHOD_IMG: Final = 1
 
-_OWN: Final = 500  # from here on, values are agreed between exchange and bidder
 _CONTEXTS: Final = frozenset((1, 2, 3))
 _SUBTYPES: Final = {1: range(10, 16), 2: range(20, 23), 3: range(30, 33)}
 _ALL_SUBTYPES: Final = frozenset(number for numbers in _SUBTYPES.values() for number in numbers)
@@ -129,7 +129,7 @@ def _judge(request: NativeRequest) -> Violation | None:
 
 def _unknown(value: int | None, known: frozenset[int]) -> bool:
     """Whether an enumerated value is there (0 is not), yet neither published nor the exchange's own."""
-    return value is not None and value != 0 and value not in known and value < _OWN
+    return value is not None and value != 0 and value not in known and value < VENDOR_SPECIFIC
 
 
 def _context(request: NativeRequest) -> Violation | None:
@@ -138,7 +138,7 @@ def _context(request: NativeRequest) -> Violation | None:
         return Violation("context", "must be 1 to 3, or 500 and more")
     if _unknown(subtype, _ALL_SUBTYPES):
         return Violation("contextsubtype", "must be a published subtype, or 500 and more")
-    if context in _CONTEXTS and subtype and subtype < _OWN and subtype not in _SUBTYPES[context]:
+    if context in _CONTEXTS and subtype and subtype < VENDOR_SPECIFIC and subtype not in _SUBTYPES[context]:
         return Violation("contextsubtype", "must belong to the context")
     if _unknown(request.plcmttype, _PLACEMENTS):
         return Violation("plcmttype", "must be 1 to 4, or 500 and more")

@@ -16,18 +16,25 @@ from xml.sax.saxutils import escape, quoteattr
 
 from msgspec import Struct
 
+from openrtb.enums import Delivery, Protocol
 from openrtb.media import Audio, Video
 
-INLINE: Final = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
-"""Protocol codes of inline VAST that we write, best first; 15 (4.3) has no schema to check against."""
-DEFAULT_PROTOCOL: Final = 3
+INLINE: Final = {
+    int(Protocol.VAST_4_2): "4.2",
+    int(Protocol.VAST_4_1): "4.1",
+    int(Protocol.VAST_4_0): "4.0",
+    int(Protocol.VAST_3_0): "3.0",
+    int(Protocol.VAST_2_0): "2.0",
+}
+"""Protocol codes of inline VAST that we write, best first; 4.3 has no schema to check against."""
+DEFAULT_PROTOCOL: Final = int(Protocol.VAST_3_0)
 """For a slot that lists no protocols: VAST 3.0 is what every player in the field reads."""
 ERROR_CODE: Final = "%5BERRORCODE%5D"
 """The macro for an error URL: players replace it bare or encoded, the schemas accept it encoded alone."""
 EVENTS: Final = ("start", "firstQuartile", "midpoint", "thirdQuartile", "complete")
 
-_STREAMING: Final = 1
-_PROGRESSIVE: Final = frozenset((2, 3))  # progressive, and download ahead of play
+_STREAMING: Final = int(Delivery.STREAMING)
+_PROGRESSIVE: Final = frozenset((int(Delivery.PROGRESSIVE), int(Delivery.DOWNLOAD)))
 _SHAPE_TOLERANCE: Final = 0.03  # 640x360 and 854x480 are one shape to every player
 _ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from benchmarks.exchange.inventory import Device
+from openrtb.enums import DeviceType
 
 Json = dict[str, Any]
 
@@ -24,7 +25,7 @@ _BANNERS: Final = (
     ((300, 600), (300, 250)),
 )
 _MOBILE_BANNERS: Final = (((320, 50),), ((300, 250),), ((320, 100), (320, 50)), ((300, 250), (320, 480)))
-_MOBILE_TYPES: Final = frozenset((1, 4, 5))
+_MOBILE_TYPES: Final = frozenset((DeviceType.MOBILE_OR_TABLET, DeviceType.PHONE, DeviceType.TABLET))
 _DEAL_SHARE: Final = 0.12
 _PRIVATE_SHARE: Final = 0.25
 _DEALS: Final = tuple(f"deal-{i}" for i in range(1, 9))

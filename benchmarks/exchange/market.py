@@ -11,17 +11,19 @@ import math
 import random
 from typing import Any, Final, NamedTuple
 
-FIRST_PRICE: Final = 1
-SECOND_PRICE: Final = 2
-FIXED_PRICE: Final = 3
+from openrtb.enums import AuctionType, LossReason
 
-WON: Final = 0
-INVALID_RESPONSE: Final = 3
-INVALID_DEAL: Final = 4
-BELOW_FLOOR: Final = 100
-BELOW_DEAL_FLOOR: Final = 101
-OUTBID: Final = 102
-LOST_TO_DEAL: Final = 103
+FIRST_PRICE: Final = int(AuctionType.FIRST_PRICE)
+SECOND_PRICE: Final = int(AuctionType.SECOND_PRICE)
+FIXED_PRICE: Final = int(AuctionType.FIXED_PRICE)
+
+WON: Final = int(LossReason.WON)
+INVALID_RESPONSE: Final = int(LossReason.INVALID_RESPONSE)
+INVALID_DEAL: Final = int(LossReason.INVALID_DEAL_ID)
+BELOW_FLOOR: Final = int(LossReason.BELOW_AUCTION_FLOOR)
+BELOW_DEAL_FLOOR: Final = int(LossReason.BELOW_DEAL_FLOOR)
+OUTBID: Final = int(LossReason.LOST_TO_HIGHER_BID)
+LOST_TO_DEAL: Final = int(LossReason.LOST_TO_DEAL)
 
 _INCREMENT: Final = 0.01
 _MEDIAN_USD: Final = {"banner": 0.55, "native": 0.7, "video": 4.0, "audio": 2.5}

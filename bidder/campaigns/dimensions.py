@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
+from openrtb.blocks import CONTENT_1
+
 CACHE_BYTES = 32 * 1024 * 1024
 CATEGORIES_CACHE = 4_096
 """Categories whose keys are remembered: every taxonomy together has some 2,000."""
@@ -151,8 +153,8 @@ def domain_names(domain: str) -> list[str]:
 @lru_cache(CATEGORIES_CACHE)
 def category_names(taxonomy: int, category: str) -> tuple[tuple[int, str], ...]:
     """A category as keys; in taxonomy 1, IAB7-39 is also found under IAB7."""
-    if taxonomy == 1 and "-" in category:
-        return (taxonomy, category), (1, category.partition("-")[0])
+    if taxonomy == CONTENT_1 and "-" in category:
+        return (taxonomy, category), (taxonomy, category.partition("-")[0])
     return ((taxonomy, category),)
 
 

@@ -12,6 +12,7 @@ from bidder.campaigns.compile import Line
 from bidder.campaigns.dimensions import CACHE_BYTES, Dimension, bits, category_names, domain_names
 from bidder.campaigns.terms import POSITIONS, numbered
 from bidder.opportunity import BANNER, Opportunity
+from openrtb.blocks import CONTENT_1
 from openrtb.request import BidRequest
 
 SLOT_CACHE = 4_096
@@ -105,7 +106,7 @@ class BlockIndex:
         if request.bapp:
             advertisers |= self._bundles.naming(request.bapp)
         if request.bcat:
-            dimension = self._categories.get(request.cattax or 1)
+            dimension = self._categories.get(request.cattax or CONTENT_1)
             if dimension is not None:
                 categories = dimension.naming(request.bcat)
         return advertisers, categories

@@ -11,6 +11,8 @@ from typing import Any
 from bidder.campaigns.dimensions import category_names, domain_names
 from bidder.campaigns.model import Targeting, Terms
 from bidder.opportunity import Context
+from openrtb.blocks import CONTENT_1
+from openrtb.enums import ConnectionType, DeviceType, Position
 from openrtb.request import BidRequest, Content
 
 Wanted = tuple[Iterable[Any], Iterable[Any]]
@@ -19,38 +21,44 @@ One = Callable[[Context], Any]
 Many = Callable[[Context], Sequence[Any]]
 
 DEVICE_TYPES: dict[str, tuple[int, ...]] = {
-    "mobile": (1, 4, 5),
-    "phone": (1, 4),
-    "tablet": (5,),
-    "desktop": (2,),
-    "tv": (3,),
-    "connected": (6,),
-    "set_top_box": (7,),
-    "ooh": (8,),
+    "mobile": (DeviceType.MOBILE_OR_TABLET, DeviceType.PHONE, DeviceType.TABLET),
+    "phone": (DeviceType.MOBILE_OR_TABLET, DeviceType.PHONE),
+    "tablet": (DeviceType.TABLET,),
+    "desktop": (DeviceType.PERSONAL_COMPUTER,),
+    "tv": (DeviceType.CONNECTED_TV,),
+    "connected": (DeviceType.CONNECTED_DEVICE,),
+    "set_top_box": (DeviceType.SET_TOP_BOX,),
+    "ooh": (DeviceType.OUT_OF_HOME,),
 }
-"""OpenRTB list "Device Types"; 1 is "mobile/tablet" of unknown size, which a phone line item takes."""
+"""MOBILE_OR_TABLET does not say how large the screen is: a phone line item takes it."""
 
 CONNECTIONS: dict[str, tuple[int, ...]] = {
-    "ethernet": (1,),
-    "wifi": (2,),
-    "cellular": (3, 4, 5, 6, 7),
-    "2g": (4,),
-    "3g": (5,),
-    "4g": (6,),
-    "5g": (7,),
+    "ethernet": (ConnectionType.ETHERNET,),
+    "wifi": (ConnectionType.WIFI,),
+    "cellular": (
+        ConnectionType.CELLULAR,
+        ConnectionType.CELLULAR_2G,
+        ConnectionType.CELLULAR_3G,
+        ConnectionType.CELLULAR_4G,
+        ConnectionType.CELLULAR_5G,
+    ),
+    "2g": (ConnectionType.CELLULAR_2G,),
+    "3g": (ConnectionType.CELLULAR_3G,),
+    "4g": (ConnectionType.CELLULAR_4G,),
+    "5g": (ConnectionType.CELLULAR_5G,),
 }
 OPERATING_SYSTEMS = ("android", "ios", "windows", "macos", "linux", "chromeos", "other")
 INVENTORY = ("site", "app", "dooh")
 
 POSITIONS: dict[str, tuple[int, ...]] = {
-    "unknown": (0,),
-    "above_fold": (1,),
-    "below_fold": (3,),
-    "header": (4,),
-    "footer": (5,),
-    "sidebar": (6,),
-    "full_screen": (7,),
-    "locked": (2,),
+    "unknown": (Position.UNKNOWN,),
+    "above_fold": (Position.ABOVE_THE_FOLD,),
+    "below_fold": (Position.BELOW_THE_FOLD,),
+    "header": (Position.HEADER,),
+    "footer": (Position.FOOTER,),
+    "sidebar": (Position.SIDEBAR,),
+    "full_screen": (Position.FULLSCREEN,),
+    "locked": (Position.LOCKED,),
 }
 
 
@@ -120,11 +128,11 @@ def request_categories(context: Context) -> Sequence[tuple[int, str]]:
     if source is not None:
         for values in (source.cat, source.sectioncat, source.pagecat):
             for category in values or ():
-                names += category_names(source.cattax or 1, category)
+                names += category_names(source.cattax or CONTENT_1, category)
     content = _content(request)
     if content is not None:
         for category in content.cat or ():
-            names += category_names(content.cattax or 1, category)
+            names += category_names(content.cattax or CONTENT_1, category)
     return names
 
 
