@@ -1,6 +1,6 @@
 """People as the path of a bid reads them: one awaited read for a whole batch, which never fails.
 
-Place: step 3 of a bid; web/exchange hands in the look-ups of a batch and gets the people in the same order.
+Place: step 3 of a bid; auction/run hands in the look-ups of a batch and gets the people in the same order.
 Shapes: read(N look-ups) -> Reading of N people; None where nobody was asked for or found in time.
 Units: `deadline_ns` on the clock's monotonic_ns.
 Limits: a read takes at most read_timeout_ms; the breaker answers for a store in trouble.
