@@ -12,7 +12,6 @@ from __future__ import annotations
 from array import array
 
 NANOSECONDS = 1_000_000_000
-NEVER_NS = 1 << 62
 
 
 class Arrivals:

@@ -36,7 +36,6 @@ LOADS: Final = {"1": 1, "64": 64, "64 mixed": 64}
 """Connections by the name of the column: with 64, some 60 requests wait whenever the server looks. Requests have one
 impression; mixed ones have up to four, as the exchanges of the demo send them."""
 COST: Final = "64"
-SINGLE: Final = "1"
 MIXED: Final = "64 mixed"
 SHARES: Final = (0.5, 0.8)
 _DIALECTS: Final = ("generic", "google", "xandr")

@@ -2,7 +2,7 @@
 
 Place: intake fills them; past it nobody reads an OpenRTB field name, but hands `imp` and `request` back to
     openrtb (the response check, native and video answers).
-Units: prices are CPM micros of the currency that stands beside them; `deadline_ns` is monotonic.
+Units: prices are CPM micros of the currency that stands beside them.
 Shapes: absent text is "", absent numbers are 0 or None as said; texts are as the exchange sent them unless
     a field says otherwise.
 """
@@ -70,7 +70,6 @@ class Context(Struct, gc=False):
 
     exchange: Exchange
     request: BidRequest
-    deadline_ns: int
     currency: str
     """The one that we bid in."""
     first_price: bool

@@ -29,11 +29,6 @@ def exchanged(price: CpmMicros, rate_ppm: int) -> CpmMicros:
     return CpmMicros(-(-price * rate_ppm // PPM))
 
 
-def cpm_from_units(units: float) -> CpmMicros:
-    """A CPM price of the wire, rounded to the nearest micro."""
-    return CpmMicros(round(units * MICROS_PER_UNIT))
-
-
 def cpm_to_units(price: CpmMicros) -> float:
     """A CPM price for the wire."""
     return price / MICROS_PER_UNIT
@@ -52,8 +47,3 @@ def micros_from_text(text: str | int | float) -> Micros:
     if micros != amount * MICROS_PER_UNIT:
         raise ValueError(f"finer than a millionth: {text!r}")
     return Micros(int(micros))
-
-
-def units_text(amount: int) -> str:
-    """An amount for a person to read: 12.34."""
-    return f"{amount / MICROS_PER_UNIT:,.2f}"

@@ -14,21 +14,11 @@ from typing import Final
 
 from msgspec import Struct
 
-ID: Final = "${AUCTION_ID}"
-BID_ID: Final = "${AUCTION_BID_ID}"
-IMP_ID: Final = "${AUCTION_IMP_ID}"
-SEAT_ID: Final = "${AUCTION_SEAT_ID}"
-AD_ID: Final = "${AUCTION_AD_ID}"
 PRICE: Final = "${AUCTION_PRICE}"
-PRICE_B64: Final = "${AUCTION_PRICE:B64}"
 CURRENCY: Final = "${AUCTION_CURRENCY}"
-MBR: Final = "${AUCTION_MBR}"
 LOSS: Final = "${AUCTION_LOSS}"
 MIN_TO_WIN: Final = "${AUCTION_MIN_TO_WIN}"
-MULTIPLIER: Final = "${AUCTION_MULTIPLIER}"
-IMP_TS: Final = "${AUCTION_IMP_TS}"
-DISCOUNT_PCT: Final = "${AUCTION_DISCOUNT_PCT}"
-DISCOUNT_CPM: Final = "${AUCTION_DISCOUNT_CPM}"
+"""What our notices ask of an exchange."""
 
 NAMES: Final = (
     "AUCTION_ID",

@@ -19,7 +19,6 @@ from bidder.outcome import Outcome
 
 MICROS = 1_000_000
 BID = Outcome.BID.name.lower()
-Labels = frozenset[tuple[str, str]]
 
 
 class Metrics:

@@ -15,7 +15,6 @@ from benchmarks.demo.readings import MICROS, CampaignReading, Reading
 
 _REASONS_SHOWN = 6
 _WIDE = 110
-_PERCENT = 100
 
 
 def frame(reading: Reading, seconds: float, width: int) -> RenderableType:

@@ -71,15 +71,15 @@ def context_of(
     content = source.content if source is not None else None
     system, kind = describe(device)
     country = (geo.country or "").upper() if geo is not None else ""
+    # By position, in the order of the fields: 25 names would make this call 1.5 us dearer.
     return Context(
         exchange,
         request,
-        0,
         currency,
         request.at == FIRST_PRICE,
         request.test == 1,
         "site" if site is not None else "app" if app is not None else "dooh" if dooh is not None else "",
-        _domain((site or app or dooh).domain) if source is not None else "",  # type: ignore[union-attr]
+        _domain(source.domain) if source is not None else "",
         (app.bundle or "") if app is not None and site is None else "",
         (source.id or "") if source is not None else "",
         (publisher.id or "") if publisher is not None else "",

@@ -76,10 +76,6 @@ class Rates:
         """All currencies, the base among them, in alphabetical order."""
         return tuple(sorted(self._units))
 
-    def age_days(self, today: date) -> int:
-        """How old the rates are."""
-        return (today - self.as_of).days
-
     def _ratio(self, from_cur: str, to_cur: str) -> Fraction | None:
         found = self._ratios.get((from_cur, to_cur))
         if found is None and from_cur in self._units and to_cur in self._units:

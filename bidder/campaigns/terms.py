@@ -47,8 +47,6 @@ CONNECTIONS: dict[str, tuple[int, ...]] = {
     "4g": (ConnectionType.CELLULAR_4G,),
     "5g": (ConnectionType.CELLULAR_5G,),
 }
-OPERATING_SYSTEMS = ("android", "ios", "windows", "macos", "linux", "chromeos", "other")
-INVENTORY = ("site", "app", "dooh")
 
 POSITIONS: dict[str, tuple[int, ...]] = {
     "unknown": (Position.UNKNOWN,),

@@ -179,7 +179,6 @@ class Connection:
         self._wire: _Wire | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
-        self._ready = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -198,10 +197,6 @@ class Connection:
             self._keeper = asyncio.create_task(self._keep())
         await self._tried.wait()
         return self.ready
-
-    async def wait_ready(self) -> None:
-        """Wait until there is a connection, however long it takes."""
-        await self._ready.wait()
 
     async def close(self) -> None:
         """Break off: whoever waits is told StoreDown."""
@@ -297,7 +292,6 @@ class Connection:
         """The life of a connection: returns when it is lost."""
         self._wire, self.last_error = wire, ""
         self._tally.count("paceline_store_connects_total")
-        self._ready.set()
         self._tried.set()
         log.info("store %s: connected", self.address)
         try:
@@ -308,7 +302,6 @@ class Connection:
                     wire.abort()
         finally:
             self._wire = None
-            self._ready.clear()
             wire.abort()
             await asyncio.wait([wire.lost])  # `abort` brings it about at the next turn of the loop
         self._tally.count("paceline_store_losses_total")

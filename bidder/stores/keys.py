@@ -64,10 +64,3 @@ def read_match(tag: bytes) -> bytes:
 def tag_slot(tag: bytes) -> int:
     """The cluster slot of every key with this tag."""
     return crc_hqx(tag, 0) % SLOTS
-
-
-def key_slot(key: bytes) -> int:
-    """The cluster slot of any key, hash tag or not."""
-    start = key.find(b"{")
-    end = key.find(b"}", start + 1) if start >= 0 else -1
-    return tag_slot(key[start + 1 : end] if end > start + 1 else key)

@@ -79,11 +79,6 @@ class Call(Turn):
         """Set by whoever reads tmax; an answer that leaves after it is counted as late. 0: none known."""
         self.reply = b""
 
-    @property
-    def disconnected(self) -> bool:
-        """True when the client hung up: an answer would go nowhere."""
-        return self.line.lost
-
     def answer(self, outcome: Outcome, body: bytes = b"") -> bool:
         """End the call: 200 with the body, 204 without one, 400 for MALFORMED.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidder.auction.devices import DESKTOP, PHONE, TABLET, TV, describe
-from bidder.campaigns.terms import OPERATING_SYSTEMS
+from bidder.campaigns.rules import OS
 from openrtb.request import BrandVersion, Device, UserAgent
 
 MOZILLA = "Mozilla/5.0 "
@@ -56,7 +56,7 @@ def test_names(name: str, system: str) -> None:
     """As exchanges spell them, in device.os or in the structured user agent."""
     assert describe(Device(os=name)) == (system, 0)
     assert describe(Device(sua=UserAgent(platform=BrandVersion(brand=name)))) == (system, 0)
-    assert system in OPERATING_SYSTEMS
+    assert system in OS
 
 
 def test_fields_go_before_the_user_agent() -> None:
@@ -82,5 +82,5 @@ def test_nothing_known() -> None:
 def test_any_user_agent_is_read(ua: str) -> None:
     """No text raises, and what it gives can be targeted."""
     system, kind = describe(Device(ua=ua))
-    assert system in (*OPERATING_SYSTEMS, "")
+    assert system in (*OS, "")
     assert kind in (0, DESKTOP, TV, PHONE, TABLET)

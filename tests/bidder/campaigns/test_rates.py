@@ -84,11 +84,10 @@ def test_factors() -> None:
 
 
 def test_what_rates_know() -> None:
-    """Their currencies, the base among them, and their age."""
+    """Their currencies, the base among them."""
     assert RATES.currencies() == ("EUR", "GBP", "JPY", "USD")
     assert RATES.knows("EUR")
     assert not RATES.knows("eur")
-    assert RATES.age_days(date(2026, 11, 1)) == 2
 
 
 def test_a_file(tmp_path: Path) -> None:

@@ -35,8 +35,6 @@ def test_checked_words_and_compiled_words_are_the_same() -> None:
     assert set(rules.DEVICE_TYPES) == set(terms.DEVICE_TYPES)
     assert set(rules.CONNECTIONS) == set(terms.CONNECTIONS)
     assert set(rules.POSITIONS) == set(terms.POSITIONS)
-    assert set(rules.OS) == set(terms.OPERATING_SYSTEMS)
-    assert set(rules.INVENTORY) == set(terms.INVENTORY)
 
 
 def test_numbers_of_openrtb() -> None:

@@ -128,8 +128,9 @@ def _people(people: Sequence[Person | None]) -> list[bytes | None]:
 async def test_people_of_all_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
     """People and matches are read from whichever node holds them, without a redirection; slots are the server's."""
     assert {_owner(person) for person in PEOPLE} == {0, 1, 2}
-    key = keys.person_key(keys.person_tag(PEOPLE[5]))
-    assert nodes.ask(0, "CLUSTER", "KEYSLOT", key) == keys.key_slot(key)
+    tag = keys.person_tag(PEOPLE[5])
+    for key in (keys.person_key(tag), keys.match_key(tag)):
+        assert nodes.ask(0, "CLUSTER", "KEYSLOT", key) == keys.tag_slot(tag)
     assert source.ready
     reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
     reading = await reader.read(LOOKUPS, FAR_NS)

@@ -196,7 +196,7 @@ async def test_a_killed_server_fails_all_who_wait_and_comes_back(
     with pytest.raises(StoreDown):
         connection.submit([pack(("PING",))], (), lambda batch: None)
     own_server.restart()
-    await connection.wait_ready()
+    await eventually(lambda: connection.ready)
     assert await connection.call("ECHO", "back") == b"back"
     assert connection.last_error == ""
     assert _count(tally, "paceline_store_connects_total") == 2
@@ -218,7 +218,7 @@ async def test_a_silent_server_is_given_up(
     await eventually(lambda: connection.last_error == "TimeoutError")  # a greeting without an answer
     own_server.resume()
     monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 2.0)
-    await connection.wait_ready()
+    await eventually(lambda: connection.ready)
     assert await connection.call("ECHO", "back") == b"back"
 
 
@@ -229,7 +229,7 @@ async def test_no_server_at_first(own_server: RealServer, connect: Connect) -> N
     assert not connection.ready
     assert connection.last_error
     own_server.restart()
-    await connection.wait_ready()
+    await eventually(lambda: connection.ready)
     assert await connection.call("PING") == b"PONG"
 
 
