@@ -72,7 +72,7 @@ class Chooser:
         start, end = span
         place = start + int(prices.bid[start:end].argmax())
         found = self._judge(slot, field, prices, place, None)
-        if isinstance(found, Choice) and not self._repeats(found):
+        if isinstance(found, Choice) and self._claim_creative(found):
             self._drops.add(Drop.OUTRANKED, end - start - 1)
             return found
         ranked = (start + np.argsort(-prices.bid[start:end], kind="stable")).tolist()
@@ -107,7 +107,7 @@ class Chooser:
             found = self._judge(slot, field, prices, place, deal)
             if isinstance(found, Drop):
                 self._drops.add(found)
-            elif not self._repeats(found):
+            elif self._claim_creative(found):
                 self._drops.add(Drop.OUTRANKED, len(ranked) - asked)
                 self._drops.add(Drop.REPEATED, 0 if repeated is None else 1)
                 return found
@@ -117,14 +117,14 @@ class Chooser:
         self._drops.add(Drop.CANDIDATE_LIMIT, max(0, len(ranked) - MAX_ASKED))
         return repeated
 
-    def _repeats(self, choice: Choice) -> bool:
-        """Whether the creative already answers another impression of the request; if not, it now does."""
+    def _claim_creative(self, choice: Choice) -> bool:
+        """Take the creative for the impression; False where another impression of the request has it already."""
         key, impression = choice.fitting.ad.key, choice.opportunity.number
         used = self._used.get(choice.pending)
         if used is None:
             self._used[choice.pending] = {key: impression}
-            return False
-        return used.setdefault(key, impression) != impression
+            return True
+        return used.setdefault(key, impression) == impression
 
     def _judge(
         self, slot: Slot, field: Field, prices: Prices, place: int, deal: DealOffer | None
