@@ -33,7 +33,10 @@ def command(argv: Sequence[str]) -> int:
     try:
         import rich  # noqa: F401  an extra
     except ImportError:
-        print("paceline demo needs its extra: pip install 'paceline[demo]'", file=sys.stderr)
+        print(
+            "paceline demo needs its extra; in a checkout: make setup, or pip install '.[demo]'",
+            file=sys.stderr,
+        )
         return 1
     from benchmarks.demo.service import DemoError
     from benchmarks.demo.session import Options

