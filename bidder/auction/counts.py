@@ -17,7 +17,8 @@ METRICS = (
     Metric(
         "paceline_candidates_total",
         "counter",
-        "Line items that matched: once per impression; once per request where that blocks them",
+        "Line items that suit an impression by targeting, audience and format, counted for each impression; "
+        "those whose advertiser or category the request blocks, counted once for the request",
     ),
     Metric(
         "paceline_drops_total", "counter", "Candidates that became no bid, by the one reason", ("reason",)

@@ -11,9 +11,9 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 MIN_PER_TICK = 16
-"""Decided in any tick however dear a request seems: the batch from which the design's costs hold."""
+"""Decided in any tick however dear a request seems: in a batch of 16 what a step costs once is shared."""
 FIRST_COST_NS = 50_000
-"""Assumed before anything is measured: what the design grants a whole bid."""
+"""Assumed before anything is measured: about what a whole bid takes."""
 MEMORY_REQUESTS = 512
 """Over how many requests the cost is smoothed."""
 

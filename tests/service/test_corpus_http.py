@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.process, pytest.mark.corpus]
 
 
 LATE_SHARE = 0.01
-"""Answers that may leave after their deadline on a machine that others load too: the design's bound for
-late and invalid answers together. The service itself counts them; no clock of the test is asked."""
+"""Answers that may leave after their deadline on a machine that others load too. An exchange throttles a
+bidder above 15 % late or bad. The service itself counts them; no clock of the test is asked."""
 CONTENT_TYPE, VERSION = "Content-Type: application/json", "x-openrtb-version: 2.5"
 GUISES = [
     (zipped, fields)
