@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 COMMANDS: Final = "paceline.commands"
+WORKER: Final = "worker"
+"""Between the supervisor and its children alone, so no help lists it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,9 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     added = _added()
     if arguments and arguments[0] in added:
         return _run_added(arguments[0], arguments[1:])
-    parser = _parser(added)
-    args = parser.parse_args(arguments)
     try:
+        if arguments[:1] == [WORKER]:
+            return _run_worker(arguments[1:])
+        args = _parser(added).parse_args(arguments)
         status: int = args.run(args)
         return status
     except KeyboardInterrupt:
@@ -48,6 +51,12 @@ def _register_campaigns(subparsers: "argparse._SubParsersAction[argparse.Argumen
     from bidder.commands import campaigns
 
     campaigns.register(subparsers)
+
+
+def _run_worker(arguments: list[str]) -> int:
+    from bidder.commands.serve import run_worker
+
+    return run_worker(arguments)
 
 
 def _added() -> list[str]:

@@ -212,17 +212,29 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     try:
         config = msgspec.convert(raw, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path or 'environment'}: {error}") from None
+        raise ConfigError(_located(str(error), path, environment)) from None
     if not _SECURE_URL.match(config.public.base_url):
-        raise ConfigError("public.base_url: must be https; plain http is for loopback addresses alone")
+        problem = "must be https; plain http is for loopback addresses alone - at `$.public.base_url`"
+        raise ConfigError(_located(problem, path, environment))
     return config
+
+
+def _located(problem: str, path: Path | None, environment: Mapping[str, str]) -> str:
+    """A problem with the variable or the file that it came from; it ends in "at `$.place`"."""
+    message, _, place = problem.rpartition(" - at ")
+    for name, parts in ENVIRONMENT.items():
+        if name in environment and place == f"`$.{'.'.join(parts)}`":
+            return f"{name}: {message}"
+    return f"{path or 'environment'}: {problem}"
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError of either
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError of either
         raise ConfigError(f"{path}: {error}") from None
     if raw is None:
         return {}

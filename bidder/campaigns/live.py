@@ -57,7 +57,7 @@ def apply(source: Path, target: Path, rates: Rates | None = None) -> Loaded:
         try:
             room.mkdir()
             _copy(source, staged)
-            loaded = load(staged, rates)
+            loaded = load(staged, rates, source)
             _swap(staged, target)
         finally:
             _remove(room)

@@ -40,13 +40,13 @@ def load_book(path: Path, rates: Rates | None = None) -> Book:
     return load(path, rates).book
 
 
-def load(path: Path, rates: Rates | None = None) -> Loaded:
-    """The same, with the advice."""
+def load(path: Path, rates: Rates | None = None, told_as: Path | None = None) -> Loaded:
+    """The same, with the advice; `told_as` is what a person calls the path, where that is another."""
     problems = Problems()
     references = References(problems)
     named = rules(rates)
     advertisers: list[Advertiser] = []
-    for file in book_files(path, problems):
+    for file in book_files(path, problems, told_as or path):
         root = read(file, problems)
         if root is not None:
             book = Filler(file.name, problems, named, _SHORT).struct(Book, root, ())
@@ -57,9 +57,9 @@ def load(path: Path, rates: Rates | None = None) -> Loaded:
     return Loaded(Book(advertisers=tuple(advertisers)), tuple(problems.advised()))
 
 
-def book_files(path: Path, problems: Problems) -> list[Path]:
+def book_files(path: Path, problems: Problems, told_as: Path) -> list[Path]:
     """The files that make up a book, by name; none, with the problem noted, where they cannot be read."""
-    name = path.name or str(path)
+    name = str(told_as)
     try:
         files = campaign_files(path)
         size = sum(file.stat().st_size for file in files)

@@ -37,7 +37,7 @@ def register(subparsers: "Subparsers") -> None:
     listing.set_defaults(run=run_list)
     applying = commands.add_parser("apply", help="check, then replace the live campaigns in one step")
     applying.add_argument("path", type=Path, help="the new YAML file or folder")
-    applying.add_argument("--to", type=Path, help="the live file or folder; default: the configured one")
+    applying.add_argument("--to", help="the live file or folder; default: the configured one")
     applying.set_defaults(run=run_apply)
     for command in (check, listing, applying):
         command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
@@ -71,7 +71,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _check(path: Path, config: Path | None) -> int:
     loaded = load(path, _rates(_config(config)))
     _advise(loaded)
-    print(f"{path}: {_counts(loaded.book)}, no problems")
+    print(f"{path}: {counts(loaded.book)}, no problems")
     return 0
 
 
@@ -83,17 +83,19 @@ def _list(path: Path | None, config: Path | None) -> int:
     return 0
 
 
-def _apply(path: Path, target: Path | None, config: Path | None) -> int:
+def _apply(path: Path, target: str | None, config: Path | None) -> int:
     settings = _config(config)
-    live = target or (Path(settings.campaigns) if settings.campaigns else None)
-    if live is None:
+    live = target or settings.campaigns
+    if not live:
         print(
             "no live campaigns are configured: name them with --to or in the configuration", file=sys.stderr
         )
         return 1
-    loaded = apply(path, live, _rates(settings))
+    if live.endswith(os.sep) and not path.is_dir():  # which Path would forget
+        raise OSError(f"{live} names a folder, {path.name} is a file: say {Path(live) / path.name}")
+    loaded = apply(path, Path(live), _rates(settings))
     _advise(loaded)
-    print(f"{live}: {_counts(loaded.book)}, live from now on")
+    print(f"{live}: {counts(loaded.book)}, in place; a running service takes it over within a second")
     return 0
 
 
@@ -121,17 +123,19 @@ def _advise(loaded: Loaded) -> None:
         print(f"advice: {advice}", file=sys.stderr)
 
 
-def _counts(book: Book) -> str:
+def counts(book: Book) -> str:
+    """What a book holds: 1 advertiser, 2 campaigns and so on."""
     campaigns = [campaign for advertiser in book.advertisers for campaign in advertiser.campaigns]
     line_items = sum(len(campaign.line_items) for campaign in campaigns)
     creatives = sum(len(advertiser.creatives) for advertiser in book.advertisers)
     return (
-        f"{_number(len(book.advertisers), 'advertiser')}, {_number(len(campaigns), 'campaign')}, "
-        f"{_number(line_items, 'line item')}, {_number(creatives, 'creative')}"
+        f"{counted(len(book.advertisers), 'advertiser')}, {counted(len(campaigns), 'campaign')}, "
+        f"{counted(line_items, 'line item')}, {counted(creatives, 'creative')}"
     )
 
 
-def _number(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """1 shop, 2 shops."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -52,14 +52,14 @@ def _report(name: str, look: Callable[[Config], str], config: Config) -> bool:
 def _campaigns(config: Config) -> str:
     from bidder.campaigns.demo import demo_book_path
     from bidder.campaigns.load import CampaignError, load
+    from bidder.commands.campaigns import counts
 
     path = Path(config.campaigns) if config.campaigns else demo_book_path()
     try:
         book = load(path).book
     except CampaignError as error:
         raise Wrong(f"{error}") from None
-    items = sum(len(campaign.line_items) for shop in book.advertisers for campaign in shop.campaigns)
-    return f"{len(book.advertisers)} advertisers, {items} line items from {config.campaigns or 'the demo'}"
+    return f"{counts(book)} from {config.campaigns or 'the demo'}"
 
 
 def _rates(config: Config) -> str:
@@ -86,6 +86,7 @@ def _keys(config: Config) -> str:
 
 
 def _price_keys(config: Config) -> str:
+    from bidder.commands.campaigns import counted
     from bidder.notices.keys import KeysError, load_price_keys
     from openrtb.prices import price_decoder
 
@@ -102,7 +103,7 @@ def _price_keys(config: Config) -> str:
                 raise Wrong(f"{profile.name}: {error}") from None
             unread.append(profile.name)
     missing = f"; no keys for {', '.join(unread)}: bids there are charged as they were made" if unread else ""
-    return f"{len(keys)} exchanges{missing}"
+    return f"{counted(len(keys), 'exchange')}{missing}"
 
 
 def _store(config: Config) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 def register(subparsers: "Subparsers") -> None:
-    """Add `serve` and the hidden `worker` to the command line."""
+    """Add `serve` to the command line."""
     serve = subparsers.add_parser("serve", help="serve bids, notices and metrics until stopped")
     serve.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
     serve.add_argument(
         "--workers", type=int, help="bidding processes; default: the configured number, else 1"
     )
     serve.set_defaults(run=run)
-    worker = subparsers.add_parser("worker")
-    worker.add_argument("link", type=int)
-    worker.set_defaults(run=run_worker)
 
 
 def configured(args: argparse.Namespace) -> Config:
@@ -66,12 +64,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_worker(args: argparse.Namespace) -> int:
-    """Be one worker: what to do comes over the link."""
+def run_worker(arguments: Sequence[str]) -> int:
+    """Be one worker: what to do comes over the link, whose descriptor is the one argument."""
     from bidder.link import die_with, receive_handover
 
+    parser = argparse.ArgumentParser(prog="paceline worker")
+    parser.add_argument("link", type=int)
+    link: int = parser.parse_args(arguments).link
     try:
-        handover = receive_handover(args.link)
+        handover = receive_handover(link)
     except (EOFError, OSError) as error:
         print(f"paceline: a worker is started by its supervisor alone: {error}", file=sys.stderr)
         return 1

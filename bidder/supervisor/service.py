@@ -87,7 +87,7 @@ class Supervisor:
         try:
             write_ports(self._folder, self._ports)
             _log.info(
-                "exchange port %s:%d, public port %s:%d, operators' port %s:%d, %d workers",
+                "exchange port %s:%d, public port %s:%d, operators' port %s:%d, workers: %d",
                 *(config.exchange.host, self._ports.exchange, config.public.host, self._ports.public),
                 *(config.ops.host, self._ports.ops, config.workers),
             )
@@ -118,7 +118,7 @@ class Supervisor:
             slot.stop()
         _, late = await asyncio.wait(keepers, timeout=self._config.exchange.drain_timeout_s + KILL_AFTER_S)
         if late:
-            _log.error("%d workers did not end in time and were killed", len(late))
+            _log.error("workers that did not end in time and were killed: %d", len(late))
             self._kill()
             await asyncio.wait(keepers)
 

@@ -31,6 +31,15 @@ def test_a_wrong_command_line_is_2(arguments: list[str], capsys: pytest.CaptureF
     assert "usage: paceline" in capsys.readouterr().err
 
 
+def test_a_misspelt_command_is_told_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those for people: not `worker`, which the supervisor alone starts."""
+    with pytest.raises(SystemExit):
+        main(["serv"])
+    told = capsys.readouterr().err
+    assert "'serve', 'check', 'campaigns'" in told
+    assert "worker" not in told
+
+
 def test_workers_out_of_bounds(capsys: pytest.CaptureFixture[str]) -> None:
     """--workers obeys the bounds of the configuration."""
     assert main(["serve", "--workers", "0"]) == 1

@@ -108,8 +108,10 @@ def test_shops_do_not_share_creatives(tmp_path: Path) -> None:
 
 def test_what_is_no_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, an absent file, and a folder named by a dot: each is told by a name."""
-    assert told(tmp_path) == [f"{tmp_path.name}: no *.yaml file is in this folder"]
-    assert told(tmp_path / "none.yaml") == ["none.yaml: cannot be read: No such file or directory"]
+    assert told(tmp_path) == [f"{tmp_path}: no *.yaml file is in this folder"]
+    assert told(tmp_path / "none.yaml") == [
+        f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
+    ]
     monkeypatch.chdir(tmp_path)
     assert told(Path()) == [".: no *.yaml file is in this folder"]
 
@@ -120,7 +122,7 @@ def test_files_at_their_edge(tmp_path: Path) -> None:
         write(tmp_path, "advertisers: []", f"{number}.yaml")
     assert told(tmp_path) == []
     write(tmp_path, "]", "more.yaml")
-    assert told(tmp_path) == [f"{tmp_path.name}: a book holds at most 2,000 files and 512 MiB"]
+    assert told(tmp_path) == [f"{tmp_path}: a book holds at most 2,000 files and 512 MiB"]
 
 
 def test_bytes_of_a_book_at_their_edge(tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_bytes_of_a_book_at_their_edge(tmp_path: Path) -> None:
         load(tmp_path)
         assert read.call_count == count
         write(tmp_path, "#", "more.yaml")
-        assert told(tmp_path) == [f"{tmp_path.name}: a book holds at most 2,000 files and 512 MiB"]
+        assert told(tmp_path) == [f"{tmp_path}: a book holds at most 2,000 files and 512 MiB"]
         assert read.call_count == count
 
 

@@ -13,6 +13,7 @@ from tests.bidder.campaigns.written import BOOK, RICH, change, write
 
 BAD = change("w: 300", "w: wide", change("currency: EUR", "currency: XXX"))
 TOLD = 'book.yaml:9: advertisers[0].creatives[0].w: expected a whole number from 1 to 10,000, found text "wide"\n'
+TAKEN = "in place; a running service takes it over within a second"
 COUNTS = "1 advertiser, 1 campaign, 1 line item, 1 creative"
 
 
@@ -58,7 +59,7 @@ def test_check(tmp_path: Path) -> None:
 def test_apply(tmp_path: Path) -> None:
     """As a process: the live file is replaced and what was there is kept; a bad file changes nothing and is 1."""
     source, live = write(tmp_path, BOOK), write(tmp_path, RICH, "live.yaml")
-    assert run("apply", source, "--to", live) == (0, f"{live}: {COUNTS}, live from now on\n", "")
+    assert run("apply", source, "--to", live) == (0, f"{live}: {COUNTS}, {TAKEN}\n", "")
     assert live.read_text() == BOOK
     assert (tmp_path / "live.yaml.bak").read_text() == RICH
     status, out, err = run("apply", write(tmp_path, BAD), PACELINE_CAMPAIGNS=str(live))
@@ -141,7 +142,7 @@ def test_apply_goes_to_what_is_configured(
     assert err == "no live campaigns are configured: name them with --to or in the configuration\n"
     live = tmp_path / "live.yaml"
     monkeypatch.setenv("PACELINE_CAMPAIGNS", str(live))
-    assert told(capsys, "apply", source) == (0, f"{live}: {COUNTS}, live from now on\n", "")
+    assert told(capsys, "apply", source) == (0, f"{live}: {COUNTS}, {TAKEN}\n", "")
     assert live.read_text() == BOOK
 
 
@@ -170,7 +171,7 @@ def test_what_is_absent(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         assert told(capsys, command, absent) == (
             1,
             "",
-            "none.yaml: cannot be read: No such file or directory\n",
+            f"{absent}: cannot be read: No such file or directory\n",
         )
     status, _, err = told(capsys, "apply", absent, "--to", tmp_path / "live.yaml")
     assert status == 1
@@ -184,6 +185,27 @@ def test_kinds_do_not_mix(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert (
         err == f"cannot be done: book.yaml is a file, {tmp_path.name} is a folder: both must be of one kind\n"
     )
+
+
+def test_a_slash_at_the_end_means_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A file for a folder that is yet to be made is refused, and the way out is named; a folder is taken."""
+    source = write(tmp_path, BOOK)
+    status, out, err = told(capsys, "apply", source, "--to", f"{tmp_path}/new/")
+    assert (status, out) == (1, "")
+    assert err.endswith(f"/new/ names a folder, book.yaml is a file: say {tmp_path}/new/book.yaml\n")
+    assert not (tmp_path / "new").exists()
+    assert told(capsys, "apply", source, "--to", f"{tmp_path}/new/book.yaml")[0] == 0
+    assert told(capsys, "apply", tmp_path / "new", "--to", f"{tmp_path}/other/")[0] == 0
+    assert (tmp_path / "other" / "book.yaml").read_text() == BOOK
+
+
+def test_an_empty_folder_is_named_as_given(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """By check and by apply, which looks at a copy of it."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    problem = f"{empty}: no *.yaml file is in this folder\n"
+    assert told(capsys, "check", empty) == (1, "", problem)
+    assert told(capsys, "apply", empty, "--to", tmp_path / "live") == (1, "", problem)
 
 
 def test_table() -> None:
