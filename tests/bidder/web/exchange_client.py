@@ -20,6 +20,7 @@ from bidder.metrics import Tally
 from bidder.outcome import Outcome
 from bidder.web.exchange import Call, Deciders, ExchangeServer
 
+GET_READY = b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n"
 BODY = b'{"id":"r1","imp":[{"id":"1"}]}'
 ANSWER = b'{"id":"r1","seatbid":[]}'
 PROFILES = (*SHIPPED, Exchange(name="plain", gzip_answers=False))
