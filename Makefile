@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench load clean
+.PHONY: help setup demo test check bench load lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,7 +22,7 @@ else
 .venv/.ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Paceline needs Python 3.11 or later: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install the package python3-venv, or uv"; rm -rf .venv; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 endif
@@ -44,6 +44,10 @@ bench: setup ## what a bid costs, as ratios to yardsticks
 
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
+
+lock: ## both lock files anew, after a change to pyproject.toml (needs uv)
+	@uv lock $(ARGS)
+	@uv export --quiet --frozen --all-extras --no-emit-project --no-header --output-file requirements.lock
 
 clean: ## remove what make made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
