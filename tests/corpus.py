@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).resolve().parent / "data"
+PACKAGED = ROOT / "benchmarks" / "exchange" / "data"
 _shared = ROOT.parent / "shared"
 SHARED: Path | None = _shared if (_shared / "corpus").is_dir() else None
 
@@ -57,7 +58,7 @@ def _body(name: str, row: dict[str, Any]) -> Any:
 
 
 def _find(name: str) -> Path | None:
-    folders = [DATA, *([SHARED / "corpus"] if SHARED else [])]
+    folders = [DATA, PACKAGED, *([SHARED / "corpus"] if SHARED else [])]
     candidates = (folder / f"{name}{end}" for folder in folders for end in (".jsonl.gz", ".jsonl"))
     return next((path for path in candidates if path.is_file()), None)
 

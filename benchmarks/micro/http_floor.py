@@ -16,10 +16,10 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.exchange.requests import prebid_bodies
 from benchmarks.peers import ANSWER
 from openrtb.codec import decode_request
 
-DATA = Path(__file__).resolve().parents[2] / "tests" / "data" / "pbjs_requests.jsonl.gz"
 BODY_BYTES = 2_000
 _HEAD = (
     b"POST /bid/prebid HTTP/1.1\r\nHost: bidder.example:8080\r\nUser-Agent: exchange/1.0\r\n"
@@ -28,10 +28,8 @@ _HEAD = (
 
 
 def request(compressed: bool) -> bytes:
-    """One whole HTTP request whose body is the committed one nearest to BODY_BYTES."""
-    rows = [json.loads(line)["body"] for line in gzip.decompress(DATA.read_bytes()).splitlines()]
-    bodies = (json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() for row in rows)
-    body = min(bodies, key=lambda text: abs(len(text) - BODY_BYTES))
+    """One whole HTTP request whose body is the Prebid.js one nearest to BODY_BYTES."""
+    body = min(prebid_bodies(), key=lambda text: abs(len(text) - BODY_BYTES))
     decode_request(body)
     if compressed:
         body = gzip.compress(body)
