@@ -157,9 +157,7 @@ class _Stages:
     def _contexts(self, asked: list[tuple[bytes, Exchange]], requests: list[BidRequest]) -> list[Context]:
         world, now_s = self._bench.world, self._now_s
         gate = world.gate
-        permits = self._timed(
-            "gate", lambda: [gate.permit(signals_of(r), now_s) for r in requests]
-        )
+        permits = self._timed("gate", lambda: [gate.permit(signals_of(r), now_s) for r in requests])
         exchanges = [exchange for _, exchange in asked]
 
         def contexts() -> list[Context]:
