@@ -174,7 +174,10 @@ def test_mutated_trees(seed: int, values: list[Any], tmp_path: Path) -> None:
     rng = random.Random(seed)
     tree = yaml.safe_load(RICH)
     for value in values:
-        holder, key = rng.choice(list(places(tree)))
+        found = list(places(tree))
+        if not found:
+            break  # everything was dropped
+        holder, key = rng.choice(found)
         change = rng.choice(("replace", "drop", "double", "rename"))
         if change == "replace":
             holder[key] = value
