@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import numpy as np
+from redis.exceptions import ResponseError
 
 from bidder.audience.person import Profile
 from bidder.config import Stores
@@ -16,6 +17,7 @@ from bidder.keys import segment_key
 from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.service.client import bid_request
 
+SYNCED_MS: Final = 5_000
 VISITOR: Final = "00112233445566778899aabbccddeeff"
 STRANGER: Final = "ffeeddccbbaa99887766554433221100"
 CONTEXTUAL, PERSONAL = 3.0, 6.0
@@ -33,13 +35,16 @@ def stranger_request() -> bytes:
 
 
 async def remember(redis_url: str) -> None:
-    """Let the shop know the visitor."""
+    """Let the shop know the visitor, and have it on the disk where the server can say so: an append-only file that is
+    synced every second may lack the last second, and a kill would take it."""
     now_s = time.time()
     client = open_client(Stores(redis_url=redis_url))
     try:
         visited = ((segment_key("shop", "visited"), int(now_s) + 86_400),)
         profile = Profile(int(now_s), np.zeros(32, np.float16), visited, ())
         await PeopleWriter(client).save(bytes.fromhex(VISITOR), {"shop": profile}, now_s)
+        with suppress(ResponseError):  # servers before 7.2, and those without an append-only file
+            await client.execute_command("WAITAOF", 1, 0, SYNCED_MS)
     finally:
         await client.aclose()
 
