@@ -79,6 +79,34 @@ class Stores(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     breaker_pause_s: Seconds = 0.5  # how long an open breaker waits before it lets one read try
 
 
+class Ledger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the advertisers' money is kept, and how workers draw on it."""
+
+    redis_url: str = ""
+    """As the people's. Empty: the people's, where that is set, else an embedded server of its own that writes each
+    change to disk before it answers. Usually PACELINE_LEDGER_URL."""
+    max_exp_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
+    """The longest `bid.exp` that we promise, whatever a request asks for: so long may money stay reserved."""
+    prefetch: Count = 10_000
+    """Line items that have their first lease before a worker is ready; the others get theirs when first wanted."""
+    journal_dir: str = ""
+    """Durable segments of the ledger's journal, kept for ever; empty: `journal` in the data directory."""
+    pacing_period_s: Annotated[float, Meta(ge=0.2, le=300)] = (
+        5.0  # below it, counts per period are mostly noise
+    )
+
+
+class FrequencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How views of one person are held and counted where a line item has a cap."""
+
+    hold_s: Seconds = 60.0
+    """So long a bid counts as a view without a notice; a win prolongs it, a loss ends it."""
+    busy_ms: Milliseconds = 300.0
+    """So long a request for a person that is being decided is seen by others; above any exchange's tmax."""
+    visitors: bool = False
+    """Whether people without an id are capped by truncated address and user agent, within an hour."""
+
+
 class Priors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Response rates before there is a model."""
 
@@ -130,6 +158,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public: PublicPort = PublicPort()
     ops: OpsPort = OpsPort()
     stores: Stores = Stores()
+    ledger: Ledger = Ledger()
+    frequency: FrequencyRules = FrequencyRules()
     auction: AuctionRules = AuctionRules()
     priors: Priors = Priors()
     privacy: PrivacyRules = PrivacyRules()
@@ -161,6 +191,14 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     """What notice and click URLs begin with; without a slash at the end."""
     announce_fd: int
     """Lines of JSON to the supervisor: see `Announcement`."""
+    workers: Annotated[int, Meta(ge=1, le=512)] = 1
+    """How many slots there are; slot 0 also takes over the spools of slots that are no more."""
+    ledger_url: str = ""
+    """The configured one, the people's, or the embedded ledger's; empty only where a benchmark runs without one."""
+    spool_dir: str = ""
+    """Accepted notices on their way to the ledger, one spool per slot; it outlives workers and supervisor."""
+    journal_dir: str = ""
+    """Where the ledger's journal becomes durable segments."""
 
 
 class Announcement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +224,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_OPS_HOST": ("ops", "host"),
     "PACELINE_OPS_PORT": ("ops", "port"),
     "PACELINE_REDIS_URL": ("stores", "redis_url"),
+    "PACELINE_LEDGER_URL": ("ledger", "redis_url"),
     "PACELINE_VENDOR_ID": ("privacy", "vendor_id"),
 }
 _SECURE_URL = re.compile(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])([:/]|$)")

@@ -88,6 +88,20 @@ def test_a_line_break_at_the_end_is_a_mistake(name: str) -> None:
     assert "regex" in _refusal(None, **{name: f"{value}\n"})
 
 
+def test_the_bounds_of_money_and_frequency_are_allowed(tmp_path: Path) -> None:
+    """Settings at their edges are taken; without any, the documented ones hold."""
+    text = (
+        "ledger: {redis_url: 'unix:///x', max_exp_s: 1, prefetch: 1, pacing_period_s: 0.2, journal_dir: j}\n"
+        "frequency: {hold_s: 0.5, busy_ms: 1, visitors: true}\n"
+    )
+    config = load(_write(tmp_path, text), {})
+    assert (config.ledger.max_exp_s, config.ledger.prefetch, config.ledger.pacing_period_s) == (1, 1, 0.2)
+    assert (config.frequency.hold_s, config.frequency.busy_ms, config.frequency.visitors) == (0.5, 1, True)
+    plain = Config()
+    assert (plain.ledger.max_exp_s, plain.ledger.prefetch, plain.ledger.pacing_period_s) == (3600, 10_000, 5)
+    assert (plain.frequency.hold_s, plain.frequency.busy_ms, plain.frequency.visitors) == (60, 300, False)
+
+
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
 def test_each_variable_is_read(name: str) -> None:
     """Every variable reaches the setting that the table names."""
@@ -135,6 +149,14 @@ def test_other_variables_of_ours_are_mistakes() -> None:
         ("public: {base_url: 'http://127.0.0.1.evil.example'}", ("public.base_url", "https")),
         ("public: {base_url: 'ads.example'}", ("$.public.base_url",)),
         ("privacy: {vendor_id: -1}", ("$.privacy.vendor_id",)),
+        ("ledger: {max_exp_s: 0}", (">= 1", "$.ledger.max_exp_s")),
+        ("ledger: {max_exp_s: 86401}", ("<= 86400", "$.ledger.max_exp_s")),
+        ("ledger: {prefetch: 0}", (">= 1", "$.ledger.prefetch")),
+        ("ledger: {pacing_period_s: 0.19}", (">= 0.2", "$.ledger.pacing_period_s")),
+        ("ledger: {journal: x}", ("unknown field `journal`", "$.ledger")),
+        ("frequency: {hold_s: 0}", ("> 0", "$.frequency.hold_s")),
+        ("frequency: {busy_ms: 60001}", ("<= 60000", "$.frequency.busy_ms")),
+        ("frequency: {visitors: 7}", ("bool", "$.frequency.visitors")),
     ],
     ids=str,
 )

@@ -21,6 +21,10 @@ SETUP = WorkerSetup(
     public_port=2,
     base_url="https://b.example",
     announce_fd=9,
+    workers=4,
+    ledger_url="unix:///ledger",
+    spool_dir="spool",
+    journal_dir="journal",
 )
 
 
