@@ -3,7 +3,7 @@
 from bidder.keys import key32, key64
 from bidder.notices.apply import Entry
 from bidder.notices.keys import Keyring
-from bidder.notices.token import Claim, Sealed, seal
+from bidder.notices.token import LATE_S, Claim, Sealed, seal
 
 RING = Keyring(((1, b"s" * 32),))
 NOW_S = 1_790_000_000
@@ -31,7 +31,7 @@ def claim(**changes: object) -> Claim:
         "imp": 0,
         "flags": 0,
         "issued_s": NOW_S,
-        "expires_s": NOW_S + 900,
+        "expires_s": NOW_S + 900 + LATE_S,
     }
     return Claim(**{**fields, **changes})  # type: ignore[arg-type]  # a table of fields for tests
 

@@ -13,7 +13,7 @@ from bidder.metrics import Tally
 from bidder.notices import apply
 from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result, loss_reason
 from bidder.notices.clearing import MAX_PRICE_AGE_S
-from bidder.notices.token import TEST
+from bidder.notices.token import LATE_S, TEST
 from openrtb.prices import google_encrypt, google_iv
 from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
 
@@ -180,9 +180,9 @@ def test_every_fault_of_a_token_is_counted_by_its_name() -> None:
     desk, tokens = Desk(), sealed()
     assert desk.send(Kind.BILL, "nonsense") is Result.MALFORMED
     assert desk.send(Kind.BILL, tokens.browser_token) is Result.FORGED
-    assert desk.send(Kind.BILL, "AQI" + tokens.exchange_token[3:]) is Result.UNKNOWN_KEY
+    assert desk.send(Kind.BILL, "AgI" + tokens.exchange_token[3:]) is Result.UNKNOWN_KEY
     assert desk.send(Kind.BILL, sealed(line_item=5).exchange_token) is Result.UNKNOWN_LINE_ITEM
-    desk.clock.advance(901)
+    desk.clock.advance(900 + LATE_S + 1)
     assert desk.send(Kind.BILL, tokens.exchange_token) is Result.EXPIRED
     assert set(desk.counts()) == {
         f"notices_total/bill/{result.value}"
@@ -199,7 +199,7 @@ def test_every_fault_of_a_token_is_counted_by_its_name() -> None:
 def test_a_click_leads_to_the_landing_page_within_a_day_of_expiry() -> None:
     """Clicks on a page that stayed open still lead; after a day of grace they do not."""
     desk, token = Desk(), sealed().browser_token
-    desk.clock.advance(900 + CLICK_GRACE_S)
+    desk.clock.advance(900 + LATE_S + CLICK_GRACE_S)
     assert desk.notices.receive(Notice(Kind.CLICK, token)).landing_url == LANDING
     desk.clock.advance(1)
     assert desk.notices.receive(Notice(Kind.CLICK, token)).landing_url is None

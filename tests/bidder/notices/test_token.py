@@ -1,5 +1,6 @@
 """Tokens of bids: what is sealed opens again, and nothing else does."""
 
+import base64
 import struct
 
 import msgspec
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 from bidder.keys import key32, key64
 from bidder.notices.keys import Keyring
 from bidder.notices.token import (
+    CLAIM_BYTES,
     DEAL,
+    LATE_S,
+    NOBODY,
     TEST,
     TOKEN_CHARACTERS,
+    VISITOR,
     Audience,
     Claim,
     TokenFault,
@@ -39,6 +44,8 @@ claims = st.builds(
     flags=st.integers(0, 255),
     issued_s=u32,
     expires_s=st.integers(NOW, 2**32 - 1),
+    lease=u64,
+    person=st.binary(min_size=16, max_size=16) | st.just(NOBODY),
 )
 CLAIM = Claim(
     bid_id=b"123456789012",
@@ -101,7 +108,7 @@ def test_any_text_is_a_fault_and_never_an_error(text: str) -> None:
         lambda text: "/" + text[1:],
         lambda text: text[:-1] + "é",
         lambda text: text[:-1] + "\n",
-        lambda text: "Ag" + text[2:],  # version 2
+        lambda text: "AQ" + text[2:],  # version 1
     ],
 )
 def test_malformed_texts(change) -> None:  # type: ignore[no-untyped-def]  # a table of lambdas
@@ -139,6 +146,41 @@ def test_a_field_outside_its_width_is_our_bug() -> None:
 
 
 def test_flags() -> None:
-    """The test flag alone makes a claim a test."""
+    """The test flag alone makes a claim a test, the visitor flag alone makes its person a visitor."""
     assert not CLAIM.test
+    assert not CLAIM.visitor
     assert msgspec.structs.replace(CLAIM, flags=TEST | DEAL).test
+    assert msgspec.structs.replace(CLAIM, flags=VISITOR | DEAL).visitor
+
+
+def test_a_token_outlives_its_deadline_by_the_late_hour() -> None:
+    """The deadline, up to which the reservation stands, is LATE_S before the end of the token."""
+    assert CLAIM.deadline_s == CLAIM.expires_s - LATE_S
+
+
+def _body(claim: Claim) -> bytes:
+    text = seal(claim, RING.signing).browser_token
+    return base64.urlsafe_b64decode(text)[:CLAIM_BYTES]
+
+
+@given(claims, st.binary(min_size=16, max_size=16))
+def test_a_page_does_not_tell_who_it_was_made_for(claim: Claim, person: bytes) -> None:
+    """No 16 bytes of a token are the person's, and without a person it looks no different."""
+    named = _body(msgspec.structs.replace(claim, person=person))
+    nobody = _body(msgspec.structs.replace(claim, person=NOBODY))
+    assert person not in (named if any(person) else b"")
+    assert NOBODY not in nobody[-17:]
+    assert named[:-17] == nobody[:-17]
+
+
+@given(st.binary(min_size=16, max_size=16), st.binary(min_size=12, max_size=12), st.integers(0, 95))
+def test_one_person_looks_different_in_every_bid_and_under_every_key(
+    person: bytes, bid_id: bytes, bit: int
+) -> None:
+    """The same person under another bid id, or another secret, leaves other bytes in the token."""
+    other_id = (int.from_bytes(bid_id, "big") ^ (1 << bit)).to_bytes(12, "big")
+    first = msgspec.structs.replace(CLAIM, person=person, bid_id=bid_id)
+    second = msgspec.structs.replace(first, bid_id=other_id)
+    assert _body(first)[-17:] != _body(second)[-17:]
+    other_key = seal(first, Keyring(((7, b"x" * 32),)).signing).browser_token
+    assert base64.urlsafe_b64decode(other_key)[CLAIM_BYTES - 17 : CLAIM_BYTES] != _body(first)[-17:]
