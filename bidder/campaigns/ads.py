@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from bidder.campaigns.caps import CREATIVE, Cap, caps_of
 from bidder.campaigns.dimensions import category_names
 from bidder.campaigns.model import Advertiser, Creative, NativeAssets
+from bidder.keys import key32
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from openrtb.blocks import insecure
 from openrtb.check_media import banner_type
@@ -34,7 +36,9 @@ class Ad(Struct, frozen=True, gc=False):
 
     id: str
     key: int
-    """32 bits, for tokens."""
+    """64 bits, for tokens."""
+    key32: int
+    """For the log of a person's views: of the advertiser's id, a slash and the creative's id."""
     medium: int
     size: tuple[int, int]
     secure: bool
@@ -51,6 +55,8 @@ class Ad(Struct, frozen=True, gc=False):
     """The categories and, in taxonomy 1, those above them."""
     duration_s: int
     landing_url: str
+    caps: tuple[Cap, ...] = ()
+    """The creative's own; those of its line item bound it too."""
     markup: Markup | None = None
     media_files: tuple[MediaFile, ...] = ()
     vast: dict[int, Template] | None = None
@@ -74,9 +80,11 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
     """The Ad of a creative."""
     medium = _MEDIA.get(creative.kind, BANNER)
     markup = _html(creative) if medium == BANNER else ""
+    view_key = key32(f"{advertiser.id}/{creative.id}")
     return Ad(
         id=creative.id,
         key=key,
+        key32=view_key,
         medium=medium,
         size=(creative.w or 0, creative.h or 0),
         secure=not creative.landing_url.startswith("http:") and not insecure(markup + _addresses(creative)),
@@ -98,6 +106,7 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         ),
         duration_s=creative.duration_s or 0,
         landing_url=creative.landing_url,
+        caps=caps_of(creative.frequency, CREATIVE, view_key),
         markup=cut(markup, _PLACES) if medium == BANNER else None,
         media_files=_media_files(creative),
         vast=_vast(advertiser, creative) if medium in (VIDEO, AUDIO) else None,

@@ -1,12 +1,16 @@
 """Frequency caps, compiled: how many views of what, within how long.
 
 Place: compile.py makes them from the campaign files; audience/frequency holds a person's views against them.
-Units: windows in seconds.
+Units: windows in seconds: of caps from a minute to 30 days, of gaps from a second.
+Shapes: a minimum gap is a cap too: one view within any window of its length.
 """
 
 from typing import Final
 
 from msgspec import Struct
+
+from bidder.campaigns.durations import seconds_of
+from bidder.campaigns.model import Frequency
 
 ADVERTISER: Final = 0
 CAMPAIGN: Final = 1
@@ -24,3 +28,13 @@ class Cap(Struct, frozen=True, gc=False):
     0 for the advertiser."""
     views: int
     window_s: int
+
+
+def caps_of(frequency: Frequency | None, scope: int, key: int) -> tuple[Cap, ...]:
+    """The caps of one level as its campaign file gives them, its minimum gap last."""
+    if frequency is None:
+        return ()
+    caps = [Cap(scope, key, cap.views, seconds_of(cap.per)) for cap in frequency.caps]
+    if frequency.min_gap is not None:
+        caps.append(Cap(scope, key, 1, seconds_of(frequency.min_gap)))
+    return tuple(caps)

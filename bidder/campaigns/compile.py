@@ -6,6 +6,8 @@ Limits: inactive advertisers, campaigns and line items are left out; so is one w
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from msgspec import Struct
@@ -13,11 +15,14 @@ from msgspec import field as struct_field
 from numpy.typing import NDArray
 
 from bidder.campaigns.ads import Ad, compile_ad
+from bidder.campaigns.caps import ADVERTISER, CAMPAIGN, LINE, Cap, caps_of
+from bidder.campaigns.durations import seconds_of
 from bidder.campaigns.model import VECTOR_DIMENSIONS, Advertiser, Book, Campaign, LineItem, Targeting
 from bidder.campaigns.rates import Rates
-from bidder.keys import field_name, key64, segment_key
+from bidder.keys import field_name, key32, key64, segment_key
 from bidder.opportunity import BANNER
-from budget.money import micros_from_text
+from budget.accounts import Limits
+from budget.money import Micros, micros_from_text
 from openrtb.response import Bid
 
 _RANK_CURRENCY = "USD"
@@ -58,16 +63,36 @@ class Line(Struct, gc=False):
     open: bool
     start_s: float
     end_s: float
+    limits: Limits
+    pacing: str
+    """even, traffic, asap or front_loaded."""
+    guaranteed: bool
+    """Bids before all that are not."""
+    key32: int
+    """For the log of a person's views; so is the campaign's."""
+    campaign_key32: int
+    caps: tuple[Cap, ...]
+    """The advertiser's, the campaign's and its own, with the minimum gaps of each; each of `ads` has more."""
+    min_gap_s: int
+    """Its own, which is among `caps` as well; 0: none."""
+    visitors: bool
+    """Its caps bind people without an id too."""
     vector: tuple[float, ...]
     behalf: str
     paid: str
     begun: dict[int, Bid] = struct_field(default_factory=dict)
     """What is the same in all its bids, by key of the creative; respond fills it."""
 
+    @property
+    def capped(self) -> bool:
+        """Whether it matters what the person has seen."""
+        return bool(self.caps) or any(ad.caps for ad in self.ads)
+
 
 class Columns(Struct, frozen=True):
-    """What pricing reads of all line items at once."""
+    """What pricing and pacing read of all line items at once."""
 
+    keys: NDArray[np.uint64]
     advertiser: NDArray[np.int64]
     goal_is_click: NDArray[np.bool_]
     goal_is_conversion: NDArray[np.bool_]
@@ -82,6 +107,9 @@ class Columns(Struct, frozen=True):
     currencies: tuple[str, ...]
     vectors: NDArray[np.float32]
     """(N, VECTOR_DIMENSIONS)"""
+    guaranteed: NDArray[np.bool_]
+    capped: NDArray[np.bool_]
+    """Where it matters what the person has seen."""
 
 
 def compile_lines(book: Book, rates: Rates) -> list[Line]:
@@ -113,6 +141,7 @@ def columns(lines: list[Line]) -> Columns:
         vectors[i, : len(line.vector)] = line.vector
     nan = float("nan")
     return Columns(
+        keys=np.array([line.key for line in lines], np.uint64),
         advertiser=np.array([line.advertiser for line in lines], np.int64),
         goal_is_click=np.array([line.goal == "cpc" for line in lines], np.bool_),
         goal_is_conversion=np.array([line.goal == "cpa" for line in lines], np.bool_),
@@ -128,6 +157,8 @@ def columns(lines: list[Line]) -> Columns:
         currency=np.array([currencies.index(line.currency) for line in lines], np.int32),
         currencies=currencies,
         vectors=vectors,
+        guaranteed=np.array([line.guaranteed for line in lines], np.bool_),
+        capped=np.array([line.capped for line in lines], np.bool_),
     )
 
 
@@ -138,6 +169,7 @@ def _line(
     segments = item.targeting.segments
     transparency = advertiser.transparency
     own = tuple([ads[creative] for creative in item.creatives])
+    frequency = item.frequency
     media = 0
     banners: dict[tuple[int, int], list[Ad]] = {}
     for ad in own:
@@ -169,12 +201,46 @@ def _line(
         excluded=tuple([segment_key(advertiser.id, s) for s in segments.none]) if segments else (),
         deals=item.deals.ids if item.deals else (),
         open=item.deals.open if item.deals else True,
-        start_s=_seconds(campaign.start, float("-inf")),
-        end_s=_seconds(campaign.end, float("inf")),
+        start_s=max(_seconds(campaign.start, float("-inf")), _seconds(item.start, float("-inf"))),
+        end_s=min(_seconds(campaign.end, float("inf")), _seconds(item.end, float("inf"))),
+        limits=_limits(advertiser, campaign, item),
+        pacing=item.pacing or campaign.pacing,
+        guaranteed=item.deals is not None and item.deals.guaranteed,
+        key32=key32(item.id),
+        campaign_key32=key32(f"{advertiser.id}/{campaign.id}"),
+        caps=_caps(advertiser, campaign, item),
+        min_gap_s=seconds_of(frequency.min_gap) if frequency and frequency.min_gap else 0,
+        visitors=frequency is not None and frequency.visitors,
         vector=item.vector,
         behalf=transparency.behalf if transparency else "",
         paid=transparency.paid if transparency else "",
     )
+
+
+def _limits(advertiser: Advertiser, campaign: Campaign, item: LineItem) -> Limits:
+    return Limits(
+        campaign_id=campaign.id,
+        line_item_id=item.id,
+        zone=ZoneInfo(advertiser.time_zone),
+        campaign_total=_micros(campaign.budget.total),
+        campaign_daily=_micros(campaign.budget.daily),
+        line_total=_micros(item.budget.total),
+        line_daily=_micros(item.budget.daily),
+        line_hourly=_micros(item.budget.hourly),
+    )
+
+
+def _caps(advertiser: Advertiser, campaign: Campaign, item: LineItem) -> tuple[Cap, ...]:
+    """Those of all levels but the creative's, widest level first."""
+    return (
+        *caps_of(advertiser.frequency, ADVERTISER, 0),
+        *caps_of(campaign.frequency, CAMPAIGN, key32(f"{advertiser.id}/{campaign.id}")),
+        *caps_of(item.frequency, LINE, key32(item.id)),
+    )
+
+
+def _micros(amount: Decimal | None) -> Micros | None:
+    return None if amount is None else micros_from_text(str(amount))
 
 
 def _seconds(moment: datetime | None, absent: float) -> float:

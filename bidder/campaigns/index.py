@@ -96,6 +96,12 @@ class Index:
         self._blocks = BlockIndex(self.lines)
         self.audiences = self._audiences()
         """Field name of a person's hash -> the advertiser's segment rules."""
+        self.lines_by_key = {line.key: i for i, line in enumerate(self.lines)}
+        """Number of each line item by its 64-bit key."""
+        self.any_capped = bool(self.columns.capped.any())
+        """Whether it matters to any line item what a person has seen."""
+        self.any_visitors = any(line.visitors and line.capped for line in self.lines)
+        """Whether any line item caps people without an id."""
         self.deals = self._deals()
         """Deal id -> line items."""
         self.vectored = {line.field: line.advertiser for line in self.lines if line.vector}

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bidder.campaigns.document import read
 from bidder.campaigns.located import LocatedError, Problem, Problems
-from bidder.campaigns.model import Advertiser, Book, Categories, Terms
+from bidder.campaigns.model import Advertiser, Book, Categories, Frequency, ItemFrequency, Terms
 from bidder.campaigns.rates import Rates
 from bidder.campaigns.references import References
 from bidder.campaigns.rules import rules
@@ -21,7 +21,12 @@ from bidder.campaigns.structs import Filler
 MAX_FILES = 2_000  # one per advertiser is usual
 MAX_BOOK_BYTES = 512 * 1024 * 1024  # some 250,000 line items
 
-_SHORT: dict[type, str] = {Terms: "include", Categories: "include"}
+_SHORT: dict[type, str] = {
+    Terms: "include",
+    Categories: "include",
+    Frequency: "caps",
+    ItemFrequency: "caps",
+}
 
 
 class CampaignError(LocatedError):

@@ -12,7 +12,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from bidder.campaigns.durations import PATTERN
+
 VECTOR_DIMENSIONS = 32
+MAX_CAPS = 8
+"""Caps of one level; each is held against a person's views on the path of a bid."""
+MAX_VIEWS = 200
+"""Of one cap: a person's views are kept one by one."""
 
 # \Z ends a pattern: $ would also let a line break at the end through.
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]
@@ -25,6 +31,11 @@ Amount = Annotated[Decimal, Meta(description="above 0, at most MAX_UNITS, not fi
 Moment = Annotated[datetime, Meta(tz=True)]
 Pixels = Annotated[int, Meta(ge=1, le=10_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Duration = Annotated[str, Meta(pattern=PATTERN)]
+"""90s, 15m, 6h, 30d."""
+Pacing = Literal["even", "traffic", "asap", "front_loaded"]
+"""How a budget is spread over its time: the same each minute, as the traffic comes, as soon as possible, or most of it
+early."""
 
 
 class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +76,8 @@ class Deals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ids: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(min_length=1)]
     open: bool = False
+    guaranteed: bool = False
+    """Promised to the publisher: bids before everything that is not, and never in the open auction."""
 
 
 class Targeting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,6 +153,29 @@ class NativeAssets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     icon_h: Pixels | None = None
 
 
+class FrequencyCap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most so many views within any stretch of that length."""
+
+    views: Annotated[int, Meta(ge=1, le=MAX_VIEWS)]
+    per: Duration
+    """From 1m to 30d."""
+
+
+class Frequency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often one person may be shown something; a plain list in YAML is `caps`. All bounds of all levels hold."""
+
+    caps: Annotated[tuple[FrequencyCap, ...], Meta(max_length=MAX_CAPS)] = ()
+    min_gap: Duration | None = None
+    """The least time between two views; from 1s to 30d."""
+
+
+class ItemFrequency(Frequency, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That of a line item."""
+
+    visitors: bool = False
+    """People without an id are told apart by truncated address and browser, so that they too are shown no more."""
+
+
 class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ad. Which fields it needs follows from `kind`; load.py checks."""
 
@@ -165,6 +201,7 @@ class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """OpenRTB creative attributes."""
     apis: tuple[Annotated[int, Meta(ge=1, le=63)], ...] = ()
     """Frameworks that the ad needs."""
+    frequency: Frequency | None = None
 
 
 class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -179,6 +216,13 @@ class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     total: Amount | None = None
     daily: Amount | None = None
+    """Days are those of the advertiser's time zone."""
+
+
+class ItemBudget(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line item's part of its campaign's."""
+
+    hourly: Amount | None = None
 
 
 class LineItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,6 +239,13 @@ class LineItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     click_rate: Annotated[float, Meta(gt=0, lt=1)] | None = None
     """What is known of it beforehand; absent: the prior of its medium."""
     conversion_rate: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    budget: ItemBudget = ItemBudget()
+    pacing: Pacing | None = None
+    """Absent: the campaign's."""
+    frequency: ItemFrequency | None = None
+    start: Moment | None = None
+    """A part of the campaign's flight; absent: as that."""
+    end: Moment | None = None
     active: bool = True
 
 
@@ -205,6 +256,8 @@ class Campaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Text
     line_items: Annotated[tuple[LineItem, ...], Meta(min_length=1)]
     budget: Budget = Budget()
+    pacing: Pacing = "traffic"
+    frequency: Frequency | None = None
     start: Moment | None = None
     end: Moment | None = None
     """The flight ends before this moment."""
@@ -229,6 +282,9 @@ class Advertiser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     campaigns: Annotated[tuple[Campaign, ...], Meta(min_length=1)]
     bundle: Annotated[str, Meta(max_length=200)] | None = None
     """The advertised app, for blocks by app."""
+    time_zone: Text = "UTC"
+    """IANA: budgets are counted in its days and hours."""
+    frequency: Frequency | None = None
     transparency: Transparency | None = None
     active: bool = True
 

@@ -1,6 +1,7 @@
 """What must hold beyond types: value by value, Struct by Struct.
 
-Place: load.py hands these rules to the Filler; references.py has those that look across items.
+Place: load.py hands these rules to the Filler; bounds.py has those of money, time and frequency, references.py those
+    that look across items.
 Never: reads files or the clock.
 """
 
@@ -8,16 +9,17 @@ import re
 from decimal import Decimal
 from functools import partial
 
+from bidder.campaigns.bounds import bounds
 from bidder.campaigns.hours import parse_hours
 from bidder.campaigns.model import (
     Advertiser,
     Book,
     Budget,
-    Campaign,
     Categories,
     Creative,
     Deals,
     Goal,
+    ItemBudget,
     LineItem,
     NativeAssets,
     Segments,
@@ -85,10 +87,8 @@ _OF_A_KIND = sorted({field for fields in NEEDED.values() for field in fields})
 
 def rules(rates: Rates | None = None) -> Rules:
     """All rules; with rates, an advertiser's currency must be among them."""
-    named: dict[object, Rule] = {
+    named: dict[object, Rule] = bounds() | {
         Book: _book,
-        Campaign: _campaign,
-        Budget: _budget,
         Creative: _creative,
         NativeAssets: _native_assets,
         Segments: _segments,
@@ -96,6 +96,9 @@ def rules(rates: Rates | None = None) -> Rules:
         (LineItem, "max_bid_cpm"): _amount,
         (Budget, "total"): _amount,
         (Budget, "daily"): _amount,
+        (ItemBudget, "total"): _amount,
+        (ItemBudget, "daily"): _amount,
+        (ItemBudget, "hourly"): _amount,
         (Targeting, "hours"): _hours,
         (Targeting, "categories"): _categories,
         (LineItem, "creatives"): _distinct,
@@ -118,16 +121,6 @@ def _book(_: Book, at: At) -> None:
 def _currency(rates: Rates | None, currency: str, at: At) -> None:
     if rates is not None and not rates.knows(currency):
         at.wrong(f"no exchange rate for {currency}; there are rates for {', '.join(rates.currencies())}")
-
-
-def _campaign(campaign: Campaign, at: At) -> None:
-    if campaign.start and campaign.end and campaign.end <= campaign.start:
-        at.wrong(f"expected a moment after start ({campaign.start.isoformat()})", "end")
-
-
-def _budget(budget: Budget, at: At) -> None:
-    if budget.daily is not None and budget.total is not None and budget.daily > budget.total:
-        at.wrong(f"expected at most the total ({budget.total}), found {budget.daily}", "daily")
 
 
 def _amount(amount: Decimal, at: At) -> None:

@@ -6,8 +6,10 @@ Place: structs.py says by it what it expected and what it found.
 from functools import cache
 from typing import Any
 
+import msgspec
 import msgspec.inspect as mi
 
+from bidder.campaigns.durations import PATTERN
 from bidder.campaigns.located import Node
 
 SHOWN = 40  # characters of a wrong value that are shown
@@ -19,6 +21,7 @@ PATTERNS: dict[str, str] = {
     r"^[A-Z]{3}\Z": "3 capital letters",
     r"^[a-z]{2}\Z": "2 lower-case letters",
     r"^[a-z]+/[a-z0-9.+-]+\Z": "a media type such as video/mp4",
+    PATTERN: "a duration such as 90s, 15m, 6h or 30d",
 }
 """Words for the patterns that the schema uses."""
 
@@ -27,7 +30,7 @@ def mismatch(expected: Any, node: Node) -> str:
     """`expected a number above 0, found -1`; `expected` is a type or words."""
     words = expected if isinstance(expected, str) else _words(expected)
     message = f"expected {words}, found {_found(node)}"
-    if not isinstance(expected, str) and _is_text(expected):
+    if not isinstance(expected, str) and _is_text(expected) and _takes(expected, node.text):
         message += _hint(node)
     return message
 
@@ -45,6 +48,14 @@ def _info(hint: Any) -> mi.Type:
 
 def _is_text(hint: Any) -> bool:
     return isinstance(_info(hint), mi.StrType | mi.LiteralType)
+
+
+def _takes(hint: Any, text: str) -> bool:
+    try:
+        msgspec.convert(text, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _found(node: Node) -> str:
