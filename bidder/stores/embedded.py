@@ -2,9 +2,12 @@
 
 Place: the supervisor and the tests hold one; workers connect to its `url`.
 Shapes: `data_dir` holds the append-only file, the log, the lock, and the unix socket if its path is short.
-Limits: START_TIMEOUT_S from start to the first PONG, STOP_TIMEOUT_S from SIGTERM to the end.
+Limits: START_TIMEOUT_S from start to the first PONG, STOP_TIMEOUT_S from SIGTERM to the end. With `sync` everysec
+    up to two seconds of writes are lost when the machine dies, none when the server alone is killed; with always
+    none either way: each write is on the disk before it is answered.
 Raises: EmbeddedError, which says what to install or what went wrong.
-Source: prctl(2) PR_SET_PDEATHSIG: the signal follows the thread that forked: call `start` in the main thread.
+Source: prctl(2) PR_SET_PDEATHSIG: the signal follows the thread that forked: call `start` or `launch`
+    in the main thread.
 Never: listens beyond this machine; shares its data folder with a second server, or with other users.
 """
 
@@ -22,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 from bidder.config import of_children
 
@@ -47,7 +50,7 @@ dir "{dir}"
 logfile "{log}"
 daemonize no
 appendonly yes
-appendfsync everysec
+appendfsync {sync}
 save ""
 maxmemory-policy noeviction
 """
@@ -74,7 +77,13 @@ class EmbeddedServer:
     """`with` or `async with EmbeddedServer(folder) as server:` then `server.url`."""
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, password: str = "", settings: str = ""
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        password: str = "",
+        settings: str = "",
+        sync: Literal["everysec", "always"] = "everysec",
     ) -> None:
         """`port` None: a unix socket, or a free port with a random password where the path is too long.
 
@@ -90,6 +99,7 @@ class EmbeddedServer:
         self._port = port or 0
         self._password = password
         self._settings = settings
+        self._sync = sync
         self._lock: IO[bytes] | None = None
 
     @property
@@ -100,12 +110,24 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start and wait until it answers (some 60 ms, longer where there is data); raises EmbeddedError."""
+        self.launch()
+        try:
+            self.wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def launch(self, patience_s: float = 0.0) -> None:
+        """Start, without waiting until it answers; raises EmbeddedError.
+
+        `patience_s`: how long to wait for a server that still has the folder, because it is about to end.
+        """
         assert self.process is None
         binary = find_server()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(PermissionError):  # a folder that is not ours is its owner's to close
             self.data_dir.chmod(0o700)
-        self._lock = _lock(self.data_dir)
+        self._lock = _lock(self.data_dir, time.monotonic() + patience_s)
         try:
             self.process = subprocess.Popen(  # noqa: S603  the binary is ours or the machine's own
                 [str(binary), "-"],
@@ -121,7 +143,6 @@ class EmbeddedServer:
             assert self.process.stdin is not None
             with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
                 stdin.write(self._config().encode())
-            self._wait()
         except BaseException:
             self.close()
             raise
@@ -137,13 +158,17 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
 
     def _config(self) -> str:
         lines = _CONFIG.format(
-            port=self._port, socket=self._socket, dir=self.data_dir, log=self.data_dir / "store.log"
+            port=self._port,
+            socket=self._socket,
+            dir=self.data_dir,
+            log=self.data_dir / "store.log",
+            sync=self._sync,
         )
         if not self._socket:
             lines = "".join(line for line in lines.splitlines(True) if not line.startswith("unixsocket"))
@@ -151,12 +176,13 @@ class EmbeddedServer:
             lines += f'requirepass "{self._password}"\n'
         return lines + self._settings
 
-    def _wait(self) -> None:
-        """Ask until it answers: by PONG, or by wanting a password first."""
-        assert self.process is not None
+    def wait(self) -> None:
+        """Ask until it answers: by PONG, or by wanting a password first. In any thread; raises EmbeddedError."""
+        process = self.process
+        assert process is not None
         end_s = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
-            if self.process.poll() is not None:
+            if process.poll() is not None:
                 raise EmbeddedError(f"the embedded server ended at once: {self._last_words()}")
             if time.monotonic() > end_s:
                 raise EmbeddedError(f"the embedded server does not answer: {self._last_words()}")
@@ -202,14 +228,17 @@ def free_port() -> int:
         return port
 
 
-def _lock(folder: Path) -> IO[bytes]:
+def _lock(folder: Path, until_s: float) -> IO[bytes]:
     lock = (folder / "lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise EmbeddedError(f"another embedded server uses {folder}") from None
-    return lock
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() >= until_s:
+                lock.close()
+                raise EmbeddedError(f"another embedded server uses {folder}") from None
+        time.sleep(PROBE_S)
 
 
 def _die_with_parent() -> Callable[[], None] | None:

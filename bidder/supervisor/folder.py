@@ -2,7 +2,8 @@
 
 Place: service.py takes the folder before anything else.
 Shapes: `lock` (whose process), `run/worker-<slot>.tally` (counters), `run/ports.json` (what was bound),
-    `redis.url` (of the embedded store, for its owner alone), `redis/` (its data), `token.keys`.
+    `redis.url`, `ledger.url` (of the embedded servers, for their owner alone), `redis/`, `ledger/` (their data),
+    `spool/` (notices accepted and not yet charged), `journal/` (of the ledger), `token.keys`: these outlive every run.
 Raises: FolderTaken, one line for an operator.
 """
 
@@ -38,6 +39,10 @@ class Folder:
         self.ports = self.run / "ports.json"
         self.redis_url = path / "redis.url"
         self.redis = path / "redis"
+        self.ledger_url = path / "ledger.url"
+        self.ledger = path / "ledger"
+        self.spool = path / "spool"
+        self.journal = path / "journal"
 
     def tally(self, slot: int) -> Path:
         """The counters of one worker."""
@@ -48,19 +53,33 @@ class Folder:
         """Hold the folder; counters of an earlier run begin anew. Raises FolderTaken."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.run.mkdir(exist_ok=True, mode=0o700)
+            for inside in (self.run, self.spool):
+                inside.mkdir(exist_ok=True, mode=0o700)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise FolderTaken(f"the data directory {self.path} cannot be used: {error.strerror}") from None
         try:
             self._lock(descriptor)
-            for old in (*self.run.glob("worker-*.tally"), self.ports, self.redis_url):
+            for old in (*self.run.glob("worker-*.tally"), *self._told()):
                 old.unlink(missing_ok=True)
             yield
-            self.ports.unlink(missing_ok=True)
-            self.redis_url.unlink(missing_ok=True)
+            for told in self._told():
+                told.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
+
+    def journal_dir(self, configured: str) -> Path:
+        """The folder of the ledger's journal, made where it is not there yet; raises FolderTaken."""
+        path = Path(configured).absolute() if configured else self.journal
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise FolderTaken(f"the journal's folder {path} cannot be used: {error.strerror}") from None
+        return path
+
+    def _told(self) -> tuple[Path, ...]:
+        """What speaks of a run and ends with it."""
+        return self.ports, self.redis_url, self.ledger_url
 
     def _lock(self, descriptor: int) -> None:
         try:

@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bidder.metrics import Metric
 from bidder.supervisor.catalogue import catalogue
+from bidder.supervisor.servers import ServerState
 from bidder.supervisor.slots import Slot
 from bidder.web.exposition import Samples, Tallies, merge, render
 from bidder.web.processes import process_use
+
+METRICS = (
+    Metric("paceline_ledger_restarts_total", "counter", "Times the embedded ledger was started again"),
+)
 
 
 def paceline_version() -> str:
@@ -27,10 +33,13 @@ class Scrape:
     """Renders all metrics of the service."""
 
     def __init__(
-        self, slots: Sequence[Slot], tallies: Iterable[Path], store: Callable[[], tuple[int | None, int]]
+        self,
+        slots: Sequence[Slot],
+        tallies: Iterable[Path],
+        servers: Callable[[], Mapping[str, ServerState]],
     ) -> None:
-        """`store` tells the embedded store's process id, None where there is none, and its restarts."""
-        self._slots, self._tallies, self._store = slots, Tallies(tallies), store
+        """`servers` tells how the embedded `store` and `ledger` are."""
+        self._slots, self._tallies, self._servers = slots, Tallies(tallies), servers
 
     def text(self) -> bytes:
         """Prometheus text."""
@@ -38,13 +47,16 @@ class Scrape:
         return render(known, merge(known, self._tallies, self._own()))
 
     def _own(self) -> Samples:
-        store_pid, store_restarts = self._store()
+        servers = self._servers()
         pids: dict[str, int | None] = {f"worker-{slot.number}": slot.pid for slot in self._slots}
-        pids |= {"supervisor": os.getpid(), "store": store_pid}
+        pids |= {"supervisor": os.getpid()} | {name: state.pid for name, state in servers.items()}
         own: Samples = {
             ("paceline_workers_configured", ()): {"": len(self._slots)},
             ("paceline_workers_failing", ()): {"": sum(slot.failing for slot in self._slots)},
-            ("paceline_store_restarts_total", ()): {"": store_restarts},
+            **{
+                (f"paceline_{name}_restarts_total", ()): {"": state.restarts}
+                for name, state in servers.items()
+            },
             ("paceline_build_info", (paceline_version(), platform.python_version())): {"": 1},
         }
         for slot in self._slots:

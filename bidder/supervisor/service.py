@@ -1,4 +1,4 @@
-"""The service from start to end: folder, ports, keys, store, operators' port, workers; then back.
+"""The service from start to end: folder, ports, keys, servers, operators' port, workers; then back.
 
 Signals: SIGTERM and SIGINT let workers drain, a second one kills them; SIGHUP, and a changed campaign or
     rates file, make workers load anew.
@@ -22,16 +22,17 @@ from aiohttp import web
 from bidder.campaigns.live import fingerprint
 from bidder.config import Config, WorkerSetup
 from bidder.notices.keys import KeysError, load_keys, load_price_keys
-from bidder.stores.embedded import EmbeddedError, EmbeddedServer
-from bidder.supervisor.folder import Folder, FolderTaken, Ports, write_ports, write_private
+from bidder.stores.embedded import EmbeddedError
+from bidder.supervisor.folder import Folder, FolderTaken, Ports, write_ports
 from bidder.supervisor.scrape import Scrape
+from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import Slot, Unusable
 from bidder.web.ops import ops_app
 from bidder.web.sockets import PortTaken, claim_port
 
 WATCH_S: Final = 1.0
-KILL_AFTER_S: Final = 2.0
-"""How much longer than their drain time-out workers may take to end."""
+KILL_AFTER_S: Final = 5.0
+"""How much longer than their drain time-out workers may take to end: they still give their leases back."""
 OPS_IDLE_S: Final = 75.0
 """A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
@@ -54,8 +55,7 @@ class Supervisor:
         self._config, self._environment, self._command = config, environment, command
         self._folder = Folder(Path(config.data_dir).absolute())
         self._slots: list[Slot] = []
-        self._store: EmbeddedServer | None = None
-        self._store_restarts = 0
+        self._servers = Servers(config, self._folder)
         self._stopping = asyncio.Event()
 
     def ready(self) -> bool:
@@ -79,10 +79,11 @@ class Supervisor:
         self._ports = Ports(os.getpid(), *(_number(bound) for bound in (exchange, public, ops)))
         self._keys = load_keys(self._environment, config.keys_file, self._folder.path).keys
         self._price_keys = load_price_keys(self._environment)
-        held.callback(self._close_store)
-        self._redis_url = config.stores.redis_url or self._start_store()
+        self._journal_dir = self._folder.journal_dir(config.ledger.journal_dir)
+        held.callback(self._servers.close)
+        self._servers.start()
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
-        scrape = Scrape(self._slots, map(self._folder.tally, range(config.workers)), self._store_state)
+        scrape = Scrape(self._slots, map(self._folder.tally, range(config.workers)), self._servers.states)
         runner = await self._start_ops(ops, scrape)
         try:
             write_ports(self._folder, self._ports)
@@ -99,18 +100,20 @@ class Supervisor:
     async def _keep_workers(self) -> None:
         """Until told to stop, or until a worker cannot use the configuration at its first start."""
         keepers = [asyncio.create_task(slot.keep()) for slot in self._slots]
-        watch = asyncio.create_task(self._watch())
+        watch, servers = asyncio.create_task(self._watch()), asyncio.create_task(self._servers.keep())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait([stopping, watch, *keepers], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, watch, servers, *keepers], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (watch, stopping):
                 task.cancel()
             await self._drain(keepers)
+            servers.cancel()  # only now: workers that drain need them
         for ended in keepers:
             ended.result()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
+        for task in (watch, servers):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def _drain(self, keepers: list[asyncio.Task[None]]) -> None:
         self._stopping.set()
@@ -127,7 +130,7 @@ class Supervisor:
             slot.signal(signal.SIGKILL)
 
     async def _watch(self) -> None:
-        """Once a second: changed files, and whether the embedded store still runs."""
+        """Once a second: changed files."""
         files = [Path(path) for path in (self._config.campaigns, self._config.rates) if path]
         seen = list(map(fingerprint, files))
         while True:
@@ -136,21 +139,6 @@ class Supervisor:
             if seen != before:
                 _log.info("campaigns or rates changed: workers load them anew")
                 self._reload()
-            if (
-                self._store is not None
-                and self._store.process is not None
-                and self._store.process.poll() is not None
-            ):
-                self._restart_store(self._store)
-
-    def _restart_store(self, store: EmbeddedServer) -> None:
-        _log.error("the embedded store died and is started again")
-        self._store_restarts += 1
-        store.close()
-        try:
-            store.start()
-        except EmbeddedError as error:
-            _log.error("the embedded store: %s", error)
 
     def _reload(self) -> None:
         for slot in self._slots:
@@ -179,7 +167,11 @@ class Supervisor:
     def _setup(self, slot: int, descriptor: int) -> WorkerSetup:
         return WorkerSetup(
             slot=slot,
-            redis_url=self._redis_url,
+            workers=self._config.workers,
+            redis_url=self._servers.redis_url,
+            ledger_url=self._servers.ledger_url,
+            spool_dir=str(self._folder.spool),
+            journal_dir=str(self._journal_dir),
             tally_path=str(self._folder.tally(slot)),
             token_keys=self._keys,
             price_keys=self._price_keys,
@@ -195,25 +187,6 @@ class Supervisor:
         return (
             f"http://127.0.0.1:{self._ports.public}" if configured == DEFAULT_BASE_URL else configured
         ).rstrip("/")
-
-    def _start_store(self) -> str:
-        self._store = EmbeddedServer(self._folder.redis)
-        self._store.start()
-        write_private(self._folder.redis_url, self._store.url + "\n")
-        _log.warning(
-            "no PACELINE_REDIS_URL: people live in an embedded store under %s; its address is in %s",
-            self._folder.redis,
-            self._folder.redis_url,
-        )
-        return self._store.url
-
-    def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-
-    def _store_state(self) -> tuple[int | None, int]:
-        process = self._store.process if self._store else None
-        return (process.pid if process else None), self._store_restarts
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
         service = _Ops(self, scrape)

@@ -112,6 +112,20 @@ class Serving:
             return psutil.Process(self.process.pid).children(recursive=True)
         return []
 
+    def server(self, folder: str) -> psutil.Process:
+        """The embedded server whose data are in this folder of the data directory."""
+
+        def find() -> psutil.Process | None:
+            for child in self.descendants():
+                with contextlib.suppress(psutil.Error):
+                    if Path(child.cwd()) == (self.data_dir / folder).resolve():
+                        return child
+            return None
+
+        found = until(find, f"the server of {folder}")
+        assert found is not None
+        return found
+
     def until_ready(self, workers: int = 2) -> "Serving":
         """Wait until so many workers are ready."""
 

@@ -62,12 +62,13 @@ def test_a_signal_drains_workers_and_leaves_no_process(serve: Serve, number: sig
     """SIGTERM and SIGINT end the service with status 0; no worker, no store, no files of the run remain."""
     serving = serve().until_ready()
     family = serving.descendants()
-    assert len(family) == 3
+    assert len(family) == 4
     serving.process.send_signal(number)
     assert serving.wait() == 0
     assert gone(family)
     assert not (serving.data_dir / "run" / "ports.json").exists()
     assert not (serving.data_dir / "redis.url").exists()
+    assert not (serving.data_dir / "ledger.url").exists()
     assert "not ready: draining" in serving.log.read_text()
 
 
@@ -75,7 +76,7 @@ def test_a_supervisor_killed_takes_workers_and_store_with_it(serve: Serve) -> No
     """kill -9 of the supervisor: its workers and the embedded store end by themselves."""
     serving = serve().until_ready()
     family = serving.descendants()
-    assert len(family) == 3
+    assert len(family) == 4
     serving.process.kill()
     serving.wait()
     until(lambda: gone(family), "the end of workers and store")
@@ -168,8 +169,7 @@ def test_the_embedded_store_is_said_private_and_started_again(serve: Serve) -> N
     address = serving.data_dir / "redis.url"
     assert stat.S_IMODE(address.stat().st_mode) == 0o600
     assert "no PACELINE_REDIS_URL" in serving.log.read_text()
-    (store,) = [child for child in serving.descendants() if child.pid not in serving.workers()]
-    store.kill()
+    serving.server("redis").kill()
     until(lambda: serving.metric("paceline_store_restarts_total") == 1, "the store's return")
     assert serving.metric("paceline_process_resident_memory_bytes", process="store") > 0
 
@@ -214,7 +214,7 @@ def test_a_lock_that_leads_elsewhere_is_refused(serve: Serve, tmp_path: Path) ->
 def test_processes_are_measured(serve: Serve) -> None:
     """A scrape tells memory, CPU and files of supervisor, store and each worker, and what runs."""
     serving = serve().until_ready()
-    for process in ("supervisor", "store", "worker-0", "worker-1"):
+    for process in ("supervisor", "store", "ledger", "worker-0", "worker-1"):
         assert serving.metric("paceline_process_resident_memory_bytes", process=process) > 1_000_000
         assert serving.metric("paceline_process_open_fds", process=process) > 2
         assert serving.metric("paceline_process_start_time_seconds", process=process) > 1.7e9
