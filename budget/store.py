@@ -4,7 +4,9 @@ Place: memory_store and redis_store answer it and pass the same contract tests; 
     `paceline budget` and the simulated day ask it.
 Units: amounts in Micros of the advertiser's currency; moments in seconds since the epoch on the ledger's clock.
 Limits: every verb may be repeated with the same ids, after a lost reply or a restart, and changes nothing then.
-Raises: LedgerDown where the store cannot be reached; the caller repeats with the same ids.
+    Amounts are 0 to MAX_AMOUNT (of a lease at least 1), a settlement's at most its price; a path begins with
+    the wallet and is the same for all of a lease's life.
+Raises: LedgerDown where the store cannot be reached; the caller repeats with the same ids. ValueError: our bug.
 """
 
 from collections.abc import Sequence
@@ -14,12 +16,26 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from budget.accounts import Level
-from budget.money import Micros
+from budget.money import MAX_UNITS, MICROS_PER_UNIT, Micros
 
 KEEP_S: Final = 600
 """A worker that is silent for so long, and whose last promise has run out, is taken for dead."""
 SHARES: Final = 4
 """A lease takes at most this part of a worker's even share of what is left: remaining / (SHARES x workers)."""
+LATE_S: Final = 3_600
+"""A notice that comes so long after its bid's deadline is still money."""
+FATE_S: Final = LATE_S + 3 * 3_600
+"""So long after a bid's deadline it is remembered what became of it. A settlement that waited longer, in the spool
+of a worker that could not reach the ledger, is absorbed: nobody could tell any more that it is no repetition."""
+OP_S: Final = 30 * 86_400
+"""So long an op_id is known; of a lease, the last LEASE_OPS of them are."""
+LEASE_OPS: Final = 8
+POLL_ENTRIES: Final = 10_000
+"""The most entries of one poll; what is left over comes with the next."""
+MAX_AMOUNT: Final = MAX_UNITS * MICROS_PER_UNIT
+"""10^15 Micros: the most of one verb."""
+MAX_FUNDED: Final = 9 * MAX_AMOUNT
+"""The most in one wallet: below 2^53, so that a sum is exact in a script, where numbers are doubles."""
 
 
 class LedgerDown(Exception):
@@ -94,6 +110,7 @@ class Poll(Struct, frozen=True):
     clock_s: float
     """Every settlement of a bid with a deadline before this is in `entries` of this poll or an earlier one."""
     until_s: float
+    """0: this worker was taken for dead and its leases went home; it needs a new incarnation."""
     cursor: str
     entries: tuple[Inbox, ...] = ()
     paused: frozenset[str] = frozenset()
@@ -165,6 +182,8 @@ class Books(Struct, frozen=True):
     workers: dict[int, float]
     """Worker to the moment until which it is alive."""
     paused: frozenset[str]
+    sequence: int = 0
+    """The number of the last journal entry that is in these books."""
 
 
 class Store(Protocol):
@@ -177,7 +196,7 @@ class Store(Protocol):
         """All that ever had an account."""
 
     async def fund(self, advertiser: str, op_id: str, amount: Micros, now_s: float = 0.0) -> Status:
-        """Add to the wallet: DONE or DUPLICATE."""
+        """Add to the wallet: DONE, DUPLICATE, or REFUSED above MAX_FUNDED."""
 
     async def withdraw(self, advertiser: str, op_id: str, amount: Micros, now_s: float = 0.0) -> Status:
         """Take from the wallet what is neither leased nor spent: DONE, DUPLICATE or REFUSED."""
@@ -190,7 +209,8 @@ class Store(Protocol):
     async def give_back(
         self, advertiser: str, op_id: str, lease_id: int, amount: Micros, now_s: float = 0.0
     ) -> Status:
-        """What is left of a lease goes home: DONE, DUPLICATE or GONE."""
+        """At most `amount` of what is left of a lease goes home: DONE, DUPLICATE or GONE. A lease of which nothing
+        is left after it is forgotten; the next `lease` with its id opens it again."""
 
     async def poll(
         self, advertiser: str, worker: int, cursor: str, hold_s: float, now_s: float = 0.0
@@ -211,7 +231,8 @@ class Store(Protocol):
         """The worker makes no more bids: its leases can be reclaimed once its last bid can no longer be charged."""
 
     async def reclaim(self, advertiser: str, op_id: str, worker: int, now_s: float = 0.0) -> Status:
-        """What is left of a dead worker's leases goes home: DONE, DUPLICATE or ALIVE."""
+        """What is left of a dead worker's leases goes home: DONE, DUPLICATE or ALIVE. From then on the worker's
+        leases are GONE, for whoever asks in its name."""
 
     async def pause(
         self, advertiser: str, op_id: str, account: str, paused: bool, now_s: float = 0.0
@@ -221,7 +242,8 @@ class Store(Protocol):
     async def close_periods(
         self, advertiser: str, op_id: str, accounts: Sequence[str], now_s: float = 0.0
     ) -> int:
-        """Forget accounts of days and hours that are over, where nothing is leased; returns how many."""
+        """Forget accounts of days and hours that are over for longer than FATE_S, where nothing is leased;
+        returns how many."""
 
     async def books(self, advertiser: str) -> Books:
         """Everything, at one moment."""
