@@ -128,7 +128,7 @@ def _within(least_s: int, text: str, at: At) -> None:
 
 def _frequency(frequency: Frequency, at: At) -> None:
     visitors = isinstance(frequency, ItemFrequency) and frequency.visitors
-    if not frequency.caps and frequency.min_gap is None and not visitors:
+    if not _has_caps(at) and frequency.min_gap is None and not visitors:
         at.wrong("bounds nothing: leave it out where anything goes")
     caps = [(seconds_of(cap.per), cap.views, i) for i, cap in enumerate(frequency.caps)]
     for (window_s, views, i), (other_s, others, j) in combinations(sorted(caps), 2):
@@ -140,6 +140,13 @@ def _frequency(frequency: Frequency, at: At) -> None:
             at.advise(f"is never reached: {longer.views} per {longer.per} is stricter", "caps", i)
     if frequency.min_gap is not None:
         _gap(frequency.min_gap, caps, at)
+
+
+def _has_caps(at: At) -> bool:
+    """Right or wrong: they were not forgotten."""
+    written = at.node.value
+    node = written.get("caps") if isinstance(written, dict) else at.node
+    return node is not None and bool(node.value)
 
 
 def _gap(gap: str, caps: list[tuple[int, int, int]], at: At) -> None:

@@ -1,4 +1,4 @@
-"""What must hold across items: ids taken once and with keys of their own, creatives that exist.
+"""What must hold across items: ids taken once, with keys of their own among the advertiser's, creatives that exist.
 
 Place: load.py shows it every file of a book; it reads nodes, so that a broken item hides no other mistake.
 Never: keeps nodes: only ids and where they stood.
@@ -7,7 +7,7 @@ Never: keeps nodes: only ids and where they stood.
 from collections.abc import Iterator
 
 from bidder.campaigns.located import Node, Problems, Steps, field_text
-from bidder.keys import segment_key
+from bidder.keys import key32, segment_key
 
 
 class References:
@@ -18,7 +18,6 @@ class References:
         self._file = ""
         self._taken: dict[tuple[str, str], tuple[str, Steps]] = {}
         """Place (file and line) and steps by kind and id: two items of one line are still two."""
-        """Ids of line items by their keys: notices name a line item by its key alone."""
 
     def take(self, file: str, root: Node) -> None:
         """Check one file against itself and against those before."""
@@ -34,6 +33,8 @@ class References:
 
     def _creatives(self, advertiser: Node, steps: Steps) -> dict[str, int]:
         known: dict[str, int] = {}
+        keys: dict[int, str] = {}
+        owner = _text(_entry(advertiser, "id"))
         for at, creative in _items(advertiser, "creatives", steps):
             node = _entry(creative, "id")
             name = _text(node)
@@ -43,16 +44,23 @@ class References:
                 message = f'"{name[:64]}" is taken: line {known[name]} has it'
                 self._problems.add(self._file, node.line, field_text((*at, "id")), message)
             known.setdefault(name, node.line)
+            if owner is not None:
+                self._view_key(keys, f"{owner}/", creative, at)
         return known
 
     def _campaigns(self, advertiser: Node, steps: Steps, known: dict[str, int]) -> set[str]:
         used: set[str] = set()
         segments: dict[int, str] = {}
+        campaigns: dict[int, str] = {}
+        line_items: dict[int, str] = {}
         owner = _text(_entry(advertiser, "id"))
         for at, campaign in _items(advertiser, "campaigns", steps):
             self._unique("campaign", campaign, at)
+            if owner is not None:
+                self._view_key(campaigns, f"{owner}/", campaign, at)
             for place, line_item in _items(campaign, "line_items", at):
                 self._unique("line item", line_item, place)
+                self._view_key(line_items, "", line_item, place)
                 used |= self._use(line_item, place, known)
                 if owner is not None:
                     self._segments(owner, line_item, place, segments)
@@ -74,6 +82,13 @@ class References:
             for at, node in _items(rules, side, (*steps, "targeting", "segments")):
                 if isinstance(node.value, str):
                     self._own_key(seen, segment_key(advertiser_id, node.value), node, at)
+
+    def _view_key(self, seen: dict[int, str], prefix: str, item: Node, steps: Steps) -> None:
+        """Views are counted by 32-bit keys: two of an advertiser with one key would be capped as one."""
+        node = _entry(item, "id")
+        name = _text(node)
+        if node is not None and name is not None:
+            self._own_key(seen, key32(prefix + name), node, (*steps, "id"))
 
     def _own_key(self, seen: dict[int, str], key: int, node: Node, steps: Steps) -> None:
         name = str(node.value)

@@ -30,8 +30,8 @@ def mismatch(expected: Any, node: Node) -> str:
     """`expected a number above 0, found -1`; `expected` is a type or words."""
     words = expected if isinstance(expected, str) else _words(expected)
     message = f"expected {words}, found {_found(node)}"
-    if not isinstance(expected, str) and _is_text(expected) and _takes(expected, node.text):
-        message += _hint(node)
+    if not isinstance(expected, str) and _is_text(expected):
+        message += _hint(expected, node)
     return message
 
 
@@ -71,12 +71,11 @@ def _found(node: Node) -> str:
     return node.text[:SHOWN]
 
 
-def _hint(node: Node) -> str:
-    if isinstance(node.value, bool):
-        return f', which YAML reads as {str(node.value).lower()}; quote it: "{node.text}"'
-    if isinstance(node.value, int | float):
-        return f'; quote it: "{node.text}"'
-    return ""
+def _hint(expected: Any, node: Node) -> str:
+    if not isinstance(node.value, bool | int | float):
+        return ""
+    hint = f", which YAML reads as {str(node.value).lower()}" if isinstance(node.value, bool) else ""
+    return f'{hint}; quote it: "{node.text}"' if _takes(expected, node.text) else hint
 
 
 @cache

@@ -62,8 +62,9 @@ def wants_request(
     """Targeting that is the same for all impressions; segments apart."""
     if not item.active or not campaign.active:
         return False
-    if (campaign.start and now < campaign.start) or (campaign.end and now >= campaign.end):
-        return False
+    for flight in (campaign, item):
+        if (flight.start and now < flight.start) or (flight.end and now >= flight.end):
+            return False
     wish = item.targeting
     if child and not wish.child_directed:
         return False

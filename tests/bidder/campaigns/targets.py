@@ -140,6 +140,9 @@ _ads = st.lists(
 )
 
 
+_moments = st.sampled_from((None, None, NOW - timedelta(hours=1), NOW, NOW + timedelta(hours=1)))
+
+
 @st.composite
 def _line_item(draw: st.DrawFn, owner: str, number: int) -> tuple[tuple[Creative, ...], LineItem]:
     names = draw(st.lists(st.sampled_from(sorted(DIMENSIONS)), max_size=3, unique=True))
@@ -155,12 +158,11 @@ def _line_item(draw: st.DrawFn, owner: str, number: int) -> tuple[tuple[Creative
         creatives=tuple(ad.id for ad in ads),
         targeting=targeting,
         deals=deals,
+        start=draw(_moments),
+        end=draw(_moments),
         active=draw(st.sampled_from((True, True, True, False))),
     )
     return ads, item
-
-
-_moments = st.sampled_from((None, None, NOW - timedelta(hours=1), NOW, NOW + timedelta(hours=1)))
 
 
 @st.composite

@@ -44,11 +44,13 @@ advertisers:
     currency: EUR
     bundle: example.shop.app
     transparency: {behalf: Shop, paid: Shop Holding}
+    time_zone: Europe/Berlin
+    frequency: [{views: 200, per: 30d}]
     active: true
     creatives:
       - {id: image, kind: image, w: 300, h: 250, image_url: "https://cdn.shop.example/a.webp",
          landing_url: "https://shop.example/", alt: Shoes, language: de, categories: [IAB18],
-         category_taxonomy: 1, attributes: [1, 16], apis: [5]}
+         category_taxonomy: 1, attributes: [1, 16], apis: [5], frequency: {min_gap: 30m}}
       - id: html
         kind: html
         w: 728
@@ -78,6 +80,8 @@ advertisers:
       - id: spring
         name: Spring
         budget: {total: 100, daily: 10}
+        pacing: front_loaded
+        frequency: {caps: [{views: 40, per: 7d}]}
         start: 2026-03-01T00:00:00+01:00
         end: 2026-06-01T00:00:00+02:00
         active: true
@@ -90,7 +94,12 @@ advertisers:
             click_rate: 0.001
             conversion_rate: 0.05
             active: false
-            deals: {ids: [deal-1, deal-2], open: true}
+            budget: {total: 50, daily: 5, hourly: 0.5}
+            pacing: even
+            frequency: {caps: [{views: 3, per: 10m}, {views: 20, per: 1d}], min_gap: 90s, visitors: true}
+            start: 2026-03-08T00:00:00+01:00
+            end: 2026-05-01T00:00:00+02:00
+            deals: {ids: [deal-1, deal-2], open: true, guaranteed: false}
             targeting: &where
               exchanges: [google, xandr]
               inventory: [site, app, dooh]
