@@ -1,8 +1,9 @@
 """Large books for benchmarks: synthetic advertisers whose line items target as real ones do.
 
 Place: `make bench` and the micro-benchmarks; seeded, so that every run has the same book.
-Shapes: LINES_PER_ADVERTISER line items an advertiser; RETARGETING of them want a segment of the advertiser's own, the
-    others are open and target places, devices, sites and content.
+Shapes: LINES_PER_ADVERTISER line items an advertiser; RETARGETING of them want a segment of the advertiser's own and
+    are capped, the others are open and target places, devices, sites and content.
+Units: budgets are wide enough never to be used up by a run; every campaign has one, and some line items.
 """
 
 import random
@@ -13,13 +14,19 @@ from bidder.campaigns.model import (
     VECTOR_DIMENSIONS,
     Advertiser,
     Book,
+    Budget,
     Campaign,
     Categories,
     Creative,
+    Frequency,
+    FrequencyCap,
     Goal,
+    ItemBudget,
+    ItemFrequency,
     LineItem,
     MediaFile,
     NativeAssets,
+    Pacing,
     Segments,
     Targeting,
     Terms,
@@ -41,6 +48,11 @@ _GOALS: tuple[tuple[Literal["cpm", "cpc", "cpa"], float, float], ...] = (
     ("cpa", 8.0, 60.0),
 )
 _LANGUAGES = ("en", "de", "fr", "pl", "es")
+_ZONES = ("Europe/Berlin", "America/New_York", "Europe/Warsaw", "UTC")
+_PACING: tuple[Pacing, ...] = ("traffic", "traffic", "even", "front_loaded", "asap")
+_ITEM_CAPS = (FrequencyCap(views=12, per="1d"), FrequencyCap(views=40, per="7d"))
+_CAMPAIGN_CAPS = (FrequencyCap(views=60, per="7d"),)
+_ADVERTISER_CAPS = (FrequencyCap(views=100, per="30d"),)
 
 
 def synthetic(line_items: int, seed: int) -> Book:
@@ -54,14 +66,27 @@ def _advertiser(rng: random.Random, number: int) -> Advertiser:
     name = f"shop{number}"
     creatives = _creatives(name, rng.choice(_CATEGORIES))
     ids = tuple([creative.id for creative in creatives])
-    lines = tuple([_line_item(rng, f"{name}-{i}", ids) for i in range(LINES_PER_ADVERTISER)])
+    lines = tuple([_line_item(rng, f"{name}-{i}", i, ids) for i in range(LINES_PER_ADVERTISER)])
     return Advertiser(
         id=name,
         name=name,
         domain=f"{name}.example",
         currency=rng.choice(("USD", "USD", "EUR", "PLN")),
+        time_zone=_ZONES[number % len(_ZONES)],
+        frequency=None if number % 5 else Frequency(caps=_ADVERTISER_CAPS),
         creatives=creatives,
-        campaigns=(Campaign(id=f"{name}-all", name="Everything", line_items=lines),),
+        campaigns=(_campaign(name, number, lines),),
+    )
+
+
+def _campaign(name: str, number: int, lines: tuple[LineItem, ...]) -> Campaign:
+    return Campaign(
+        id=f"{name}-all",
+        name="Everything",
+        line_items=lines,
+        budget=Budget(total=Decimal(10_000_000), daily=Decimal(500_000)),
+        pacing=_PACING[number % len(_PACING)],
+        frequency=None if number % 2 else Frequency(caps=_CAMPAIGN_CAPS),
     )
 
 
@@ -95,17 +120,24 @@ def _creatives(name: str, category: str) -> tuple[Creative, ...]:
     return (*banners, native, video)
 
 
-def _line_item(rng: random.Random, name: str, creatives: tuple[str, ...]) -> LineItem:
+def _line_item(rng: random.Random, name: str, number: int, creatives: tuple[str, ...]) -> LineItem:
     kind, low, high = rng.choice(_GOALS)
     vector = [rng.gauss(0, 1) for _ in range(VECTOR_DIMENSIONS)]
     length = sum(x * x for x in vector) ** 0.5
+    goal = Goal(kind=kind, value=_amount(rng.uniform(low, high)))
+    max_bid_cpm = _amount(rng.uniform(3.0, 15.0))
+    targeting = _retargeting(rng) if rng.random() < RETARGETING else _open(rng)
     return LineItem(
         id=name,
-        goal=Goal(kind=kind, value=_amount(rng.uniform(low, high))),
-        max_bid_cpm=_amount(rng.uniform(3.0, 15.0)),
+        goal=goal,
+        max_bid_cpm=max_bid_cpm,
         creatives=creatives,
-        targeting=_retargeting(rng) if rng.random() < RETARGETING else _open(rng),
+        targeting=targeting,
         vector=tuple([round(x / length, 4) for x in vector]),
+        budget=ItemBudget(
+            daily=None if number % 3 else Decimal(100_000), hourly=None if number % 9 else Decimal(20_000)
+        ),
+        frequency=ItemFrequency(caps=_ITEM_CAPS) if targeting.segments else None,
     )
 
 

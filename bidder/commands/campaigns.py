@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.live import apply
 from bidder.campaigns.load import CampaignError, Loaded, load
-from bidder.campaigns.model import Book, LineItem
+from bidder.campaigns.model import Advertiser, Book, Budget, Campaign, Frequency, LineItem
 from bidder.campaigns.rates import Rates, RatesError, load_rates
 from bidder.config import Config, ConfigError
 from bidder.config import load as load_config
@@ -22,7 +22,11 @@ from bidder.config import load as load_config
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_COLUMNS = ("ADVERTISER", "CAMPAIGN", "LINE ITEM", "GOAL", "MAX BID CPM", "CREATIVES", "ACTIVE")
+_COLUMNS = (
+    *("ADVERTISER", "CAMPAIGN", "LINE ITEM", "GOAL", "MAX BID CPM", "CAMPAIGN BUDGET", "BUDGET", "PACING"),
+    *("CREATIVES", "ACTIVE", "CAPS"),
+)
+_PERIODS = {"total": " in all", "daily": " a day", "hourly": " an hour"}
 
 
 def register(subparsers: "Subparsers") -> None:
@@ -144,14 +148,51 @@ def _rows(book: Book) -> Iterator[tuple[str, ...]]:
         for campaign in advertiser.campaigns:
             for line_item in campaign.line_items:
                 active = advertiser.active and campaign.active and line_item.active
-                names = (advertiser.id, campaign.id, line_item.id)
-                yield (*names, *_terms_of(line_item, advertiser.currency), "yes" if active else "no")
+                yield (
+                    advertiser.id,
+                    campaign.id,
+                    line_item.id,
+                    *_money_of(campaign, line_item, advertiser.currency),
+                    str(len(line_item.creatives)),
+                    "yes" if active else "no",
+                    _caps_of(advertiser, campaign, line_item),
+                )
 
 
-def _terms_of(line_item: LineItem, currency: str) -> tuple[str, str, str]:
-    goal = line_item.goal
+def _money_of(campaign: Campaign, line_item: LineItem, currency: str) -> tuple[str, ...]:
+    goal, deals = line_item.goal, line_item.deals
     return (
         f"{goal.kind} {goal.value} {currency}",
         f"{line_item.max_bid_cpm} {currency}",
-        str(len(line_item.creatives)),
+        _budget(campaign.budget),
+        _budget(line_item.budget),
+        (line_item.pacing or campaign.pacing) + (", guaranteed" if deals and deals.guaranteed else ""),
     )
+
+
+def _budget(budget: Budget) -> str:
+    """`100 in all, 10 a day`; a dash where nothing is bounded."""
+    amounts = [(getattr(budget, name, None), words) for name, words in _PERIODS.items()]
+    return ", ".join([f"{amount:,}{words}" for amount, words in amounts if amount is not None]) or "-"
+
+
+def _caps_of(advertiser: Advertiser, campaign: Campaign, line_item: LineItem) -> str:
+    """All that bounds it: its own, then those of each level by name."""
+    own = line_item.frequency
+    creatives = [ad for ad in advertiser.creatives if ad.id in line_item.creatives]
+    levels = [
+        ("", own),
+        ("campaign: ", campaign.frequency),
+        ("advertiser: ", advertiser.frequency),
+        *[(f"{creative.id}: ", creative.frequency) for creative in creatives],
+    ]
+    words = [name + _frequency(level) for name, level in levels if level and (level.caps or level.min_gap)]
+    if own and own.visitors:
+        words.append("visitors too")
+    return "; ".join(words) or "-"
+
+
+def _frequency(frequency: Frequency) -> str:
+    """`3 per 10m, gap 5s`."""
+    words = [f"{cap.views} per {cap.per}" for cap in frequency.caps]
+    return ", ".join([*words, f"gap {frequency.min_gap}"] if frequency.min_gap else words)

@@ -74,3 +74,19 @@ def test_line_items_are_like_real_ones() -> None:
     for shop in book.advertisers:
         assert {(c.w, c.h) for c in shop.creatives if c.kind == "image"} == set(SIZES)
         assert {c.kind for c in shop.creatives} == {"image", "native", "video"}
+
+
+def test_line_items_have_budgets_and_caps() -> None:
+    """Every campaign has a budget and some line items have; all retargeting is capped, and every kind of pacing and
+    level of cap but the creative's is there."""
+    book = synthetic(2_000, 1)
+    campaigns = [campaign for shop in book.advertisers for campaign in shop.campaigns]
+    assert all(campaign.budget.total and campaign.budget.daily for campaign in campaigns)
+    assert {campaign.pacing for campaign in campaigns} == {"traffic", "even", "front_loaded", "asap"}
+    assert {bool(campaign.frequency) for campaign in campaigns} == {True, False}
+    assert {bool(shop.frequency) for shop in book.advertisers} == {True, False}
+    assert {(bool(i.budget.daily), bool(i.budget.hourly)) for i in items(book)} >= {
+        (True, True),
+        (False, False),
+    }
+    assert all(bool(item.frequency) == bool(item.targeting.segments) for item in items(book))

@@ -102,18 +102,40 @@ def test_check_counts_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 def test_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Each line item with its price, under headings; one whose campaign rests is not active."""
+    """Each line item with its price, money, pacing and caps, under headings; one whose campaign rests is not active."""
     text = (
-        BOOK
+        change("targeting: {}", "budget: {daily: 2500, hourly: 0.5}\n            frequency: {min_gap: 5s}")
         + "      - {id: rest, name: R, active: false, line_items: [{id: r1, goal: {kind: cpa, value: 20},\n"
     )
     text += "         max_bid_cpm: 3, creatives: [banner]}]}\n"
+    text = change("daily: 10}", "daily: 3000}", change("total: 100", "total: 10000", text))
     assert told(capsys, "list", write(tmp_path, text)) == (
         0,
-        "ADVERTISER  CAMPAIGN  LINE ITEM  GOAL         MAX BID CPM  CREATIVES  ACTIVE\n"
-        "shop        spring    viewers    cpm 2.5 EUR  4 EUR        1          yes\n"
-        "shop        rest      r1         cpa 20 EUR   3 EUR        1          no\n",
+        "ADVERTISER  CAMPAIGN  LINE ITEM  GOAL         MAX BID CPM  CAMPAIGN BUDGET             BUDGET"
+        "                    PACING   CREATIVES  ACTIVE  CAPS\n"
+        "shop        spring    viewers    cpm 2.5 EUR  4 EUR        10,000 in all, 3,000 a day  "
+        "2,500 a day, 0.5 an hour  traffic  1          yes     gap 5s\n"
+        "shop        rest      r1         cpa 20 EUR   3 EUR        -                           "
+        "-                         traffic  1          no      -\n",
         "",
+    )
+
+
+def test_list_tells_every_level(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Whatever bounds a line item stands in its row: its own caps first, then those of what it stands in and shows."""
+    text = change("w: 300\n", "w: 300\n        frequency: [{views: 4, per: 1h}]\n")
+    text = change("name: Spring", "name: Spring\n        frequency: [{views: 9, per: 7d}]", text)
+    text = change("currency: EUR", "currency: EUR\n    frequency: {min_gap: 1m}", text)
+    text = change(
+        "targeting: {}",
+        "deals: {ids: [a], guaranteed: true}\n            pacing: asap\n"
+        "            frequency: {caps: [{views: 3, per: 10m}, {views: 20, per: 1d}], min_gap: 90s, visitors: true}",
+        text,
+    )
+    _, out, _ = told(capsys, "list", write(tmp_path, text))
+    assert out.splitlines()[1].endswith(
+        "asap, guaranteed  1          yes     3 per 10m, 20 per 1d, gap 90s; campaign: 9 per 7d; "
+        "advertiser: gap 1m; banner: 4 per 1h; visitors too"
     )
 
 
