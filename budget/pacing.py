@@ -1,0 +1,259 @@
+"""How hard each line item bids: one multiplier per line item, moved on a log scale towards its plan.
+
+Place: the elected worker calls `target` and `step` once per period with arrays for all line items; the workers multiply
+    values by what `taking_part` says and stop a line item for the rest of a period at its `ceiling`. Pure.
+Shapes: (L,) float64, one row per line item, unless said otherwise; K budgets of each (flight, day, hour).
+Units: money in any one unit per line item; multipliers are shares of the full value.
+Never: sees a request, a clock or a store.
+"""
+
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+M_MIN: Final = 1e-5
+PARTICIPATE_BELOW: Final = 0.05
+START: Final = 0.2
+"""The multiplier of a line item of which nothing is known; a new day or flight begins with the last one."""
+
+
+SHARING_ROUNDS: Final = 8
+"""Line items of a campaign that reach their own limit in a later round share what is left unevenly; money is kept."""
+FEW: Final = 5.0
+"""A win that costs more than so many periods' targets is no measure of a period."""
+
+
+class Gains(Struct, frozen=True):
+    """One set for production and every benchmark; moved only with `python -m benchmarks.pacing` at hand."""
+
+    elasticity: float = 1.25
+    """Spend goes with multiplier ** elasticity: a ratio of spend is undone by its power 1 / elasticity."""
+    doubt: float = 2.0
+    """Variance of a new line item's log multiplier: its first periods of evidence are believed at once."""
+    drift: float = 0.001
+    """Variance by which the right log multiplier wanders from period to period."""
+    noise: float = 0.02
+    """Variance of log spend that no number of wins removes."""
+    grain: float = 1.0
+    """Variance of log spend of one single win; n wins have grain / n."""
+    proportional: float = 0.0
+    """The part of the last error that is answered at once and forgotten; the rest of the answer stays."""
+    step_down: float = 1.5
+    step_up: float = 0.5
+    """The largest move of a log multiplier in one period: too much money spent cannot be had back."""
+    surprise: float = 3.5
+    """An error of so many deviations (or 0.6 of that twice in one direction) is a jump of supply: doubt returns."""
+    memory: float = 0.3
+    """How fast the cost of a win is learned."""
+    burst: float = 3.0
+    """A period may cost at most so many times its target."""
+
+
+class Bounds(Struct, frozen=True):
+    """Where a multiplier may lie."""
+
+    low: float = M_MIN
+    high: float = 1.0
+
+
+class Order(Struct, frozen=True, eq=False):
+    """What was asked of a period: the multipliers given and the money aimed at."""
+
+    log_m: Floats
+    aim: Floats
+    """0 where nothing was asked, infinity where nothing paces."""
+
+    @property
+    def multiplier(self) -> Floats:
+        """(L,) in the bounds."""
+        return np.exp(self.log_m)
+
+
+class State(Struct, frozen=True, eq=False):
+    """What the controller remembers of each line item."""
+
+    order: Order
+    level: Floats
+    """The lasting part of the log multiplier."""
+    doubt: Floats
+    """Variance of `level` around the right one."""
+    surprise: Floats
+    """The last error in deviations."""
+    unit: Floats
+    """The cost of a win; NaN before the first."""
+
+    @property
+    def multiplier(self) -> Floats:
+        """(L,) of the coming period."""
+        return self.order.multiplier
+
+
+class Heard(Struct, frozen=True, eq=False):
+    """What a period brought."""
+
+    order: Order
+    """The one that was in force while this money was spent."""
+    spent: Floats
+    """Settled, plus what is still reserved as far as it is expected to be settled (`expected_spend`)."""
+    wins: Floats
+    stretch: Floats
+    """The plan's weight that really passed / the weight of the period ordered: 1 on time, 11 after ten missed periods,
+    0 where there is nothing to learn (no request came)."""
+
+
+GAINS: Final = Gains()
+PRODUCTION: Final = Bounds()
+
+
+def start(first: Floats, gains: Gains = GAINS) -> State:
+    """Line items that begin with these multipliers, before any order."""
+    level = np.log(first)
+    zero = np.zeros(len(first))
+    unit = np.full(len(first), np.nan)
+    return State(Order(level, zero), level, np.full(len(first), gains.doubt), zero, unit)
+
+
+def target(left: Floats, shares: Floats) -> Floats:
+    """Money for the coming period: of each budget what is left x its share of the period, and the least of these.
+
+    left: (L, K), infinity where there is no such budget; shares: (L, K) as schedule.Schedule gives them, infinity
+    where a budget is not paced. Infinity where nothing paces the line item.
+    """
+    paced = np.isfinite(left) & np.isfinite(shares)
+    money = np.where(
+        paced, np.maximum(np.where(paced, left, 0.0), 0.0) * np.where(paced, shares, 0.0), np.inf
+    )
+    least: Floats = money.min(axis=1)
+    return least
+
+
+def step(
+    state: State, heard: Heard | None, aim: Floats, bounds: Bounds = PRODUCTION, gains: Gains = GAINS
+) -> State:
+    """The state with the multipliers of the coming period.
+
+    heard: None before the first period is over. aim: (L,) as `target` gives it; infinity (a guaranteed deal, or as soon
+    as possible) is never throttled; 0 (closed hours, no money) keeps the multiplier as it is.
+    """
+    low, high = float(np.log(bounds.low)), float(np.log(bounds.high))
+    if heard is not None:
+        state, error = _learned(state, heard, (low, high), gains)
+        given = state.level + gains.proportional * error
+    else:
+        given = state.level
+    given = np.where(np.isinf(aim), high, np.clip(given, low, high))
+    return State(Order(given, aim), state.level, state.doubt, state.surprise, state.unit)
+
+
+def ceiling(state: State, least: Floats, gains: Gains = GAINS) -> Floats:
+    """(L,) the most that the coming period may cost, for all workers together; infinity where nothing paces.
+
+    least: (L,) the cost of a bid, so that a line item that wins seldom can win at all.
+    """
+    unit = np.where(np.isnan(state.unit), 0.0, state.unit)
+    most: Floats = np.maximum(gains.burst * (state.order.aim + unit), least)
+    return most
+
+
+def taking_part(multiplier: Floats) -> tuple[Floats, Floats]:
+    """What is bid, and how often: (L,) multiplier of the value, (L,) share of auctions in which to take part."""
+    return np.maximum(multiplier, PARTICIPATE_BELOW), np.minimum(multiplier / PARTICIPATE_BELOW, 1.0)
+
+
+def expected_spend(reserved: Floats, settled: Floats, freed: Floats) -> Floats:
+    """The part of what is reserved that will be settled, by what became of earlier reservations (L,).
+
+    settled, freed: money of reservations that ended lately; with none yet, everything reserved is expected to be spent.
+    """
+    ended = settled + freed
+    return reserved * np.where(ended > 0, settled / np.where(ended > 0, ended, 1.0), 1.0)
+
+
+def shared(aim: Floats, group: Indices, money: Floats, wanted: Floats) -> Floats:
+    """Targets that together keep within what their campaign may spend in the period.
+
+    aim: (L,) of each line item's own budgets; group: (L,) its campaign; money: (G,) of each campaign's budgets,
+    infinity where nothing paces it; wanted: (L,) > 0, in what proportion to share it (what each would spend
+    unthrottled). What one line item may not use goes to the others.
+    """
+    bounded = np.where(np.isinf(money), 0.0, money)
+    room, result = bounded, np.zeros_like(aim)
+    open_ = np.ones(len(aim), np.bool_)
+    for _ in range(SHARING_ROUNDS):
+        parts = np.bincount(group, np.where(open_, wanted, 0.0), len(money))
+        offer = np.where(open_, wanted, 0.0) * (room / np.where(parts > 0, parts, 1.0))[group]
+        full = open_ & (aim <= offer)
+        result = np.where(full, aim, np.where(open_, offer, result))
+        if not full.any():
+            break
+        open_ &= ~full
+        room = np.where(
+            np.isinf(money), np.inf, room - np.bincount(group, np.where(full, aim, 0.0), len(money))
+        )
+    return np.where(np.isinf(money)[group], aim, result)
+
+
+def rows(state: State, index: Indices, first: Floats, gains: Gains = GAINS) -> State:
+    """The state of other line items: row `index[i]` of this one for the i-th; where it is -1, a start at `first[i]`."""
+    new = start(first, gains)
+    if not len(state.level):
+        return new
+    known = index >= 0
+
+    def pick(old: Floats, fresh: Floats) -> Floats:
+        return np.where(known, old[index], fresh)
+
+    return State(
+        Order(pick(state.order.log_m, new.order.log_m), pick(state.order.aim, new.order.aim)),
+        pick(state.level, new.level),
+        pick(state.doubt, new.doubt),
+        pick(state.surprise, new.surprise),
+        pick(state.unit, new.unit),
+    )
+
+
+def _learned(state: State, heard: Heard, limits: tuple[float, float], gains: Gains) -> tuple[State, Floats]:
+    """What a period taught, and (L,) the error of its log spend; 0 and nothing changed where nothing was asked."""
+    asked = heard.order.aim * heard.stretch
+    told = (asked > 0) & np.isfinite(asked)
+    asked = np.where(told, asked, 1.0)
+    unit = _unit(state.unit, heard, gains)
+    error, variance = _error(heard.spent, asked, unit, gains)
+    doubt = np.minimum(state.doubt + gains.drift * heard.stretch, gains.doubt)
+    news = heard.order.log_m + error - state.level
+    deviations = news / np.sqrt(doubt + variance)
+    again = (deviations * state.surprise > 0) & (np.abs(state.surprise) > 1.0)
+    jump = np.abs(deviations) > np.where(again, 0.6 * gains.surprise, gains.surprise)
+    doubt = np.where(jump, np.maximum(doubt, np.minimum(news * news, 1.0)), doubt)
+    gain = doubt / (doubt + variance)
+    level = np.clip(state.level + np.clip(gain * news, -gains.step_down, gains.step_up), *limits)
+    learned = State(
+        state.order,
+        np.where(told, level, state.level),
+        np.where(told, doubt * (1.0 - gain), state.doubt),
+        np.where(told, deviations, state.surprise),
+        unit,
+    )
+    return learned, np.where(told, error, 0.0)
+
+
+def _unit(unit: Floats, heard: Heard, gains: Gains) -> Floats:
+    """(L,) the cost of a win, after a period."""
+    won = (heard.wins > 0) & (heard.spent > 0)
+    seen = heard.spent / np.where(won, heard.wins, 1.0)
+    return np.where(won, np.where(np.isnan(unit), seen, unit + gains.memory * (seen - unit)), unit)
+
+
+def _error(spent: Floats, asked: Floats, unit: Floats, gains: Gains) -> tuple[Floats, Floats]:
+    """(L,) by how much the log multiplier was wrong, and the variance of that."""
+    unit = np.where(np.isnan(unit), asked, np.minimum(unit, FEW * asked))
+    spent = np.maximum(spent, 0.0)
+    error = np.log((asked + unit) / (spent + unit)) / gains.elasticity
+    wins = np.maximum((asked + spent) / 2 / unit, 1.0)
+    variance = gains.noise + gains.grain / gains.elasticity**2 / wins
+    return np.clip(error, -gains.step_down, gains.step_up), variance
