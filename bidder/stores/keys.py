@@ -1,14 +1,17 @@
 """Every key of ours, in one place, with what the cluster needs to route it.
 
 Place: stores/people builds its commands here; nothing else spells a key.
-Shapes: `p:{<32 hex digits>}` is a person's hash, `m:{<32 hex digits>}` a row of the match table: the digits
-    stand in braces (the cluster's hash tag), so that the slot is that of the digits alone (the `tag`).
+Shapes: `p:{<32 hex digits>}` is a person's hash, `m:{<32 hex digits>}` a row of the match table, `f:{...}` what was
+    shown to whoever the digits stand for (a log per advertiser), `b:{...}` the requests that are being decided for
+    them: the digits stand in braces (the cluster's hash tag), so that the slot is that of the digits alone (the `tag`).
 Source: Redis Cluster specification: slot = CRC16/XMODEM of the hash tag, modulo 16384.
 Never: an exchange's id in clear: a row of the match table is named by a hash of source and id.
 """
 
 import hashlib
 from binascii import crc_hqx, hexlify
+
+from bidder.stores.scripts import MATCH, READ, bulk, number
 
 SLOTS = 16_384
 PERSON_ID_BYTES = 16
@@ -23,6 +26,10 @@ _MATCH_DOMAIN = b"paceline-match"  # 16 bytes at most: blake2b's `person`
 _HGETALL_HEAD = b"*2\r\n$7\r\nHGETALL\r\n$36\r\np:{"
 _GET_HEAD = b"*2\r\n$3\r\nGET\r\n$36\r\nm:{"
 _TAIL = b"}\r\n"
+_READ_HEAD = READ.head(3, 4) + b"$36\r\np:{"
+_MATCH_HEAD = MATCH.head(3, 4) + b"$36\r\nm:{"
+_LOGS = b"}\r\n$36\r\nf:{"
+_MARKS = b"}\r\n$36\r\nb:{"
 
 
 def person_tag(person_id: bytes) -> bytes:
@@ -59,6 +66,32 @@ def read_person(tag: bytes) -> bytes:
 def read_match(tag: bytes) -> bytes:
     """The packed command that reads a row of the match table; `tag` has 32 digits."""
     return _GET_HEAD + tag + _TAIL
+
+
+def views_key(tag: bytes) -> bytes:
+    """The key of the logs of what was shown."""
+    return b"f:{%b}" % tag
+
+
+def marks_key(tag: bytes) -> bytes:
+    """The key of the marks of requests that are being decided."""
+    return b"b:{%b}" % tag
+
+
+def marking(mark: bytes, imps: int, busy_ms: int, now_ms: int) -> bytes:
+    """The end of `read_exposure` and `read_match_exposure`: our mark of 8 bytes, how many impressions it stands for
+    and how long; `now_ms` 0 is the server's clock."""
+    return b"}\r\n$8\r\n%b\r\n%b%b%b" % (mark, number(imps), number(busy_ms), bulk(b"%d" % now_ms))
+
+
+def read_exposure(tag: bytes, marking: bytes) -> bytes:
+    """The packed call that reads a person and what the person was shown, and leaves our mark."""
+    return b"".join((_READ_HEAD, tag, _LOGS, tag, _MARKS, tag, marking))
+
+
+def read_match_exposure(tag: bytes, marking: bytes) -> bytes:
+    """The packed call that reads a row of the match table, or what was shown under an id that has none."""
+    return b"".join((_MATCH_HEAD, tag, _LOGS, tag, _MARKS, tag, marking))
 
 
 def tag_slot(tag: bytes) -> int:

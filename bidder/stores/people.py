@@ -1,32 +1,37 @@
 """People as the path of a bid reads them: one awaited read for a whole batch, which never fails.
 
 Place: step 3 of a bid; auction/run hands in the look-ups of a batch and gets the people in the same order.
-Shapes: read(N look-ups) -> Reading of N people; None where nobody was asked for or found in time.
+Shapes: read(N look-ups) -> Reading of N people; None where nobody was asked for or found in time. Where line items
+    with frequency caps could bid, the same commands also bring what each person was shown, and leave a mark there
+    that requests of other batches see until stores/frequency_writer ends it, or for `busy_ms`.
 Units: `deadline_ns` on the clock's monotonic_ns.
 Limits: a read takes at most read_timeout_ms; the breaker answers for a store in trouble.
 Never: raises, cancels, or waits for a reply longer than its caller can.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from bidder.audience.identity import MAX_MATCHES, Lookup
-from bidder.audience.person import Person
+from bidder.audience.identity import Lookup
 from bidder.clock import Clock, SystemClock
 from bidder.config import Stores
 from bidder.metrics import Metric, Tally
+from bidder.stores.asking import Marks, ask, ask_found, follow, refused_twice, take, unknown_scripts
 from bidder.stores.breaker import Breaker
-from bidder.stores.connection import Batch, Done, Reply
+from bidder.stores.connection import NOT_YET, Batch, Done
 from bidder.stores.errors import StoreError, StoreOverloaded
-from bidder.stores.keys import PERSON_ID_BYTES, match_tag, person_tag, read_match, read_person
-from bidder.stores.reading import PendingRead, Reading, ReadStatus
+from bidder.stores.reading import PendingRead, Reading, ReadStatus, Sought
+from bidder.stores.scripts import with_text
 
 __all__ = ["METRICS", "PendingRead", "PeopleReader", "ReadStatus", "Reading", "Source"]
 
 _US = 1_000
 _MS = 1_000_000
+DEFAULT_BUSY_MS = 300.0
+DECIDED_SHARE = 0.75
+"""Of a mark's time: a request must be answered by then, so that its holds stand before the mark falls."""
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -121,8 +126,15 @@ class _Counts:
 class PeopleReader:
     """Reads people over one Source; belongs to one event loop."""
 
-    def __init__(self, source: Source, stores: Stores, tally: Tally, clock: Clock | None = None) -> None:
-        """`stores` gives the time-out and the breaker's bounds."""
+    def __init__(
+        self,
+        source: Source,
+        stores: Stores,
+        tally: Tally,
+        clock: Clock | None = None,
+        busy_ms: float = DEFAULT_BUSY_MS,
+    ) -> None:
+        """`stores` gives the time-out and the breaker's bounds; a mark that nobody ends falls after `busy_ms`."""
         self._source = source
         self._timeout_ns = int(stores.read_timeout_ms * _MS)
         self._now_ns = (clock or SystemClock()).monotonic_ns
@@ -131,16 +143,28 @@ class PeopleReader:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._counts = _Counts(tally)
+        self._busy_ms = max(1, int(busy_ms))
+        self._until_ns = int(busy_ms * _MS * DECIDED_SHARE)
+        self._marks = Marks()
+        self.simulated_ms: Callable[[], int] | None = None
+        """What scripts take for the time; None: the server's own clock."""
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> PendingRead:
+    def read(
+        self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()
+    ) -> PendingRead:
         """One read for a batch: N look-ups in, a Reading of N people when awaited; never raises.
 
+        `imps`, N numbers or none: impressions of each request that a line item with caps could bid on; where there
+        are some, the Reading tells what the person was shown, and stores/frequency_writer must be told of the end.
         Late or failed: whoever was read by then is there, the others are None, and the status says so.
         """
         now_ns = self._now_ns()
         read = PendingRead(len(lookups), now_ns, min(deadline_ns, now_ns + self._timeout_ns))
-        commands, tags = _ask(read, lookups)
-        if not commands:
+        if imps and any(imps):
+            now_ms = self.simulated_ms() if self.simulated_ms is not None else 0
+            read.sought = Sought(imps, self._marks.next(), (self._busy_ms, now_ns + self._until_ns), now_ms)
+        ask(read, lookups)
+        if not read.commands:
             read.end(ReadStatus.SKIPPED)
             self._counts.skipped()
         elif deadline_ns <= now_ns:  # our own lateness: no fault of the store
@@ -148,16 +172,17 @@ class PeopleReader:
         elif not self._breaker.allows(now_ns):
             self._end(read, ReadStatus.DOWN, "open")
         else:
-            self._counts.asked(len(read.wanted) + len(read.followed))
-            self._send(read, commands, tags, partial(self._arrived, read))
+            self._counts.asked(len(read.wanted) + len(read.followed) - read.visitors)
+            self._send(read, partial(self._arrived, read))
             if read.reading is None:
                 self._pending.add(read)
                 self._arm(read.deadline_ns, now_ns)
         return read
 
-    def _send(self, read: PendingRead, commands: list[bytes], tags: list[bytes], done: Done) -> None:
+    def _send(self, read: PendingRead, done: Done) -> None:
+        """Send the read's commands."""
         try:
-            read.batch = self._source.submit(commands, tags, done)
+            read.batch = self._source.submit(read.commands, read.tags, done)
         except StoreOverloaded:
             self._fail(read, ReadStatus.DOWN, "full")
         except StoreError:
@@ -167,33 +192,44 @@ class PeopleReader:
         """The first, and mostly only, replies: hashes, then rows of the match table."""
         if read.reading is not None:
             return  # abandoned
-        self._take(read, batch)
-        found = _follow(read, batch.replies[len(read.wanted) :]) if read.followed else None
-        if found:
-            read.wanted = found
-            tags = [person_tag(person_id) for _, person_id in found]
-            self._send(read, [read_person(tag) for tag in tags], tags, partial(self._followed, read))
+        if read.sought and unknown_scripts(batch):
+            self._teach(read, batch, self._arrived)
+            return
+        take(read, batch)
+        if read.followed and follow(read, batch.replies[len(read.wanted) :]):
+            ask_found(read)
+            self._send(read, partial(self._followed, read))
         else:
             self._settle(read)
 
     def _followed(self, read: PendingRead, batch: Batch) -> None:
         """The hashes of those whom the match table led to."""
-        if read.reading is None:
-            self._take(read, batch)
-            self._settle(read)
+        if read.reading is not None:
+            return
+        if read.sought and unknown_scripts(batch):
+            self._teach(read, batch, self._followed)
+            return
+        take(read, batch)
+        self._settle(read)
 
-    def _take(self, read: PendingRead, batch: Batch) -> None:
-        """Put the hashes that came into their places; an empty hash is nobody."""
-        people = read.people
-        for (place, person_id), reply in zip(read.wanted, batch.replies, strict=False):
-            if type(reply) is dict:
-                read.answered = True
-                if reply and people[place] is None:
-                    people[place] = Person(person_id, reply)
-            elif _refused(reply):
-                read.sound = False
-        if batch.error is not None:
-            read.sound = False
+    def _teach(self, read: PendingRead, batch: Batch, then: Callable[[PendingRead, Batch], None]) -> None:
+        """Repeat the calls that the server did not know with the scripts' text; the other replies stand."""
+        places = unknown_scripts(batch)
+        for place in places:
+            batch.replies[place] = NOT_YET
+
+        def taught(answer: Batch) -> None:
+            for place, reply in zip(places, answer.replies, strict=False):
+                batch.replies[place] = refused_twice(reply)
+            batch.error = batch.error or answer.error
+            then(read, batch)
+
+        try:
+            commands = [with_text(read.commands[place]) for place in places]
+            self._source.submit(commands, [read.tags[place] for place in places], taught)
+        except StoreError as error:
+            batch.error = error
+            then(read, batch)
 
     def _settle(self, read: PendingRead) -> None:
         if read.sound:
@@ -232,55 +268,8 @@ class PeopleReader:
         for read in late:
             batch = read.batch
             if batch is not None:
-                self._take(read, batch)
+                take(read, batch)
                 self._counts.abandoned(batch)
             self._fail(read, ReadStatus.LATE, "late")
         if self._pending:
             self._arm(min(read.deadline_ns for read in self._pending), now_ns)
-
-
-def _ask(read: PendingRead, lookups: Sequence[Lookup | None]) -> tuple[list[bytes], list[bytes]]:
-    """The commands of a batch and their tags: first the hashes of known people, then the match table."""
-    commands: list[bytes] = []
-    tags: list[bytes] = []
-    for place, lookup in enumerate(lookups):
-        if lookup is None:
-            continue
-        person_id = lookup.person
-        if person_id is None:
-            if lookup.matches:
-                read.followed.append((place, min(len(lookup.matches), MAX_MATCHES)))
-        elif len(person_id) == PERSON_ID_BYTES:
-            tag = person_tag(person_id)
-            tags.append(tag)
-            commands.append(read_person(tag))
-            read.wanted.append((place, person_id))
-    for place, count in read.followed:
-        lookup = lookups[place]
-        assert lookup is not None
-        for match in lookup.matches[:count]:
-            tag = match_tag(match)
-            tags.append(tag)
-            commands.append(read_match(tag))
-    return commands, tags
-
-
-def _refused(reply: Reply) -> bool:
-    """Is this an error that speaks of the store? A key of another type is damage at one person."""
-    return isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE")
-
-
-def _follow(read: PendingRead, rows: list[Reply]) -> list[tuple[int, bytes]]:
-    """(place, person's id) that the match table gave, best match first, each person once per place."""
-    found: dict[tuple[int, bytes], None] = {}
-    start = 0
-    for place, count in read.followed:
-        for row in rows[start : start + count]:
-            if _refused(row):
-                read.sound = False
-                continue
-            read.answered = True
-            if type(row) is bytes and len(row) == PERSON_ID_BYTES:
-                found[place, row] = None
-        start += count
-    return list(found)

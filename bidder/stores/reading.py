@@ -1,19 +1,21 @@
 """A read of people: under way, and when it has ended.
 
 Place: stores/people starts and ends it; web/exchange awaits it, or hands it the one function that goes on.
-Shapes: a Reading has N people in the order of the N look-ups.
+Shapes: a Reading has N people in the order of the N look-ups, and N exposures where any was asked for.
 Never: ends twice, or raises to whoever waits.
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 from typing import Any
 
 from msgspec import Struct
 
+from bidder.audience.frequency import Basis, Exposure
 from bidder.audience.person import Person
 from bidder.stores.connection import Batch
+from bidder.stores.keys import marking
 
 
 class ReadStatus(Enum):
@@ -33,6 +35,43 @@ class Reading(Struct, frozen=True):
 
     people: list[Person | None]
     status: ReadStatus
+    exposures: Sequence[Exposure | None] = ()
+    """What each was shown; None where that was not asked for, there is nobody to count for, or it is not known.
+    Empty where none was asked for. Requests about the same person share one."""
+
+
+class Sought:
+    """Views that a read asks for beside the people."""
+
+    __slots__ = ("_busy_ms", "_by_tag", "_endings", "_now_ms", "_until_ns", "exposures", "imps", "mark")
+
+    def __init__(self, imps: Sequence[int], mark: bytes, busy: tuple[int, int], now_ms: int) -> None:
+        """`busy` is how long our mark stands, in ms, and until when its requests must be answered, in ns."""
+        self.imps = imps
+        """By place, impressions that a line item with caps may bid on; 0: its views are not asked for."""
+        self.mark = mark
+        self.exposures: list[Exposure | None] = [None] * len(imps)
+        self._busy_ms, self._until_ns = busy
+        self._now_ms = now_ms
+        self._by_tag: dict[bytes, Exposure] = {}
+        self._endings: dict[int, bytes] = {}
+
+    def ending(self, imps: int) -> bytes:
+        """The end of each of our calls that stands for so many impressions."""
+        found = self._endings.get(imps)
+        if found is None:
+            found = self._endings[imps] = marking(self.mark, imps, self._busy_ms, self._now_ms)
+        return found
+
+    def exposure(
+        self, tag: bytes, basis: Basis, views: dict[bytes, bytes], busy: int, now_s: int
+    ) -> Exposure:
+        """The one exposure of a tag in a batch."""
+        found = self._by_tag.get(tag)
+        if found is None:
+            found = Exposure(tag, basis, views, busy, now_s, self.mark, self._until_ns)
+            self._by_tag[tag] = found
+        return found
 
 
 class PendingRead:
@@ -43,19 +82,31 @@ class PendingRead:
         "_then",
         "answered",
         "batch",
+        "commands",
         "deadline_ns",
         "followed",
         "people",
         "reading",
+        "sought",
         "sound",
         "started_ns",
+        "tags",
+        "visitors",
         "wanted",
     )
 
     def __init__(self, count: int, started_ns: int, deadline_ns: int) -> None:
         self.people: list[Person | None] = [None] * count
-        self.wanted: list[tuple[int, bytes]] = []
-        """(place in people, person's id) of the commands that read a hash, in order."""
+        self.sought: Sought | None = None
+        """Whose views are asked for; None: nobody's."""
+        self.visitors = 0
+        """How many of the places are about a visitor, of whom there is no hash."""
+        self.commands: list[bytes] = []
+        """What is sent, with the tags of its keys."""
+        self.tags: list[bytes] = []
+        self.wanted: list[tuple[int, bytes, bytes]] = []
+        """(place in people, person's id, tag) of the commands that read a person, in order; no tag where the views
+        are not asked for."""
         self.followed: list[tuple[int, int]] = []
         """(place in people, number of matches) of the commands that read the match table, after those."""
         self.answered = False
@@ -87,7 +138,7 @@ class PendingRead:
 
     def end(self, status: ReadStatus) -> None:
         """Give out what there is."""
-        self.reading = reading = Reading(self.people, status)
+        self.reading = reading = Reading(self.people, status, self.sought.exposures if self.sought else ())
         self.batch = None  # it may wait for replies yet, and must not hold us in a circle
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
