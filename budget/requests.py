@@ -48,7 +48,7 @@ def check_lease(request: LeaseRequest) -> tuple[str, ...]:
         check_amount(level.limit or 0)
     if worker_of(request.lease_id) != request.worker or not request.worker:
         raise ValueError(f"lease {request.lease_id:x} is not of worker {request.worker}")
-    if not request.op_id or not {" ", "\n"}.isdisjoint(request.op_id):
+    if request.op_id.split() != [request.op_id]:
         raise ValueError(f"an op_id of {request.op_id!r}")
     return check_path(level.account for level in request.path)
 

@@ -1,0 +1,130 @@
+"""The ledger's scripts on a server: loaded once, called by their hash, many in one pipeline.
+
+Place: redis_store; each verb is one file in budget/lua, after prelude.lua.
+Limits: CALLS_PER_PIPELINE calls per round trip. A call that was answered late may be repeated by the client's own
+    retry or by the caller: every verb is idempotent.
+Raises: LedgerDown where the server cannot be reached, does not answer in time, or refuses writes; ValueError where a
+    script says that the call is our bug.
+Never: a time-out around a call, nor its cancellation: redis.asyncio would leave the reply to the next caller.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
+from budget.store import LedgerDown
+
+Client = Redis | RedisCluster
+Call = tuple[str, Sequence[str], Sequence[str]]
+"""A script's name, its keys, its arguments."""
+
+CALLS_PER_PIPELINE: Final = 1_000
+NAMES: Final = (
+    "fund",
+    "withdraw",
+    "lease",
+    "give_back",
+    "poll",
+    "settle",
+    "release",
+    "goodbye",
+    "reclaim",
+    "pause",
+    "close_periods",
+    "books",
+)
+_BUG = "PATH"
+_UNABLE = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_NOT_NOW = (
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "NOREPLICAS",
+    "BUSY",
+    "LOADING",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+)
+"""What a server says that is there and will not do it now."""
+
+
+def source(name: str) -> str:
+    """A script as the server runs it."""
+    folder = files("budget").joinpath("lua")
+    return folder.joinpath("prelude.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
+
+
+SOURCES: Final = {name: source(name) for name in NAMES}
+HASHES: Final = {
+    name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SOURCES.items()
+}
+
+
+class Scripts:
+    """Runs scripts through a client; the client stays its owner's to close."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        """One call."""
+        return (await self.run_many([(name, keys, args)]))[0]
+
+    async def run_many(self, calls: Sequence[Call]) -> list[Any]:
+        """Calls in order, each atomic by itself; their answers in the same order."""
+        answers: list[Any] = []
+        for start in range(0, len(calls), CALLS_PER_PIPELINE):
+            answers += await self._pipeline(calls[start : start + CALLS_PER_PIPELINE])
+        return answers
+
+    async def _pipeline(self, calls: Sequence[Call]) -> list[Any]:
+        with errors():
+            answers = await self._execute(calls)
+            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if missing:
+                for text in SOURCES.values():
+                    await self._client.script_load(text)
+                again = await self._execute([calls[i] for i in missing])
+                for i, answer in zip(missing, again, strict=True):
+                    answers[i] = answer
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+            return answers
+
+    async def _execute(self, calls: Sequence[Call]) -> list[Any]:
+        pipeline = cast("Any", self._client).pipeline(transaction=False)
+        for name, keys, args in calls:
+            pipeline.execute_command("EVALSHA", HASHES[name], len(keys), *keys, *args)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        return answers
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """What redis-py raises, as what a Store raises."""
+    try:
+        yield
+    except ResponseError as error:
+        text = str(error)
+        if text.startswith(_BUG):
+            raise ValueError(text) from error
+        if isinstance(error, _UNABLE) or text.startswith(_NOT_NOW):
+            raise LedgerDown(text) from error
+        raise
+    except (TimeoutError, RedisError, OSError) as error:
+        raise LedgerDown(str(error) or type(error).__name__) from error

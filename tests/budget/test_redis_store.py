@@ -1,0 +1,118 @@
+"""The ledger on a real server keeps the contract, and says so when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.exceptions import ResponseError
+
+from budget.money import Micros
+from budget.redis_store import RedisStore
+from budget.scripts import NAMES, source
+from budget.store import LedgerDown, Status
+from tests.budget.contract import ADV, FUNDS, PATH, T0, StoreContract, leased, settlement
+from tests.servers import RealServer
+
+
+@pytest.fixture
+async def store(redis_server: RealServer) -> AsyncIterator[RedisStore]:
+    """An empty one."""
+    store = RedisStore.connect(redis_server.url)
+    yield store
+    await store.close()
+
+
+class TestRedisStore(StoreContract):
+    """The contract."""
+
+
+def test_each_script_says_what_it_takes_and_returns() -> None:
+    """Headed by its caption, KEYS and ARGV, and what it returns."""
+    for name in NAMES:
+        text = source(name)
+        assert "-- KEYS 4" in text, name
+        assert "ARGV 2" in text, name
+        assert "-- Returns " in text, name
+
+
+async def test_scripts_are_loaded_again_where_the_server_forgot_them(
+    store: RedisStore, redis_server: RealServer
+) -> None:
+    """NOSCRIPT in a batch is no error of the caller."""
+    lease_id = await leased(store)
+    with redis_server.client() as client:
+        client.script_flush()
+    statuses = await store.settle(ADV, [settlement(lease_id, 1) for _ in range(3)], T0)
+    assert statuses == [Status.SETTLED] * 3
+
+
+async def test_the_clock_is_the_servers_own(store: RedisStore) -> None:
+    """Production tells no moment."""
+    await store.fund(ADV, "a", FUNDS)
+    assert (await store.books(ADV)).clock_s > T0
+
+
+async def test_every_key_of_an_advertiser_stands_in_its_slot_and_ends(
+    store: RedisStore, redis_server: RealServer
+) -> None:
+    """One hash tag; what is kept by bid or by op has an expiry."""
+    lease_id = await leased(store)
+    await store.settle(ADV, [settlement(lease_id, 1)], T0)
+    with redis_server.client() as client:
+        keys = [key.decode() for key in client.scan_iter()]
+        assert {key for key in keys if f"{{{ADV}}}" not in key} == {"ml:advertisers", "ml:incarnations"}
+        passing = [key for key in keys if ":s:" in key or ":op:" in key]
+        assert len(passing) == 2
+        assert all(client.ttl(key) > 0 for key in passing)
+
+
+async def test_a_bug_in_a_call_is_not_taken_for_an_outage(
+    store: RedisStore, redis_server: RealServer
+) -> None:
+    """A server that answers with an error of ours raises that."""
+    with redis_server.client() as client:
+        client.set(f"ml:{{{ADV}}}:a", "no hash")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await store.fund(ADV, "a", FUNDS, T0)
+
+
+async def test_a_ledger_without_room_is_down(store: RedisStore, redis_server: RealServer) -> None:
+    """noeviction: the server refuses writes, and the caller keeps what it wanted to apply."""
+    with redis_server.client() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(LedgerDown, match="maxmemory"):
+                await store.fund(ADV, "a", FUNDS, T0)
+        finally:
+            client.config_set("maxmemory", 0)
+    assert await store.fund(ADV, "a", FUNDS, T0) is Status.DONE
+
+
+async def test_a_killed_ledger_is_down_and_comes_back_whole(own_server: RealServer) -> None:
+    """Every verb raises LedgerDown meanwhile; after a restart the same calls are duplicates."""
+    store = RedisStore.connect(own_server.url)
+    with own_server.client() as client:
+        client.config_set("appendfsync", "always")
+    lease_id = await leased(store)
+    one = settlement(lease_id, 30)
+    await store.settle(ADV, [one], T0)
+    before = await store.books(ADV)
+    own_server.kill()
+    for call in (
+        store.incarnation(),
+        store.advertisers(),
+        store.fund(ADV, "b", Micros(5), T0),
+        store.settle(ADV, [one], T0),
+        store.books(ADV),
+        store.entries(ADV, 0, 5),
+        store.trim(ADV, 0),
+        store.reclaim(ADV, "r", 1, T0),
+    ):
+        with pytest.raises(LedgerDown):
+            await call
+    own_server.restart()
+    assert await store.settle(ADV, [one], T0) == [Status.DUPLICATE]
+    assert await store.books(ADV) == before
+    assert tuple(before.leases[lease_id].path) == PATH
+    await store.close()
