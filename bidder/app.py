@@ -26,7 +26,9 @@ from bidder.link import announce
 from bidder.live import LineDirectory, Live, load_live
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Notices
+from bidder.notices.clearing import terms_of
 from bidder.notices.keys import Keyring
+from bidder.notices.orders import Unqueued
 from bidder.stores.cluster import open_source
 from bidder.stores.people import PeopleReader
 from bidder.web.exchange import ExchangeServer
@@ -102,9 +104,8 @@ class Worker:
         profiles = config.profiles()
         exchange = ExchangeServer(config.exchange, profiles, self._auction.decide, self._tally, self._clock)
         self._auction.spent = exchange.spent
-        notices = Notices(
-            self._tally, self._directory, self._keyring, profiles, self._clock, setup.price_keys
-        )
+        terms = terms_of(profiles, setup.price_keys)
+        notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, Unqueued())
         public = PublicServer(public_app(notices, self._tally, config.public), self._tally)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))

@@ -1,75 +1,42 @@
-"""What a notice does: its token is checked, it is counted once, and the one that bills moves money.
+"""What a notice does: its token is checked, it is counted once, and what it asks for is queued.
 
-Place: web/public hands over what came in; a worker holds one `Notices`.
-Rule: `bill` moves money, or `imp` where the exchange's profile says billing = "beacon"; once per bid. A win
-    informs; a loss tells why; a click leads to the landing page of the token's line item and creative.
-    Tokens of test requests, and prices rendered for an audit, are counted as `test` and do nothing else.
-Units: spend in micros of the advertiser's currency.
-Limits: repeats are known per worker and for a bounded time (recent.py).
+Place: web/public hands over what came in; a worker holds one `Notices`. Nothing here waits for a store.
+Rule: `bill` moves money, or `imp` where the exchange's profile says billing = "beacon": the clearing price, never more
+    than the bid, once per bid, whatever else came before or comes after. A win informs, and its hold lasts; a loss
+    releases what was reserved and tells why; an impression is a view. A loss after the bill changes nothing, a bill
+    after the loss is charged from what is available: who shows the ad is paid.
+    A notice after the bid's deadline is `late` and does the same; after the token's end it is `expired` and does
+    nothing, as do forged, foreign and repeated ones. Tokens of test requests, and prices rendered for an audit, are
+    counted as `test` and do nothing else.
+    A click leads to the landing page of the token's line item and creative.
+Units: Micros of the advertiser's currency.
+Limits: repeats are known here per worker and for a bounded time (recent.py): a fast path. That a bid is charged once,
+    by whichever workers, is the ledger's doing.
 Never: an identifier of a person; an exception for anything that can be sent.
 """
 
 from collections.abc import Mapping
+from datetime import UTC
 from enum import Enum
 from typing import Final, Protocol
 
 from msgspec import Struct
 
 from bidder.clock import Clock
-from bidder.exchanges import Exchange
-from bidder.keys import key32
-from bidder.metrics import Metric, Tally
-from bidder.notices.clearing import SEALED, Cost, clearing_cost, decoders, unreadable, unsealed_cost
+from bidder.metrics import Tally
+from bidder.notices import orders
+from bidder.notices.clearing import UNKNOWN, Cost, Terms, other_currency
+from bidder.notices.counts import Counts, event_label
 from bidder.notices.keys import Keyring
+from bidder.notices.orders import Order, Queue
 from bidder.notices.recent import Recent
-from bidder.notices.token import Audience, Claim, TokenFault, open_token
-from budget.money import Micros
+from bidder.notices.token import NOBODY, Audience, Claim, TokenFault, open_token
+from budget.accounts import Limits, path_at
+from budget.money import CpmMicros, Micros, cost_of_one, exchanged
 from openrtb import macros
-from openrtb.vast import EVENTS
 
 CLICK_GRACE_S: Final = 86_400
 """A page stays open long after its token expired; whoever clicks within a day still gets where they meant."""
-MAX_LOSS_REASON: Final = 499  # the codes above it are each exchange's own
-
-METRICS: Final = (
-    Metric(
-        "paceline_notices_total", "counter", "Notices, beacons and clicks by their result", ("kind", "result")
-    ),
-    Metric(
-        "paceline_loss_reasons_total",
-        "counter",
-        "Loss notices by the OpenRTB reason code that the exchange gave",
-        ("exchange", "reason"),
-    ),
-    Metric(
-        "paceline_clearing_prices_total",
-        "counter",
-        "Charged impressions by how their price was found; unless read, the bid was charged",
-        ("exchange", "clearing"),
-    ),
-    Metric(
-        "paceline_line_item_wins_total", "counter", "Auctions won, by win notices", ("campaign", "line_item")
-    ),
-    Metric(
-        "paceline_line_item_impressions_total",
-        "counter",
-        "Impressions, by the beacon in the markup",
-        ("campaign", "line_item"),
-    ),
-    Metric("paceline_line_item_clicks_total", "counter", "Clicks, once per bid", ("campaign", "line_item")),
-    Metric(
-        "paceline_line_item_events_total",
-        "counter",
-        "How far players got through video and audio ads",
-        ("campaign", "line_item", "event"),
-    ),
-    Metric(
-        "paceline_line_item_spend_micros_total",
-        "counter",
-        "Money spent, in millionths of the advertiser's currency",
-        ("campaign", "line_item"),
-    ),
-)
 
 
 class Kind(Enum):
@@ -87,6 +54,8 @@ class Result(Enum):
     """What became of a notice; exactly one is counted for each."""
 
     ACCEPTED = "accepted"
+    LATE = "late"
+    """Accepted, after the bid's deadline."""
     DUPLICATE = "duplicate"
     TEST = "test"
     EXPIRED = "expired"
@@ -94,6 +63,8 @@ class Result(Enum):
     MALFORMED = "malformed"
     UNKNOWN_KEY = "unknown_key"
     UNKNOWN_LINE_ITEM = "unknown_line_item"
+    REFUSED = "refused"
+    """Good, but there was no room to keep it: nothing comes of it unless it is sent again."""
 
 
 class Notice(Struct, frozen=True, gc=False):
@@ -106,6 +77,7 @@ class Notice(Struct, frozen=True, gc=False):
     reason: str = ""
     event: str = ""
     """Of players: which part of the ad was reached."""
+    min_to_win: str = ""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -115,6 +87,7 @@ class Receipt(Struct, frozen=True, gc=False):
     landing_url: str | None = None
     """Of clicks: where to go."""
     spent: Micros = Micros(0)
+    """What the ledger will be asked to charge."""
 
 
 class Entry(Struct, frozen=True):
@@ -126,6 +99,15 @@ class Entry(Struct, frozen=True):
     """The advertiser's."""
     landing_urls: Mapping[int, str]
     """`key64` of a creative to its landing page."""
+    advertiser_id: str = ""
+    limits: Limits | None = None
+    """What bounds it; None: its wallet, its campaign and itself, without periods."""
+    campaign_key: int = 0
+    line_key: int = 0
+    creative_keys: Mapping[int, int] = {}
+    """32-bit keys of the log of a person's views; `key64` of a creative to its own."""
+    window_s: int = 0
+    """The longest window of the caps that bind it; 0: it has none, so nobody's views are kept for it."""
 
 
 class Directory(Protocol):
@@ -135,18 +117,11 @@ class Directory(Protocol):
         """The line item of a `key64`; None where there is none any more."""
 
 
-LINE_ITEM_SERIES: Final = 1_000
-OTHERS: Final = ("other", "other")
-
 _AUDIENCE: Final = {
     kind: Audience.EXCHANGE if kind in (Kind.WIN, Kind.BILL, Kind.LOSS) else Audience.BROWSER for kind in Kind
 }
 _FAULTS: Final = {fault: Result(fault.value) for fault in TokenFault}
-_COUNTED_AS: Final = {
-    Kind.WIN: "paceline_line_item_wins_total",
-    Kind.IMP: "paceline_line_item_impressions_total",
-    Kind.CLICK: "paceline_line_item_clicks_total",
-}
+_FREQUENCY: Final = {Kind.WIN: orders.PROLONG, Kind.LOSS: orders.DROP, Kind.IMP: orders.VIEW}
 
 
 class Notices:
@@ -157,86 +132,95 @@ class Notices:
         tally: Tally,
         directory: Directory,
         keyring: Keyring,
-        profiles: tuple[Exchange, ...],
+        terms: Mapping[int, Terms],
         clock: Clock,
-        price_keys: Mapping[str, Mapping[str, str]] | None = None,
+        queue: Queue,
     ) -> None:
-        """`price_keys`: exchange name to the keys of its price decoder."""
-        self._tally, self._directory, self._keyring, self._clock = tally, directory, keyring, clock
-        self._profiles = {key32(profile.name): profile for profile in profiles}
-        self._decoders = decoders(profiles, price_keys or {})
+        """`terms` are those of clearing.terms_of; `queue` keeps what is to be done."""
+        self._counts, self._directory, self._keyring, self._clock = Counts(tally), directory, keyring, clock
+        self._terms, self._queue = terms, queue
         self._recent = {kind: Recent() for kind in Kind}
-        self._named: set[tuple[str, str]] = set()
 
     def receive(self, notice: Notice) -> Receipt:
-        """Check, apply and count one notice; never raises for anything that it holds."""
+        """Check, queue and count one notice; never raises for anything that it holds."""
         receipt = self._receive(notice)
-        self._tally.count("paceline_notices_total", notice.kind.value, receipt.result.value)
+        self._counts.result(notice.kind.value, receipt.result.value)
         return receipt
 
     def _receive(self, notice: Notice) -> Receipt:
-        now_s = self._clock.now_s() - (CLICK_GRACE_S if notice.kind is Kind.CLICK else 0)
-        claim = open_token(notice.token, self._keyring, _AUDIENCE[notice.kind], now_s)
+        kind, now_s = notice.kind, self._clock.now_s()
+        grace_s = CLICK_GRACE_S if kind is Kind.CLICK else 0
+        claim = open_token(notice.token, self._keyring, _AUDIENCE[kind], now_s - grace_s)
         if isinstance(claim, TokenFault):
             return Receipt(_FAULTS[claim])
         entry = self._directory.line_item(claim.line_item)
         if entry is None:
             return Receipt(Result.UNKNOWN_LINE_ITEM)
-        landing_url = entry.landing_urls.get(claim.creative) if notice.kind is Kind.CLICK else None
+        landing_url = entry.landing_urls.get(claim.creative) if kind is Kind.CLICK else None
         if claim.test or notice.price == macros.AUDIT:
             return Receipt(Result.TEST, landing_url)
-        if not self._recent[notice.kind].first(_identity(notice, claim)):
+        identity = _identity(notice, claim)
+        if not self._recent[kind].first(identity):
             return Receipt(Result.DUPLICATE, landing_url)
-        return Receipt(Result.ACCEPTED, landing_url, self._apply(notice, claim, entry))
+        terms = self._terms.get(claim.exchange, UNKNOWN)
+        bills = kind is (Kind.IMP if terms.by_beacon else Kind.BILL)
+        cost = terms.cost(claim, notice.price, notice.currency, now_s) if bills else None
+        verbs = _verbs(kind, claim, entry, bills)
+        if verbs and not self._queue.accept(_order(verbs, claim, entry, cost, now_s)):
+            self._recent[kind].forget(identity)
+            return Receipt(Result.REFUSED, landing_url)
+        self._count(notice, claim, entry, terms.name)
+        if cost is not None:
+            self._counts.clearing(terms.name, cost.clearing.value)
+        late = now_s > claim.deadline_s and kind not in (Kind.CLICK, Kind.EVENT)
+        result = Result.LATE if late else Result.ACCEPTED
+        return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0))
 
-    def _apply(self, notice: Notice, claim: Claim, entry: Entry) -> Micros:
-        profile = self._profiles.get(claim.exchange)
-        exchange = profile.name if profile else "unknown"
-        counter = _COUNTED_AS.get(notice.kind)
-        names = self._series(entry)
-        if counter:
-            self._tally.count(counter, *names)
-        if notice.kind is Kind.LOSS:
-            self._tally.count("paceline_loss_reasons_total", exchange, loss_reason(notice.reason))
-        if notice.kind is Kind.EVENT:
-            self._tally.count("paceline_line_item_events_total", *names, _event(notice))
-        billing = Kind.IMP if profile and profile.billing == "beacon" else Kind.BILL
-        if notice.kind is not billing:
-            return Micros(0)
-        cost = self._cost(notice, claim, profile)
-        self._tally.count("paceline_clearing_prices_total", exchange, cost.clearing.value)
-        self._tally.count("paceline_line_item_spend_micros_total", *names, by=cost.micros)
-        return cost.micros
-
-    def _cost(self, notice: Notice, claim: Claim, profile: Exchange | None) -> Cost:
-        """What the impression costs; a price that a browser could have written is not read."""
-        if notice.kind is Kind.IMP and (profile is None or profile.price_decoder not in SEALED):
-            return unsealed_cost(claim)
-        decode = self._decoders.get(profile.name, unreadable) if profile else unreadable
-        return clearing_cost(claim, notice.price, notice.currency, decode, self._clock.now_s())
-
-    def _series(self, entry: Entry) -> tuple[str, str]:
-        """The labels of a line item; above LINE_ITEM_SERIES of them the rest share one series."""
-        names = (entry.campaign_id, entry.line_item_id)
-        if names not in self._named:
-            if len(self._named) >= LINE_ITEM_SERIES:
-                return OTHERS
-            self._named.add(names)
-        return names
+    def _count(self, notice: Notice, claim: Claim, entry: Entry, exchange: str) -> None:
+        counts, kind = self._counts, notice.kind
+        if kind in (Kind.WIN, Kind.IMP, Kind.CLICK, Kind.EVENT):
+            counts.of_line(kind.value, (entry.campaign_id, entry.line_item_id), notice.event)
+        if kind is Kind.LOSS:
+            counts.loss(exchange, notice.reason)
+        if kind in (Kind.WIN, Kind.LOSS) and not other_currency(notice.currency, claim.currency):
+            counts.to_win((exchange, kind.value), notice.min_to_win, claim.bid_cpm_micros)
 
 
-def _event(notice: Notice) -> str:
-    return notice.event if notice.event in EVENTS else "other"
+def _verbs(kind: Kind, claim: Claim, entry: Entry, bills: bool) -> int:
+    """What is to be done; 0: nothing."""
+    money = orders.SETTLE if bills else 0
+    if kind is Kind.LOSS and claim.lease:
+        money = orders.RELEASE
+    if claim.person == NOBODY or not entry.window_s:
+        return money
+    return money | (orders.VIEW if bills else _FREQUENCY.get(kind, 0))
+
+
+def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: float) -> Order:
+    limits = entry.limits or Limits(entry.campaign_id, entry.line_item_id, UTC)
+    path = path_at(limits, claim.issued_s) if verbs & orders.SETTLE else ()
+    return Order(
+        verbs=verbs,
+        advertiser_id=entry.advertiser_id,
+        campaign_id=entry.campaign_id,
+        line_item_id=entry.line_item_id,
+        bid_id=claim.bid_id,
+        lease=claim.lease,
+        price=cost_of_one(exchanged(CpmMicros(claim.bid_cpm_micros), claim.rate_ppm)),
+        amount=0 if cost is None else cost.micros,
+        path=tuple([level.account for level in path]),
+        issued_s=claim.issued_s,
+        deadline_s=claim.deadline_s,
+        accepted_s=now_s,
+        person=claim.person,
+        visitor=claim.visitor,
+        campaign_key=entry.campaign_key,
+        line_key=entry.line_key,
+        creative_key=entry.creative_keys.get(claim.creative, 0),
+        window_s=entry.window_s,
+    )
 
 
 def _identity(notice: Notice, claim: Claim) -> bytes:
     """What may be counted once: a bid's notice of a kind, and of players each event."""
-    return claim.bid_id + _event(notice).encode() if notice.kind is Kind.EVENT else claim.bid_id
-
-
-def loss_reason(text: str) -> str:
-    """A loss reason as a label of few values: the OpenRTB code, `exchange_specific` from 500 on, `none`."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        return "none"
-    code = int(text)
-    return str(code) if code <= MAX_LOSS_REASON else "exchange_specific"
+    return claim.bid_id + event_label(notice.event).encode() if notice.kind is Kind.EVENT else claim.bid_id

@@ -12,10 +12,12 @@ Rule: no readable price (empty, unexpanded, invalid, in a currency that was not 
 import logging
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
 from bidder.exchanges import Exchange
+from bidder.keys import key32
 from bidder.notices.token import Claim
 from budget.money import CpmMicros, Micros, cost_of_one, exchanged
 from openrtb.prices import INVALID, Price, PriceDecoder, price_decoder
@@ -53,19 +55,45 @@ def clearing_cost(claim: Claim, text: str, currency: str, decode: PriceDecoder, 
     """The cost by the rule above; `text` and `currency` are what stood in the notice."""
     price = decode(text, now_s)
     bid = CpmMicros(claim.bid_cpm_micros)
-    if not price.known or _other_currency(currency, claim.currency):
+    if not price.known or other_currency(currency, claim.currency):
         return Cost(_charge(bid, claim), Clearing.UNREADABLE_PRICE)
     if price.micros > bid:
         return Cost(_charge(bid, claim), Clearing.ABOVE_BID)
     return Cost(_charge(CpmMicros(price.micros), claim), Clearing.READ)
 
 
-def decoders(
-    profiles: tuple[Exchange, ...], price_keys: Mapping[str, Mapping[str, str]]
-) -> dict[str, PriceDecoder]:
-    """The price decoder of each exchange by its name. One whose keys are missing or wrong reads nothing, so
-    its bids are charged as they were made, and the log says so."""
-    return {profile.name: _decoder(profile, price_keys.get(profile.name, {})) for profile in profiles}
+class Terms(Struct, frozen=True):
+    """How one exchange bills."""
+
+    name: str
+    by_beacon: bool
+    """The impression beacon moves money, not the billing notice."""
+    decode: PriceDecoder
+    sealed: bool
+    """Its prices cannot be made by who sees them."""
+
+    def cost(self, claim: Claim, text: str, currency: str, now_s: float) -> Cost:
+        """What an impression costs by the notice that bills; a price that a browser could have written is not read."""
+        if self.by_beacon and not self.sealed:
+            return unsealed_cost(claim)
+        return clearing_cost(claim, text, currency, self.decode, now_s)
+
+
+def terms_of(
+    profiles: tuple[Exchange, ...], price_keys: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[int, Terms]:
+    """The terms of each exchange by `key32` of its name; `price_keys`: exchange name to the keys of its decoder.
+    One whose keys are missing or wrong reads nothing, so its bids are charged as made, and the log says so."""
+    keys = price_keys or {}
+    return {
+        key32(profile.name): Terms(
+            profile.name,
+            profile.billing == "beacon",
+            _decoder(profile, keys.get(profile.name, {})),
+            profile.price_decoder in SEALED,
+        )
+        for profile in profiles
+    }
 
 
 def _decoder(profile: Exchange, keys: Mapping[str, str]) -> PriceDecoder:
@@ -85,10 +113,14 @@ def unreadable(text: str, now_s: float | None = None) -> Price:
     return INVALID
 
 
+UNKNOWN: Final = Terms("unknown", False, unreadable, False)
+"""An exchange that left the configuration: its bills charge the bid."""
+
+
 def _charge(price: CpmMicros, claim: Claim) -> Micros:
     return cost_of_one(exchanged(price, claim.rate_ppm))
 
 
-def _other_currency(told: str, bid: str) -> bool:
+def other_currency(told: str, bid: str) -> bool:
     """Whether a notice names another currency than was bid; empty or the bare macro names none."""
     return len(told) == 3 and told.isalpha() and told.upper() != bid

@@ -32,3 +32,7 @@ class Recent:
             self._old, self._young = self._young, set()
         self._young.add(identity)
         return True
+
+    def forget(self, identity: bytes) -> None:
+        """Nothing came of it: the next one is the first again."""
+        self._young.discard(identity)

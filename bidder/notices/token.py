@@ -27,6 +27,7 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.notices.keys import Key, Keyring
+from budget import store
 
 VERSION: Final = 2
 TEST: Final = 1
@@ -39,7 +40,7 @@ BID_ID_BYTES: Final = 12
 PERSON_BYTES: Final = 16
 NOBODY: Final = bytes(PERSON_BYTES)
 """The person of a bid for which none is counted."""
-LATE_S: Final = 3_600
+LATE_S: Final = store.LATE_S
 """How long after its deadline a notice is still believed: late money, charged from what is available then.
 Exchanges retry a bill for minutes; an hour outlasts an outage between us and them that somebody notices."""
 

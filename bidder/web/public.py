@@ -20,11 +20,11 @@ from aiohttp.typedefs import Handler, Middleware
 from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
-from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_PRICE, IN_REASON, IN_SEAL
+from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_MIN_TO_WIN, IN_PRICE, IN_REASON, IN_SEAL
 from bidder.web.listener import Listener
 from bidder.web.sockets import BACKLOG
 
-MAX_QUERY: Final = 2_048  # a token has 96 characters, an encrypted price below 256
+MAX_QUERY: Final = 2_048  # a token has 140 characters, an encrypted price below 256
 MAX_LINE: Final = 4_096
 IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
 BODY_S: Final = 5.0
@@ -80,6 +80,7 @@ def _notice_handler(notices: Notices, kind: Kind) -> Handler:
                 query.get(IN_CURRENCY, ""),
                 query.get(IN_REASON, ""),
                 query.get(IN_EVENT, ""),
+                query.get(IN_MIN_TO_WIN, ""),
             )
         )
         if receipt.landing_url is not None:

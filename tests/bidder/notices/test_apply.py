@@ -10,12 +10,13 @@ from bidder.clock import ManualClock
 from bidder.exchanges import SHIPPED
 from bidder.keys import key32
 from bidder.metrics import Tally
-from bidder.notices import apply
-from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result, loss_reason
-from bidder.notices.clearing import MAX_PRICE_AGE_S
-from bidder.notices.token import LATE_S, TEST
+from bidder.notices.apply import CLICK_GRACE_S, Kind, Notice, Notices, Result
+from bidder.notices.clearing import MAX_PRICE_AGE_S, terms_of
+from bidder.notices.counts import loss_reason
+from bidder.notices.orders import DROP, PROLONG, RELEASE, SETTLE, VIEW
+from bidder.notices.token import LATE_S, TEST, VISITOR
 from openrtb.prices import google_encrypt, google_iv
-from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
+from tests.bidder.notices.support import LANDING, NOW_S, PERSON, RING, Kept, OneLineItem, sealed
 
 BID_COST = 2_250  # 2.50 USD CPM is 2.25 EUR CPM; one impression of a thousand
 GOOGLE_KEYS = {"encryption_key": "11" * 32, "integrity_key": "22" * 32}
@@ -28,7 +29,9 @@ class Desk:
     def __init__(self, price_keys: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self.clock = ManualClock(NOW_S)
         self.tally = Tally()
-        self.notices = Notices(self.tally, OneLineItem(), RING, SHIPPED, self.clock, price_keys)
+        self.queue = Kept()
+        terms = terms_of(SHIPPED, price_keys)
+        self.notices = Notices(self.tally, OneLineItem(), RING, terms, self.clock, self.queue)
 
     def send(self, kind: Kind, token: str, **fields: str) -> Result:
         return self.notices.receive(Notice(kind, token, **fields)).result
@@ -57,8 +60,8 @@ def test_a_bid_lives_through_its_notices() -> None:
         f"line_item_wins_total/{LINE}": 1,
         f"line_item_impressions_total/{LINE}": 1,
         f"line_item_clicks_total/{LINE}": 1,
-        f"line_item_spend_micros_total/{LINE}": 1_080,
     }
+    assert [(order.verbs, order.amount) for order in desk.queue.orders] == [(SETTLE, 1_080)]
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -76,9 +79,9 @@ def test_the_beacon_moves_money_where_the_exchange_sends_no_bill() -> None:
     """At an exchange billed by the beacon, the beacon spends and a stray bill does not."""
     desk, tokens = Desk(), sealed(exchange=key32("prebid"))
     desk.send(Kind.BILL, tokens.exchange_token, price="2.00")
-    assert f"line_item_spend_micros_total/{LINE}" not in desk.counts()
+    assert not desk.queue.orders
     desk.send(Kind.IMP, tokens.browser_token, price="2.50")
-    assert desk.counts()[f"line_item_spend_micros_total/{LINE}"] == BID_COST
+    assert [(order.verbs, order.amount) for order in desk.queue.orders] == [(SETTLE, BID_COST)]
 
 
 @pytest.mark.parametrize("price", ["0", "0.000001", "2.00", "99", "", "nan"])
@@ -147,14 +150,6 @@ def test_a_sealed_price_that_was_kept_is_not_believed() -> None:
     price = google_encrypt(1_200_000, GOOGLE_BYTES, google_iv(NOW_S - MAX_PRICE_AGE_S - 60))
     token = sealed(exchange=key32("google")).browser_token
     assert desk.notices.receive(Notice(Kind.IMP, token, price)).spent == BID_COST
-
-
-def test_line_items_beyond_the_bound_share_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counters by line item stay few; what is over is summed under other, and no spend is lost."""
-    monkeypatch.setattr(apply, "LINE_ITEM_SERIES", 0)
-    desk = Desk()
-    assert desk.send(Kind.BILL, sealed().exchange_token, price="2.50") is Result.ACCEPTED
-    assert desk.counts()["line_item_spend_micros_total/other/other"] == BID_COST
 
 
 def test_without_its_keys_no_price_is_believed(caplog: pytest.LogCaptureFixture) -> None:
@@ -246,3 +241,149 @@ def test_player_events_count_once_each_and_unknown_names_fall_together() -> None
         f"line_item_events_total/{LINE}/{event}": 1 for event in ("start", "complete", "other")
     }
     assert counts["notices_total/event/duplicate"] == 2
+
+
+KINDS_OF_EXCHANGE = (Kind.WIN, Kind.BILL, Kind.LOSS)
+LEASE = 7 << 32 | 9
+
+
+def asked(desk: Desk, kind: Kind, **changes: object) -> list[int]:
+    """The verbs that a notice of such a bid asks for."""
+    tokens = sealed(**changes)
+    desk.send(
+        kind, tokens.exchange_token if kind in KINDS_OF_EXCHANGE else tokens.browser_token, price="1.20"
+    )
+    return [order.verbs for order in desk.queue.orders]
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchange", "verbs"),
+    [
+        (Kind.WIN, "generic", PROLONG),
+        (Kind.BILL, "generic", SETTLE | VIEW),
+        (Kind.LOSS, "generic", RELEASE | DROP),
+        (Kind.IMP, "generic", VIEW),
+        (Kind.WIN, "prebid", PROLONG),
+        (Kind.IMP, "prebid", SETTLE | VIEW),
+        (Kind.LOSS, "prebid", RELEASE | DROP),
+        (Kind.BILL, "prebid", 0),
+        (Kind.CLICK, "generic", 0),
+        (Kind.EVENT, "generic", 0),
+    ],
+)
+def test_what_each_notice_asks_for(kind: Kind, exchange: str, verbs: int) -> None:
+    """One order per notice that does something: the rule of orders.py, for a bid that was reserved for somebody."""
+    desk = Desk()
+    found = asked(desk, kind, exchange=key32(exchange), lease=LEASE, person=PERSON)
+    assert found == ([verbs] if verbs else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "verbs"), [(Kind.BILL, [SETTLE]), (Kind.LOSS, []), (Kind.WIN, []), (Kind.IMP, [])]
+)
+def test_without_a_lease_nothing_is_released_and_without_a_person_nothing_is_seen(
+    kind: Kind, verbs: list[int]
+) -> None:
+    """A bid that reserved nothing, for nobody: only its bill does anything."""
+    assert asked(Desk(), kind) == verbs
+
+
+def test_an_order_is_complete_in_itself() -> None:
+    """It names the advertiser, the accounts of the moment of the bid, what was reserved and what it costs."""
+    desk = Desk()
+    token = sealed(lease=LEASE, person=PERSON, flags=VISITOR).exchange_token
+    desk.clock.advance(60)
+    desk.send(Kind.BILL, token, price="1.20", currency="USD")
+    (order,) = desk.queue.orders
+    assert (order.advertiser_id, order.lease, order.bid_id) == ("shop-1", LEASE, b"bid-00000001")
+    assert order.path == ("wallet", "campaign/campaign-1", "line/line-1", "line/line-1/day/2026-09-21")
+    assert (order.price, order.amount) == (BID_COST, 1_080)
+    assert (order.issued_s, order.deadline_s, order.accepted_s) == (NOW_S, NOW_S + 900, NOW_S + 60)
+    assert (order.person, order.visitor, order.window_s) == (PERSON, True, 86_400)
+    assert (order.campaign_key, order.line_key, order.creative_key) == (11, 12, 13)
+
+
+@pytest.mark.parametrize(
+    ("after_s", "result"), [(900, Result.ACCEPTED), (901, Result.LATE), (4_500, Result.LATE)]
+)
+def test_a_notice_after_the_deadline_is_late_and_counts(after_s: int, result: Result) -> None:
+    """Up to the deadline accepted, then late until the token ends; both are queued alike."""
+    desk = Desk()
+    desk.clock.advance(after_s)
+    assert desk.send(Kind.BILL, sealed().exchange_token, price="1.20") is result
+    assert len(desk.queue.orders) == 1
+
+
+def test_after_the_token_nothing_is_queued() -> None:
+    """A second after its last hour a bill is expired: no order, no view, no spend."""
+    desk = Desk()
+    desk.clock.advance(900 + LATE_S + 1)
+    assert desk.send(Kind.BILL, sealed(lease=LEASE, person=PERSON).exchange_token) is Result.EXPIRED
+    assert not desk.queue.orders
+
+
+@given(st.permutations([Kind.WIN, Kind.BILL, Kind.BILL, Kind.LOSS, Kind.IMP, Kind.IMP, Kind.WIN]))
+def test_in_any_order_a_bid_is_charged_once(kinds: list[Kind]) -> None:
+    """Duplicates of win, bill, loss and impression, shuffled: one settlement, one release, one effect of each."""
+    desk, tokens = Desk(), sealed(lease=LEASE, person=PERSON)
+    for kind in kinds:
+        desk.send(
+            kind, tokens.exchange_token if kind in KINDS_OF_EXCHANGE else tokens.browser_token, price="1.20"
+        )
+    assert sorted(order.verbs for order in desk.queue.orders) == sorted(
+        [PROLONG, SETTLE | VIEW, RELEASE | DROP, VIEW]
+    )
+
+
+def test_what_finds_no_room_is_told_and_may_come_again() -> None:
+    """A full queue refuses a bill without counting anything of it; sent again it is the first."""
+    desk, token = Desk(), sealed().exchange_token
+    desk.queue.room = 0
+    assert desk.send(Kind.BILL, token, price="1.20") is Result.REFUSED
+    assert desk.counts() == {"notices_total/bill/refused": 1}
+    desk.queue.room = 1
+    assert desk.send(Kind.BILL, token, price="1.20") is Result.ACCEPTED
+    assert desk.send(Kind.BILL, token, price="1.20") is Result.DUPLICATE
+
+
+def test_an_unknown_exchange_is_billed_by_its_bill_at_the_bid() -> None:
+    """An exchange that left the configuration reads no prices and bills by burl."""
+    desk = Desk()
+    receipt = desk.notices.receive(Notice(Kind.BILL, sealed(exchange=5).exchange_token, "0.01"))
+    assert (receipt.result, receipt.spent) == (Result.ACCEPTED, BID_COST)
+
+
+def to_win(desk: Desk) -> dict[tuple[str, ...], int]:
+    """Per mille of the bid that would have won, by exchange and kind, summed."""
+    return {
+        cell.labels: value
+        for cell, value in desk.tally.samples()
+        if cell.name == "paceline_minimum_to_win_ratio" and cell.part == "sum"
+    }
+
+
+def test_what_would_have_won_is_kept_by_exchange() -> None:
+    """A loss at 3.00 against our 2.50 is 1.2, a win at 2.00 is 0.8; in another currency it tells nothing."""
+    desk = Desk()
+    desk.send(Kind.LOSS, sealed().exchange_token, min_to_win="3.00", currency="USD")
+    desk.send(Kind.WIN, sealed(bid_id=b"x" * 12).exchange_token, min_to_win="2.00")
+    desk.send(Kind.LOSS, sealed(bid_id=b"y" * 12).exchange_token, min_to_win="2.00", currency="JPY")
+    assert to_win(desk) == {("generic", "loss"): 1_200, ("generic", "win"): 800}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "nan", "inf", "AUDIT", "${AUCTION_MIN_TO_WIN}", "1,2", "٣", "1" * 99]
+)
+def test_what_is_no_price_to_win_is_not_kept(text: str) -> None:
+    """Anything but a positive price leaves no trace, and the loss counts all the same."""
+    desk = Desk()
+    assert desk.send(Kind.LOSS, sealed().exchange_token, min_to_win=text) is Result.ACCEPTED
+    assert not to_win(desk)
+
+
+@given(st.text(max_size=30))
+def test_no_price_to_win_is_an_error(text: str) -> None:
+    """Whatever stands there, the ratio is bounded."""
+    desk = Desk()
+    desk.send(Kind.LOSS, sealed(bid_cpm_micros=1).exchange_token, min_to_win=text)
+    assert sum(to_win(desk).values()) <= 1_000_000

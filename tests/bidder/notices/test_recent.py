@@ -19,3 +19,13 @@ def test_an_old_id_is_forgotten() -> None:
     for identity in (b"a", b"b", b"c", b"d", b"e"):
         recent.first(identity)
     assert recent.first(b"a")
+
+
+def test_what_came_to_nothing_is_forgotten() -> None:
+    """After `forget` the same id is the first again, and others stay known."""
+    recent = Recent()
+    assert recent.first(b"a")
+    assert recent.first(b"b")
+    recent.forget(b"a")
+    assert recent.first(b"a")
+    assert not recent.first(b"b")

@@ -15,12 +15,13 @@ from bidder.config import PublicPort
 from bidder.exchanges import SHIPPED
 from bidder.metrics import Tally
 from bidder.notices.apply import Notices
+from bidder.notices.clearing import terms_of
 from bidder.notices.urls import notice_urls, url_parts
 from bidder.web import public
 from bidder.web.public import GIF, MAX_QUERY, PublicServer, public_app
 from bidder.web.sockets import shared_socket
 from openrtb import macros
-from tests.bidder.notices.support import LANDING, NOW_S, RING, OneLineItem, sealed
+from tests.bidder.notices.support import LANDING, NOW_S, RING, Kept, OneLineItem, sealed
 
 LINE = ("campaign-1", "line-1")
 
@@ -31,7 +32,8 @@ class Port:
     def __init__(self) -> None:
         self.tally = Tally()
         self.clock = ManualClock(NOW_S)
-        notices = Notices(self.tally, OneLineItem(), RING, SHIPPED, self.clock)
+        self.queue = Kept()
+        notices = Notices(self.tally, OneLineItem(), RING, terms_of(SHIPPED), self.clock, self.queue)
         self.app = public_app(notices, self.tally, PublicPort(max_body_bytes=1_000))
         self.server = PublicServer(self.app, self.tally)
 
@@ -94,7 +96,7 @@ async def test_notices_by_get_and_post(port: Port, method: str) -> None:
     assert await port.call(urls["event"], method) == (204, b"")
     for kind in urls:
         assert port.count("paceline_notices_total", kind, "accepted") == 1
-    assert port.count("paceline_line_item_spend_micros_total", *LINE) == 1_080
+    assert [order.amount for order in port.queue.orders] == [1_080]
     assert port.count("paceline_loss_reasons_total", "generic", "102") == 1
 
 
@@ -153,7 +155,7 @@ async def test_forgeries_learn_nothing_and_click_nowhere(port: Port) -> None:
             assert b"http" not in body
         assert port.count("paceline_notices_total", kind, "forged") == 1
         assert port.count("paceline_notices_total", kind, "malformed") == 5
-    assert port.count("paceline_line_item_spend_micros_total", *LINE) == 0
+    assert not port.queue.orders
 
 
 async def test_security_headers_stand_on_every_answer(port: Port) -> None:
