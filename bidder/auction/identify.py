@@ -5,7 +5,7 @@ Limits: MAX_MATCHES keys; ids longer than MAX_ID_LENGTH, inferred ones (eid.mm 3
 Source: OpenRTB 2.6 sections 3.2.18, 3.2.20, 3.2.27.
 """
 
-from bidder.audience.identity import MAX_ID_LENGTH, MAX_MATCHES, ZERO_IFA, Lookup, person_id
+from bidder.audience.identity import MAX_ID_LENGTH, MAX_MATCHES, ZERO_IFA, Lookup, person_id, visitor_id
 from bidder.exchanges import Exchange
 from openrtb.request import BidRequest, Device, User
 
@@ -14,8 +14,12 @@ SESSION_ID = "sessionid"
 _INFERRED = (3, 4, 5)
 
 
-def lookup_of(request: BidRequest, exchange: Exchange) -> Lookup | None:
-    """Where to look for the person; None where the request carries no usable id."""
+def lookup_of(request: BidRequest, exchange: Exchange, visitor_secret: bytes = b"") -> Lookup | None:
+    """Where to look for the person; None where the request carries no usable id.
+
+    With a secret, of 64 bytes at most, a request without an id is a visitor's: its truncated address and user
+    agent, for whom views are counted.
+    """
     user = request.user
     if user is not None and user.buyeruid:
         own = person_id(user.buyeruid)
@@ -30,7 +34,17 @@ def lookup_of(request: BidRequest, exchange: Exchange) -> Lookup | None:
     if request.device is not None and request.device.ifa:
         keys += _ifa(request.device)
     usable = [key for key in keys if len(key) <= MAX_ID_LENGTH]
-    return Lookup(None, tuple(usable[:MAX_MATCHES])) if usable else None
+    if usable:
+        return Lookup(None, tuple(usable[:MAX_MATCHES]))
+    return _visitor(request.device, visitor_secret) if visitor_secret else None
+
+
+def _visitor(device: Device | None, secret: bytes) -> Lookup | None:
+    """A visitor; None where the request tells no address or no user agent: too many would share the rest."""
+    if device is None or not device.ua:
+        return None
+    visitor = visitor_id(secret, device.ip or device.ipv6 or "", device.ua)
+    return Lookup(None, (), visitor) if visitor is not None else None
 
 
 def _eids(user: User, exchange: Exchange) -> list[str]:

@@ -16,6 +16,7 @@ from msgspec import Struct
 MAX_MATCHES = 4
 MAX_ID_LENGTH = 256
 _ID_TEXT_LENGTH = 32
+_MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address written as IPv6
 _VISITOR = b"\xffip\xff"
 _VISITOR_DOMAIN = b"paceline-visitor"
 ZERO_IFA = "00000000-0000-0000-0000-000000000000"
@@ -56,7 +57,8 @@ def visitor_id(secret: bytes, address: str, agent: str) -> bytes | None:
     """
     try:
         if ":" in address:
-            network = socket.inet_pton(socket.AF_INET6, address)[:6]
+            packed = socket.inet_pton(socket.AF_INET6, address)
+            network = packed[12:15] if packed.startswith(_MAPPED) else packed[:6]
         else:
             network = socket.inet_pton(socket.AF_INET, address)[:3]
     except (OSError, ValueError):

@@ -13,7 +13,6 @@ Never: cancels a command. A reply that nobody waits for any more still takes its
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -26,7 +25,6 @@ import hiredis
 from bidder.metrics import Metric, Tally
 from bidder.stores.address import Address
 from bidder.stores.errors import StoreDown, StoreError, StoreLate, StoreOverloaded, StoreReplyError
-from bidder.stores.scripts import LOADING
 
 CONNECT_TIMEOUT_S = 2.0
 OVERDUE_S = 2.0  # a server that is silent for so long is paused or gone: only a new connection will tell
@@ -283,17 +281,12 @@ class Connection:
         commands = [hello]
         if address.db:
             commands.append(("SELECT", address.db))
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Batch] = loop.create_future()
+        answered: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
         wire.submit([pack(command) for command in commands], _fulfil(answered))
         batch = await answered
         for reply in batch.replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise StoreReplyError(str(reply))
-        with contextlib.suppress(StoreOverloaded):  # a script that is not known is sent with its first call
-            loaded: asyncio.Future[Batch] = loop.create_future()
-            wire.submit(LOADING, _fulfil(loaded))
-            await loaded
 
     async def _hold(self, wire: _Wire) -> None:
         """The life of a connection: returns when it is lost."""

@@ -133,14 +133,16 @@ class PeopleWriter:
         return matched
 
     async def erase(self, person_id: bytes) -> int:
-        """Remove all that is known of a person and every row that leads there; returns the keys removed."""
-        key = keys.person_key(keys.person_tag(person_id))
+        """Remove all that is known of a person, what the person was shown, and every row that leads there, with what
+        was shown under its id before; returns the keys removed."""
+        tag = keys.person_tag(person_id)
+        key = keys.person_key(tag)
         fields = await _done(self._client.hkeys(key))
         removed = await self._forget(key, person_id, _listed(fields))
-        return removed + int(await _done(self._client.unlink(key)))
+        return removed + int(await _done(self._client.unlink(key, keys.views_key(tag), keys.marks_key(tag))))
 
     async def _forget(self, key: bytes, person_id: bytes, tags: list[bytes]) -> int:
-        """Remove rows of the match table that lead to this person, and their listing."""
+        """Remove rows of the match table that lead to this person, what was shown under their ids, and the list."""
         if not tags:
             return 0
         reading = self._pipeline()
@@ -150,7 +152,8 @@ class PeopleWriter:
         ours = [tag for tag, value in zip(tags, values, strict=True) if value == person_id]
         removing = self._pipeline()
         for tag in ours:
-            removing.execute_command("UNLINK", keys.match_key(tag))  # a cluster's pipeline has no `unlink`
+            for name in (keys.match_key(tag), keys.views_key(tag), keys.marks_key(tag)):
+                removing.execute_command("UNLINK", name)  # a cluster's pipeline has no `unlink`
         removing.hdel(key, *(keys.match_field(tag) for tag in tags))
         return sum(map(int, (await removing.execute())[:-1]))
 

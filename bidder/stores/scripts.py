@@ -1,8 +1,9 @@
 """The scripts of the people store: their text, the digest that calls them, and commands packed around it.
 
-Place: stores/people and stores/frequency_writer pack commands here; stores/connection loads all on each connection.
+Place: stores/people and stores/frequency_writer pack commands here.
 Shapes: a packed call is `head` and what follows it: keys and arguments, each with its length. A server that does
-    not know a script answers NOSCRIPT; the same call with the text in place of the digest teaches it.
+    not know a script answers NOSCRIPT; the same call with the text in place of the digest teaches it. That happens
+    once in a server's life, so nothing is loaded before it is needed.
 Source: EVALSHA, SCRIPT LOAD, NOSCRIPT in the documentation of Redis and Valkey.
 """
 
@@ -65,7 +66,3 @@ def with_text(command: bytes) -> bytes:
     """A packed call of any script of ours with its text in place of its digest."""
     at = command.index(b"$40\r\n") + 5
     return _BY_DIGEST[command[at : at + 40]].with_text(command)
-
-
-LOADING: Final = tuple(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n" + bulk(script.text) for script in SCRIPTS)
-"""Packed commands that teach a server all of them."""
