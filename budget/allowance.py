@@ -112,6 +112,11 @@ class Allowance:
         else:
             self.close(line)
 
+    @property
+    def live(self) -> Lines:
+        """The live line items."""
+        return self._live
+
     # What the treasurer brings and hears
 
     def line(self, line_key: int) -> Line | None:

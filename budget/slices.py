@@ -3,7 +3,7 @@
 Place: allowance reserves from slices on the path of a bid; the treasurer leases, renews and gives back between bids.
 Shapes: a slice is the money of one line item for one period (a day, an hour, or for ever): what is free, and what is
     reserved for bids, summed up in buckets of BUCKET_S by the last moment at which a bid can be charged.
-    granted = free + reserved + settled + given back, always; the ledger's lease holds free + reserved + what was
+    granted = free + reserved + settled + given back, always; the ledger's lease holds free + reserved, less what was
     settled and is not heard of yet.
 Units: Micros of the advertiser's currency; seconds since the epoch.
 Never: I/O, a clock, memory per bid.
@@ -88,6 +88,7 @@ class Line:
         "slices",
         "used_s",
         "useful",
+        "workers",
     )
 
     def __init__(self, key: int, advertiser: str, limits: Limits) -> None:
@@ -109,6 +110,8 @@ class Line:
         """When `engaged` was last seen to change."""
         self.remaining: int | None = None
         """Available at the ledger on the tightest level, as last heard; None: nothing was heard."""
+        self.workers = 1
+        """Alive at the advertiser's ledger, as last heard."""
         self.retry_s, self.backoff_s = 0.0, 0.0
         """After an empty-handed answer: not asked again before."""
 
@@ -133,7 +136,7 @@ class Line:
         if elapsed_s <= 0:
             return
         engaged = self.engaged
-        if engaged != self.mark:
+        if engaged != self.mark or not self.mark_s:
             self.used_s = now_s
         if self.mark_s:
             sample = max(0.0, (engaged - self.mark) / max(elapsed_s, MIN_SAMPLE_S))
