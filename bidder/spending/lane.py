@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from bidder.notices.orders import Order
-from bidder.spending.spool import Batch, Source
+from bidder.spending.sources import Batch, Source
 
 BATCH: Final = 512
 BACKOFF_S: Final = (0.05, 2.0)

@@ -14,47 +14,17 @@ Never: two processes with one spool: the lock is the kernel's (flock), so the fo
 import fcntl
 import os
 import secrets
-from collections import deque
 from pathlib import Path
-from typing import Final, Protocol
-
-from msgspec import Struct
+from typing import Final
 
 from bidder.spending.segments import READERS, Cursor, Segment, framed, new_segment, records, segments_of
+from bidder.spending.sources import Batch
 
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 READ_BYTES: Final = 128 * 1024
-MAX_HELD: Final = 50_000
-"""Records in memory while the disk takes none: half a minute at 1,500 notices a second, some 20 MB."""
 _NEW: Final = ".new-"
 _LOCK: Final = "lock"
 _CURSOR: Final = "cursor"
-
-
-class Batch(Struct, frozen=True):
-    """Records in their order."""
-
-    payloads: tuple[bytes, ...]
-    end: int
-    """The position behind them."""
-    doubtful: bool
-    """Some of them were sent once, by a process that died before it heard the answer."""
-
-
-class Source(Protocol):
-    """What lanes read from."""
-
-    def peek(self, reader: int, limit: int) -> Batch | None:
-        """What comes next; None: nothing. The same again until it is finished."""
-
-    def send(self, reader: int, position: int) -> None:
-        """What stands before a position is about to be sent."""
-
-    def finish(self, reader: int, position: int) -> None:
-        """What stands before a position is applied, and never read again."""
-
-    def waiting(self, reader: int) -> int:
-        """Bytes that are not applied yet."""
 
 
 class Spool:
@@ -186,14 +156,17 @@ class Spool:
 
     def close(self) -> None:
         """Let go of it: deleted where every record is applied, else left for whoever comes next."""
-        done = self.empty
-        self._cursor.close()
-        for segment in self._segments:
-            segment.close()
-        if done:
+        if self.empty:
             for path in list(self.folder.iterdir()):
                 path.unlink(missing_ok=True)
             self.folder.rmdir()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of it as it stands, as the end of the process does."""
+        self._cursor.close()
+        for segment in self._segments:
+            segment.close()
         os.close(self._lock)
 
 
@@ -222,43 +195,3 @@ def _locked(folder: Path) -> int | None:
         pass
     os.close(lock)
     return None
-
-
-class Held:
-    """Records in memory, for while the disk takes none; they die with the process."""
-
-    def __init__(self, limit: int = MAX_HELD) -> None:
-        self._limit = limit
-        self._records: deque[bytes] = deque()
-        self._begin = 0
-        self._done = [0] * READERS
-        self._sent = [0] * READERS
-
-    def append(self, payload: bytes) -> bool:
-        """Keep a record; False: full."""
-        if len(self._records) >= self._limit:
-            return False
-        self._records.append(payload)
-        return True
-
-    def peek(self, reader: int, limit: int) -> Batch | None:
-        """Up to `limit` records; positions count them."""
-        skip = self._done[reader] - self._begin
-        found = tuple([self._records[i] for i in range(skip, min(len(self._records), skip + limit))])
-        doubtful = self._sent[reader] > self._done[reader]
-        return Batch(found, self._done[reader] + len(found), doubtful) if found else None
-
-    def send(self, reader: int, position: int) -> None:
-        """See Source."""
-        self._sent[reader] = max(position, self._sent[reader])
-
-    def finish(self, reader: int, position: int) -> None:
-        """See Source."""
-        self._done[reader] = position
-        while self._begin < min(self._done):
-            self._records.popleft()
-            self._begin += 1
-
-    def waiting(self, reader: int) -> int:
-        """Records, each taken for one byte."""
-        return self._begin + len(self._records) - self._done[reader]

@@ -17,7 +17,8 @@ import msgspec
 from bidder.metrics import Metric, Tally
 from bidder.notices.orders import Order
 from bidder.spending.segments import READERS, SUFFIX
-from bidder.spending.spool import Held, Source, Spool
+from bidder.spending.sources import Held, Source
+from bidder.spending.spool import Spool
 
 MAX_BYTES: Final = 1 << 30
 """Some four million notices: an hour of a thousand a second while the ledger is away."""
