@@ -87,7 +87,8 @@ def _profile(seed: int) -> Profile:
     return Profile(1_790_000_000, rng.standard_normal(DIMENSIONS).astype(np.float16), segments, products)
 
 
-async def _seed(writer: PeopleWriter) -> list[bytes]:
+async def seed(writer: PeopleWriter) -> list[bytes]:
+    """PEOPLE people with profiles of ADVERTISERS shops, and a match each."""
     rng = random.Random(7)
     people = [rng.randbytes(keys.PERSON_ID_BYTES) for _ in range(PEOPLE)]
     profiles = {f"shop-{i}": _profile(i) for i in range(ADVERTISERS)}
@@ -126,7 +127,7 @@ async def _table(seconds: float) -> list[dict[str, float]]:
         connection = Connection(parse(server.url), 4_096, tally)
         assert await connection.open()
         reader = PeopleReader(connection, Stores(read_timeout_ms=1_000), tally)
-        people = await _seed(PeopleWriter(client))
+        people = await seed(PeopleWriter(client))
         known = [Lookup(person) for person in people]
         matched = [Lookup(None, (match_key("bench", f"uid-{i}"),)) for i in range(PEOPLE)]
         named = [keys.person_key(keys.person_tag(person)) for person in people]

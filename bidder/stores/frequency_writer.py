@@ -12,12 +12,12 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import hiredis
 
-from bidder.audience.frequency import VISITOR_WINDOW_S, BidRecord, Exposure
+from bidder.audience.frequency import MAX_WINDOW_S, VISITOR_WINDOW_S, Basis, BidRecord, Exposure
 from bidder.audience.identity import is_visitor
 from bidder.metrics import Metric, Tally
 from bidder.stores.asking import unknown_scripts
@@ -29,7 +29,8 @@ from bidder.stores.scripts import DROP, END, PROLONG, VIEW, Script, bulk, number
 
 MAX_KEPT: Final = 10_000
 RETRY_S: Final = 0.25
-MAX_HOLD_S: Final = 30 * 86_400
+MAX_HOLD_S: Final = MAX_WINDOW_S
+MAX_FIELDS: Final = 65_536  # advertisers whose fields are kept packed
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -42,7 +43,8 @@ METRICS: tuple[Metric, ...] = (
 )
 _VERBS: Final = {END: "end", VIEW: "view", DROP: "drop", PROLONG: "prolong"}
 
-_FIVE: Final = struct.Struct("<IIIIII")
+_SIX: Final = struct.Struct("<IIIIII")
+_VISITOR: Final = Basis.VISITOR
 _ONE: Final = struct.Struct("<I")
 _FIRST_KEY: Final = b"$36\r\nf:{"
 _TO_MARKS: Final = b"}\r\n$36\r\nb:{"
@@ -75,19 +77,23 @@ class FrequencyWriter:
     def finish(self, exposures: Iterable[Exposure | None], hold_s: float) -> None:
         """A batch is decided: bids in `held` become holds of `hold_s` and the marks go. Call it for every reading
         that has exposures, in the tick in which its requests are answered."""
-        now, hold = self._now(), min(max(1, int(hold_s)), MAX_HOLD_S)
+        hold = min(max(1, int(hold_s)), MAX_HOLD_S)
         commands: list[bytes] = []
         tags: list[bytes] = []
+        mark = ending = b""
         for exposure in exposures:
             if exposure is None or exposure.finished:
                 continue
             exposure.finished = True
             tag, held = exposure.tag, exposure.held
-            parts = [_ending(len(held)), tag, _TO_MARKS, tag, b"}\r\n$8\r\n", exposure.mark, b"\r\n", now]
-            for bid in held:
-                parts += (bulk(bid.field), bulk(_packed(bid, hold, exposure.id)))
-            commands.append(b"".join(parts))
+            if exposure.mark is not mark:
+                mark = exposure.mark
+                ending = b"".join((b"}\r\n$8\r\n", mark, b"\r\n", self._now()))
             tags.append(tag)
+            if held:
+                commands.append(_holding(exposure, ending, hold))
+            else:
+                commands.append(b"".join((_END_HEAD, tag, _TO_MARKS, tag, ending)))
         if commands:
             self._cells[self._made[END]] += len(commands)
             self._send(commands, tags)
@@ -191,13 +197,34 @@ def _opening(script: Script) -> bytes:
     return script.head(1, 3) + _FIRST_KEY
 
 
+_END_HEAD: Final = END.head(2, 2) + _FIRST_KEY
+
+
 @cache
-def _ending(holds: int) -> bytes:
+def _hold_head(holds: int) -> bytes:
     """The beginning of END with so many holds."""
     return END.head(2, 2 + 2 * holds) + _FIRST_KEY
+
+
+def _holding(exposure: Exposure, ending: bytes, hold_s: int) -> bytes:
+    """END with the bids of one person."""
+    tag, held = exposure.tag, exposure.held
+    parts = [_hold_head(len(held)), tag, _TO_MARKS, tag, ending]
+    longest_s = VISITOR_WINDOW_S if exposure.basis is _VISITOR else MAX_WINDOW_S
+    for bid in held:
+        window_s = bid.window_s if bid.window_s < longest_s else longest_s
+        packed = _SIX.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, hold_s, window_s)
+        parts += (_named(bid.field), b"$24\r\n", packed, b"\r\n")
+    return b"".join(parts)
+
+
+@lru_cache(MAX_FIELDS)
+def _named(field: bytes) -> bytes:
+    """An advertiser's field as an argument."""
+    return bulk(field)
 
 
 def _packed(bid: BidRecord, seconds: int, person: bytes) -> bytes:
     """The keys of a bid as a script takes them; a visitor's view is not kept beyond VISITOR_WINDOW_S."""
     window_s = min(bid.window_s, VISITOR_WINDOW_S) if is_visitor(person) else bid.window_s
-    return _FIVE.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, seconds, window_s)
+    return _SIX.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, seconds, window_s)

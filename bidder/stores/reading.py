@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bidder.audience.frequency import Basis, Exposure
+from bidder.audience.frequency import Exposure
 from bidder.audience.person import Person
 from bidder.stores.connection import Batch
 from bidder.stores.keys import marking
@@ -43,7 +43,7 @@ class Reading(Struct, frozen=True):
 class Sought:
     """Views that a read asks for beside the people."""
 
-    __slots__ = ("_busy_ms", "_by_tag", "_endings", "_now_ms", "_until_ns", "exposures", "imps", "mark")
+    __slots__ = ("_busy_ms", "_by_tag", "_endings", "_now_ms", "exposures", "imps", "mark", "until_ns")
 
     def __init__(self, imps: Sequence[int], mark: bytes, busy: tuple[int, int], now_ms: int) -> None:
         """`busy` is how long our mark stands, in ms, and until when its requests must be answered, in ns."""
@@ -51,7 +51,7 @@ class Sought:
         """By place, impressions that a line item with caps may bid on; 0: its views are not asked for."""
         self.mark = mark
         self.exposures: list[Exposure | None] = [None] * len(imps)
-        self._busy_ms, self._until_ns = busy
+        self._busy_ms, self.until_ns = busy
         self._now_ms = now_ms
         self._by_tag: dict[bytes, Exposure] = {}
         self._endings: dict[int, bytes] = {}
@@ -63,15 +63,9 @@ class Sought:
             found = self._endings[imps] = marking(self.mark, imps, self._busy_ms, self._now_ms)
         return found
 
-    def exposure(
-        self, tag: bytes, basis: Basis, views: dict[bytes, bytes], busy: int, now_s: int
-    ) -> Exposure:
-        """The one exposure of a tag in a batch."""
-        found = self._by_tag.get(tag)
-        if found is None:
-            found = Exposure(tag, basis, views, busy, now_s, self.mark, self._until_ns)
-            self._by_tag[tag] = found
-        return found
+    def share(self, place: int, exposure: Exposure) -> None:
+        """Put an exposure in its place; of one tag the first stands for all, as it knows of no mark of ours."""
+        self.exposures[place] = self._by_tag.setdefault(exposure.tag, exposure)
 
 
 class PendingRead:
