@@ -38,7 +38,7 @@ METRICS: tuple[Metric, ...] = (
             *(100 * _MS, 200 * _MS, 500 * _MS, 1_000 * _MS, 5_000 * _MS),
         ),
     ),
-    Metric("paceline_ledger_failures_total", "counter", "Calls of the treasurer that found no ledger"),
+    Metric("paceline_ledger_failures_total", "counter", "Calls that the ledger did not answer"),
     Metric("paceline_ledger_down", "gauge", "1: the last call found no ledger", merge="max"),
 )
 _SECONDS = next(metric for metric in METRICS if metric.name == "paceline_ledger_seconds")
