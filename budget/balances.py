@@ -50,6 +50,14 @@ class Account:
         """Spent above the highest limit that was in force while money was leased."""
         return 0 if self.ceiling is None else max(0, self.spent - self.ceiling)
 
+    def check(self, name: str) -> None:
+        """Assert what holds for each account by itself."""
+        assert self.leased >= 0, f"{name}: {self.leased} leased"
+        assert 0 <= self.late <= self.spent, f"{name}: spent {self.spent}, late {self.late}"
+        if self.ceiling is not None:
+            above = self.leased + self.spent - self.ceiling
+            assert above <= 0, f"{name}: {above} above the highest limit in force"
+
     def balance(self) -> Balance:
         """As it is told."""
         numbers = (self.leased, self.spent, self.late, self.absorbed)
@@ -132,14 +140,15 @@ class Balances:
                 leased[name] += lease.left
         for name, account in self.accounts.items():
             assert account.leased == leased.pop(name, 0), f"{name}: leased is not the sum of its leases"
-            assert 0 <= account.late <= account.spent, f"{name}: spent {account.spent}, late {account.late}"
-            assert account.overspend == 0, f"{name}: overspent by {account.overspend}"
-            if account.ceiling is not None:
-                assert account.leased + account.spent <= account.ceiling, f"{name}: leased above its limit"
+            account.check(name)
         assert not any(leased.values()), f"leased from accounts that are not there: {dict(leased)}"
-        wallet = self.accounts[WALLET]
-        assert wallet.available is not None
-        assert wallet.available >= 0, f"the wallet lacks {-wallet.available}"
+
+    def check_touched(self, entry: Entry) -> None:
+        """Assert the invariants of the accounts that an entry has moved: a quick `check` after each of many."""
+        lease = self.leases.get(entry.lease_id)
+        for name in (WALLET, *entry.accounts, *(lease.path if lease is not None else ())):
+            if name in self.accounts:
+                self.accounts[name].check(name)
 
     def _lease(self, entry: Entry) -> Lease:
         lease = self.leases.get(entry.lease_id)

@@ -116,5 +116,9 @@ class MemoryStore:
         while journal and journal[0].n <= through:
             journal.popleft()
 
+    async def last_entry(self, advertiser: str) -> int:
+        """The number of the last journal entry ever written; 0: none."""
+        return self.ledger(advertiser).sequence
+
     def _now(self, now_s: float) -> float:
         return now_s or self._clock_s()

@@ -225,6 +225,11 @@ class RedisStore:
         with errors():
             await cast("Any", self._client).xtrim(key, minid=f"{through}-1", approximate=False)
 
+    async def last_entry(self, advertiser: str) -> int:
+        """The number of the last journal entry ever written; 0: none."""
+        with errors():
+            return int(await cast("Any", self._client).hget(f"ml:{{{advertiser}}}:c", "n") or 0)
+
     async def _status(self, script: str, keys: Sequence[str], *args: str) -> Status:
         return Status((await self._scripts.run(script, keys, args)).decode())
 

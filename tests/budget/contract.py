@@ -6,12 +6,12 @@ Place: test_memory_store and test_redis_store give the fixture `store`.
 from __future__ import annotations
 
 from itertools import count
-from typing import Protocol
 
 import pytest
 
 from budget.accounts import WALLET, Level
-from budget.entries import Entry, Verb
+from budget.entries import Verb
+from budget.journal import JournaledStore
 from budget.money import Micros
 from budget.store import (
     FATE_S,
@@ -37,16 +37,6 @@ PATH = (WALLET, CAMPAIGN, DAY, LINE)
 T0 = 1_790_000_000.0
 HOLD_S = 60.0
 FUNDS = Micros(1_000_000)
-
-
-class JournaledStore(Store, Protocol):
-    """A store whose journal can be read."""
-
-    async def entries(self, advertiser: str, after: int, count: int) -> list[Entry]:
-        """Entries after a number."""
-
-    async def trim(self, advertiser: str, through: int) -> None:
-        """Forget entries."""
 
 
 def levels(day_limit: int | None = 400_000) -> tuple[Level, ...]:
