@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from bidder.auction.counts import METRICS as AUCTION_METRICS
-from bidder.auction.run import Auction
+from bidder.auction.run import Auction, Hands
 from bidder.campaigns.load import CampaignError
 from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
@@ -28,9 +28,10 @@ from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.keys import Keyring
-from bidder.notices.orders import Unqueued
 from bidder.stores.cluster import open_source
+from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader
+from bidder.treasury import Treasury
 from bidder.web.exchange import ExchangeServer
 from bidder.web.public import PublicServer, public_app
 from bidder.web.sockets import shared_socket
@@ -83,10 +84,14 @@ class Worker:
         stores = self._with_url()
         source = await open_source(stores, self._tally)
         live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
-        self._auction = Auction(
-            live.world, PeopleReader(source, stores, self._tally, self._clock), self._tally, self._clock
-        )
-        self._adopt(live)
+        self._treasury = Treasury(self._config, self._setup, source, self._tally, self._clock)
+        await self._treasury.start(live)
+        frequency = self._config.frequency
+        views = FrequencyWriter(source, self._tally)
+        hands = Hands(self._treasury.allowance, views, frequency.hold_s)
+        people = PeopleReader(source, stores, self._tally, self._clock, frequency.busy_ms)
+        self._auction = Auction(live.world, people, hands, self._tally, self._clock)
+        self._count(live)
         gc.collect()
         gc.set_threshold(*GC_THRESHOLDS)
         gc.freeze()
@@ -97,6 +102,8 @@ class Worker:
         drained = await exchange.drain()
         log.info("drained" if drained else "drain timed out: the rest was cut")
         await public.stop()
+        await self._treasury.close()
+        views.close()
         await source.close()
 
     async def _listen(self) -> tuple[ExchangeServer, PublicServer]:
@@ -104,8 +111,8 @@ class Worker:
         profiles = config.profiles()
         exchange = ExchangeServer(config.exchange, profiles, self._auction.decide, self._tally, self._clock)
         self._auction.spent = exchange.spent
-        terms = terms_of(profiles, setup.price_keys)
-        notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, Unqueued())
+        terms, queue = terms_of(profiles, setup.price_keys), self._treasury.drain
+        notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
         public = PublicServer(public_app(notices, self._tally, config.public), self._tally)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))
@@ -140,7 +147,11 @@ class Worker:
 
     def _adopt(self, live: Live) -> None:
         """Make a snapshot the live one."""
+        self._treasury.adopt(live)
         self._auction.world = live.world
+        self._count(live)
+
+    def _count(self, live: Live) -> None:
         self._directory.adopt(live.world.index.lines)
         tally = self._tally
         tally.set("paceline_campaigns_loaded_timestamp_seconds", value=int(live.loaded_s))

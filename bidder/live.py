@@ -5,6 +5,7 @@ Limits: RETIRED line items that a reload removed are remembered, so that their n
 Raises: CampaignError, RatesError, with every mistake located.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from bidder.campaigns.rates import Rates, load_rates
 from bidder.config import Config, Priors
 from bidder.learning.priors import ConstantShading, PriorRates, Rest
 from bidder.notices.apply import Entry
-from bidder.notices.keys import Keyring
+from bidder.notices.keys import Key, Keyring
 from bidder.notices.urls import url_parts
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from bidder.privacy.gate import Gate
@@ -85,7 +86,14 @@ def build_world(config: Config, sources: tuple[Book, Rates], keyring: Keyring, b
         max_candidates=config.auction.max_candidates,
         bid_currency=config.auction.bid_currency,
         check_answers=config.auction.check_answers,
+        max_exp_s=config.ledger.max_exp_s,
+        visitor_secret=_visitor_secret(keyring.signing) if config.frequency.visitors else b"",
     )
+
+
+def _visitor_secret(key: Key) -> bytes:
+    """Made of the signing key, so that nobody keeps another: who is a visitor today is a stranger under the next."""
+    return hashlib.blake2b(b"visitors", key=key.secret[:64]).digest()
 
 
 def prior_rates(priors: Priors, columns: Columns) -> PriorRates:
@@ -120,4 +128,15 @@ class LineDirectory:
 
 def _entry(line: Line) -> Entry:
     landing_urls: Mapping[int, str] = {ad.key: ad.landing_url for ad in line.ads}
-    return Entry(line.campaign_id, line.id, line.currency, landing_urls)
+    return Entry(
+        campaign_id=line.campaign_id,
+        line_item_id=line.id,
+        currency=line.currency,
+        landing_urls=landing_urls,
+        advertiser_id=line.advertiser_id,
+        limits=line.limits,
+        campaign_key=line.campaign_key32,
+        line_key=line.key32,
+        creative_keys={ad.key: ad.key32 for ad in line.ads} if line.window_s else {},
+        window_s=line.window_s,
+    )

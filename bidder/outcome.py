@@ -57,6 +57,11 @@ class Drop(IntEnum):
     OUTRANKED = 15  # a better candidate took the impression
     SELF_CHECK = 16  # the response check found fault with the bid
     UNSENT = 17  # chosen, but the deadline had passed, the exchange hung up or writing the answer failed
+    BUDGET = 18  # no money at hand: none funded, all spent, paused, or not leased yet
+    PACING = 19  # the plan has it wait: its lot was not drawn, or its paced value is below the floor
+    FREQUENCY = 20  # the person has seen as much of it as a cap allows
+    HELD = 21  # a cap would pass but for bids that are under way for the same person
+    UNCOUNTED = 22  # it is capped, and there is nobody to count views for
 
 
 NBR: dict[Outcome, int] = {

@@ -21,14 +21,16 @@ from benchmarks.exchange.dialects import BY_NAME
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.requests import prepare
 from benchmarks.subject import PEOPLE, SEED, VISITED
+from bidder.auction.admit import Admission
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.identify import lookup_of
 from bidder.auction.intake import bid_currency, context_of, opportunities_of, read_request
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.respond import respond
 from bidder.auction.retrieve import retrieve
-from bidder.auction.run import Auction
+from bidder.auction.run import Auction, Hands
 from bidder.auction.world import World
+from bidder.audience.frequency import Basis, Exposure
 from bidder.audience.identity import Lookup
 from bidder.audience.person import Person, field_name, pack
 from bidder.campaigns.model import Book
@@ -42,6 +44,7 @@ from bidder.notices.keys import Keyring
 from bidder.opportunity import Context
 from bidder.outcome import Outcome
 from bidder.privacy.signals import signals_of
+from budget.allowance import Allowance
 from openrtb.check import first_fault
 from openrtb.request import BidRequest
 from openrtb.response import BidResponse, encode_response
@@ -50,6 +53,9 @@ DIALECTS = ("generic", "google", "xandr")
 VENDOR_ID = 777  # the vendor that the simulated people consent to
 BODIES = 1_024
 ROUNDS = 5
+FOREVER_NS = 1 << 62
+PLENTY = 10**15
+"""Micros: more than any round can spend."""
 _PROFILES = {exchange.name: exchange for exchange in SHIPPED}
 T = TypeVar("T")
 
@@ -74,11 +80,22 @@ class Known:
     def __init__(self, people: dict[bytes, Person]) -> None:
         self.by_id = people
         self.people: Sequence[Person | None] = ()
+        self.exposures: Sequence[Exposure | None] = ()
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> "Known":
-        """Found at once."""
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> "Known":
+        """Found at once, and shown nothing so far."""
         self.people = [self.find(lookup) for lookup in lookups]
+        self.exposures = [self.exposure(person) for person in self.people] if imps else []
         return self
+
+    def exposure(self, person: Person | None) -> Exposure | None:
+        """Of somebody whom nobody else asks for."""
+        if person is None:
+            return None
+        return Exposure(person.id.hex().encode(), Basis.PERSON, {}, 0, int(time.time()), b"mark", FOREVER_NS)
+
+    def finish(self, exposures: Sequence[Exposure | None], hold_s: float) -> None:
+        """The time of writing views is not measured here."""
 
     def find(self, lookup: Lookup | None) -> Person | None:
         """One of them."""
@@ -98,7 +115,9 @@ class Bench:
         keyring = Keyring(((1, bytes(range(32))),))
         self.world = build_world(config, (book, load_rates()), keyring, "https://bid.example")
         self.known = Known(_people(book))
-        self.auction = Auction(self.world, self.known, Tally(), SystemClock())
+        self.money = leased(self.world)
+        hands = Hands(self.money, self.known, 60.0)
+        self.auction = Auction(self.world, self.known, hands, Tally(), SystemClock())
         calls = prepare(1, 2 * BODIES, time.time(), tuple(BY_NAME[name] for name in DIALECTS))
         single = [call for call in calls if len(call.request["imp"]) == 1][:BODIES]
         self.asked = [
@@ -148,10 +167,12 @@ class _Stages:
             if context.opportunities and context.inventory:
                 batch.append(Pending(Ask(body, exchange), context, lookup))
                 batch[-1].person = known.find(lookup) if context.personal else None
+                batch[-1].exposure = known.exposure(batch[-1].person)
         drops = Drops()
         field = self._timed("retrieve", lambda: retrieve(batch, world, self._now_s, drops))
         prices = self._timed("price", lambda: world.pricer.price(batch, field))
-        choices = self._timed("choose", lambda: Chooser(batch, world, drops).choose(field, prices))
+        admission = Admission(batch, world, self._bench.money, self._now_s)
+        choices = self._timed("choose", lambda: Chooser(batch, world, drops, admission).choose(field, prices))
         self._answers([(batch[choice.pending].context, choice) for choice in choices], world)
 
     def _contexts(self, asked: list[tuple[bytes, Exchange]], requests: list[BidRequest]) -> list[Context]:
@@ -173,12 +194,24 @@ class _Stages:
 
     def _answers(self, chosen: list[tuple[Context, Choice]], world: World) -> None:
         def responses() -> list[BidResponse]:
-            return [respond(context, [choice], world, self._now_s) for context, choice in chosen]
+            return [respond(context, [choice], world) for context, choice in chosen]
 
         made = self._timed("respond", responses)
         pairs = list(zip(chosen, made, strict=True))
         self._timed("check", lambda: [first_fault(c.request, r, world.convert) for (c, _), r in pairs])
         self._timed("encode", lambda: [encode_response(response) for response in made])
+
+
+def leased(world: World) -> Allowance:
+    """Money in plenty for every line item of a world, as a ledger would have leased it."""
+    money, now_s = Allowance(1), time.time()
+    money.adopt({line.key: (line.advertiser_id, line.limits) for line in world.index.lines})
+    for number, compiled in enumerate(world.index.lines, start=1):
+        line = money.line(compiled.key)
+        assert line is not None, "it was adopted"
+        money.open(line, 1 << 32 | number, now_s).grant(PLENTY, low=0)
+        money.book(compiled.advertiser_id).until_s = now_s + 86_400
+    return money
 
 
 def _people(book: Book) -> dict[bytes, Person]:

@@ -6,6 +6,7 @@ Place: run makes one per call; the steps read and fill it in order.
 from collections.abc import Sequence
 from typing import Protocol
 
+from bidder.audience.frequency import Exposure
 from bidder.audience.identity import Lookup
 from bidder.audience.person import Person
 from bidder.exchanges import Exchange
@@ -32,11 +33,15 @@ class Reading(Protocol):
     def people(self) -> Sequence[Person | None]:
         """In the order of the look-ups."""
 
+    @property
+    def exposures(self) -> Sequence[Exposure | None]:
+        """What each was shown; empty where that was asked of none."""
+
 
 class Pending:
     """A request being decided."""
 
-    __slots__ = ("answered", "call", "context", "lookup", "person", "why_none")
+    __slots__ = ("answered", "call", "context", "exposure", "lookup", "person", "why_none")
 
     def __init__(self, call: Call, context: Context, lookup: Lookup | None) -> None:
         self.call = call
@@ -44,6 +49,8 @@ class Pending:
         self.lookup = lookup
         """None where nobody may be, or can be, looked up."""
         self.person: Person | None = None
+        self.exposure: Exposure | None = None
+        """What the person was shown; None: not known, or nobody to count for."""
         self.answered = False
         self.why_none = Outcome.NO_CANDIDATE
         """How it ends if nothing wins."""

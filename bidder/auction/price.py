@@ -16,8 +16,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from bidder.auction.field import OPEN_AUCTION, Field, Numbers, Slot
+from bidder.auction.pace import Pace
 from bidder.auction.pending import Pending
-from bidder.auction.rates import PREFERRED_MEDIUM, Affinity, Floats, Responses, Shading
+from bidder.auction.rates import PREFERRED_MEDIUM, Affinity, Floats, Responses, Shading, ViewBins
+from bidder.audience.frequency import view_bins
 from bidder.audience.person import affinity_bytes
 from bidder.campaigns.index import Index
 from bidder.campaigns.model import VECTOR_DIMENSIONS
@@ -25,7 +27,7 @@ from bidder.opportunity import BANNER
 
 MAX_VECTORS = 65_536
 """Affinity vectors of one batch: more than its bounds on requests and on fields of a person allow."""
-NO_RATE = -1.0
+NO_RATE = -1e9
 """The bid of a line item whose currency cannot be turned into the request's."""
 _ZERO, _ONE = np.array(0.0), np.array(1)
 _COUNTING = np.arange(1, 1 + MAX_VECTORS)
@@ -40,6 +42,8 @@ class Prices(Struct):
 
     value: Floats
     """(P,) the most that an impression is worth, within the line item's maximum."""
+    paced: Floats
+    """(P,) the same times the line item's pacing multiplier: what is bid truthfully, and shaded otherwise."""
     bid: Floats
     """(P,) NO_RATE where there is no rate between the line item's currency and the request's."""
 
@@ -61,6 +65,7 @@ class Pricer:
         """(currencies x N, 4): the terms of all line items, one currency after the other."""
         self._rows: dict[str, int] = {}
         self._width = np.array(index.advertiser_count)
+        self.pace = Pace(index.count)
         self._owner = np.zeros(index.advertiser_count, np.int64)
         """(requests x advertisers): which vector of the batch, from 1; wiped after each use."""
 
@@ -76,18 +81,22 @@ class Pricer:
         alike = len(numbers) == len(batch) and numbers == list(range(len(batch)))  # one impression each
         request = field.slot if alike else np.array(numbers, np.int64).take(field.slot)
         click = self._responses.click_rates(
-            line, self._medium(slots, field), self._affinity(batch, request, line)
+            line,
+            self._medium(slots, field),
+            self._affinity(batch, request, line),
+            self._views(batch, request, line),
         )
         value = self._values(self._terms_of(batch, request, line), click, line)
+        paced = value * self.pace.multiplier.take(line) if self.pace.slowed else value
         first = [pending.context.first_price for pending in batch]
         if True not in first and field.deal is None:
-            return Prices(value, value)
+            return Prices(value, paced, paced)
         exchange = [batch[number].call.profile.name for number in numbers]
-        shaded = self._shading.shade(value, exchange, field.slot)
-        applies = value > _ZERO  # what is no bid stays as it is
+        shaded = self._shading.shade(paced, exchange, field.slot)
+        applies = paced > _ZERO  # what is no bid stays as it is
         if False in first or field.deal is not None:
             applies &= _is_first_price(np.array(first).take(request), field)
-        return Prices(value, np.where(applies, shaded, value))
+        return Prices(value, paced, np.where(applies, shaded, paced))
 
     def _values(self, terms: Floats, click: Floats, line: Numbers) -> Floats:
         """(P,) what an impression is worth, within the maximum."""
@@ -136,6 +145,16 @@ class Pricer:
         terms[:, _PER_CONVERSION] = np.where(columns.goal_is_conversion, thousand, 0.0)
         terms[:, _MAXIMUM] = np.where(rate > 0, columns.max_bid_cpm_micros * rate, NO_RATE)
         return terms
+
+    def _views(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> ViewBins | None:
+        """What each pair's advertiser has shown the person; None where none of the people was shown anything."""
+        exposures = [pending.exposure if pending.context.personal else None for pending in batch]
+        if not any(exposure is not None and exposure.views for exposure in exposures):
+            return None
+        cell = self._index.columns.advertiser[line]
+        if len(batch) > 1:
+            cell += request * self._width
+        return view_bins(exposures, self._index.advertisers, cell, int(self._width))
 
     def _affinity(self, batch: Sequence[Pending], request: Numbers, line: Numbers) -> Affinity | None:
         """User vector . line-item vector of the pairs whose advertiser knows the person; None where none does."""

@@ -22,6 +22,10 @@ Affinity = tuple[NDArray[np.int64], NDArray[np.float32]]
 vector."""
 
 
+ViewBins = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""(P,) recency and (P,) frequency of each pair's advertiser with the person, as audience.frequency bins them."""
+
+
 class Responses(Protocol):
     """Predicts response rates."""
 
@@ -29,9 +33,14 @@ class Responses(Protocol):
     """What it is, for metrics: priors, or a model's name."""
 
     def click_rates(
-        self, line: NDArray[np.int64], medium: NDArray[np.int64] | None, affinity: Affinity | None
+        self,
+        line: NDArray[np.int64],
+        medium: NDArray[np.int64] | None,
+        affinity: Affinity | None,
+        views: ViewBins | None = None,
     ) -> Floats:
-        """(P,) click rates; `medium` is a place in PREFERRED_MEDIUM, None where all are the first."""
+        """(P,) click rates; `medium` is a place in PREFERRED_MEDIUM, None where all are the first; `views` None where
+        nobody was shown anything that we know of."""
 
     def conversion_rates(self, line: NDArray[np.int64]) -> Floats:
         """(P,) conversions per click."""

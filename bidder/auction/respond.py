@@ -1,21 +1,21 @@
-"""Step 7 of a bid: a choice becomes a bid with its markup, signed URLs and everything an exchange asks for.
+"""Step 8 of a bid: a choice becomes a bid with its markup, signed URLs and everything an exchange asks for.
 
 Place: the last step; run encodes and sends what it returns.
 Units: `price` on the wire is CPM in the request's bid currency.
 Source: OpenRTB 2.6 sections 4.2.1-4.2.3 and 7.2 (expiry); DSA transparency extension; Prebid's ext.prebid.type.
 """
 
-import os
 from collections.abc import Sequence
 from copy import copy
 
 from bidder.auction.choose import Choice
 from bidder.auction.world import World
+from bidder.audience.frequency import Basis
 from bidder.campaigns.ads import Ad, render_html
 from bidder.campaigns.compile import Line
 from bidder.exchanges import Exchange
 from bidder.keys import key32
-from bidder.notices.token import BID_ID_BYTES, DEAL, TEST, Claim, seal
+from bidder.notices.token import DEAL, LATE_S, NOBODY, TEST, VISITOR, Claim, seal
 from bidder.notices.urls import NoticeUrls, notice_urls
 from bidder.opportunity import BANNER, MEDIA_NAMES, MTYPE, Context
 from budget.money import cpm_to_units
@@ -24,28 +24,23 @@ from openrtb.native_answer import markup as native_markup
 from openrtb.response import Bid, BidExt, BidExtDSA, BidExtPrebid, BidResponse, SeatBid
 from openrtb.vast import VastUrls
 
-MAX_EXP_S = 86_400
-PARTS_PER_MILLION = 1_000_000
 _EXCHANGE_KEYS: dict[str, int] = {}
 _PREBID = {name: BidExtPrebid(name) for name in MEDIA_NAMES.values()}
 
 
-def respond(context: Context, choices: Sequence[Choice], world: World, now_s: float) -> BidResponse:
-    """The answer to one request: all its bids under our one seat."""
-    bids = [_bid(context, choice, world, int(now_s)) for choice in choices]
+def respond(context: Context, choices: Sequence[Choice], world: World) -> BidResponse:
+    """The answer to one request: all its admitted bids under our one seat."""
+    bids = [_bid(context, choice, world) for choice in choices]
     seat = context.exchange.seat or None
     return BidResponse(context.request.id, [SeatBid(bids, seat)], bids[0].id, context.currency)
 
 
-def _bid(context: Context, choice: Choice, world: World, now_s: int) -> Bid:
+def _bid(context: Context, choice: Choice, world: World) -> Bid:
     exchange, fitting, line = context.exchange, choice.fitting, choice.line
     ad, slot = fitting.ad, choice.opportunity
-    asked_s = slot.imp.exp or 0
-    exp_s = min(asked_s if asked_s > 0 else exchange.exp_s, MAX_EXP_S)
-    bid_id = os.urandom(BID_ID_BYTES)
-    urls = _urls(context, choice, world, (bid_id, exp_s, now_s))
+    urls = _urls(context, choice, world)
     bid = copy(line.begun.get(ad.key) or _begin(line, ad))
-    bid.id = bid_id.hex()
+    bid.id = choice.bid_id.hex()
     bid.impid = slot.imp.id
     bid.price = cpm_to_units(choice.bid_cpm_micros)
     bid.nurl = urls.win
@@ -56,7 +51,7 @@ def _bid(context: Context, choice: Choice, world: World, now_s: int) -> Bid:
     bid.protocol = fitting.protocol or None
     if choice.deal is not None:
         bid.dealid = choice.deal.deal.id
-    bid.exp = exp_s
+    bid.exp = choice.exp_s
     bid.ext = _ext(context, exchange, choice)
     return bid
 
@@ -86,23 +81,26 @@ def _begin(line: Line, ad: Ad) -> Bid:
     return bid
 
 
-def _urls(context: Context, choice: Choice, world: World, bid: tuple[bytes, int, int]) -> NoticeUrls:
-    """Signed URLs; `bid` is (bid id, exp in seconds, now in seconds)."""
-    exchange, line = context.exchange, choice.line
-    bid_id, exp_s, now_s = bid
-    own = world.factor(context.currency, line.currency) or 0.0
+def _urls(context: Context, choice: Choice, world: World) -> NoticeUrls:
+    """Signed URLs."""
+    exchange, exposure = context.exchange, choice.exposure
+    visitor = exposure is not None and exposure.basis is Basis.VISITOR
     claim = Claim(
-        bid_id=bid_id,
+        bid_id=choice.bid_id,
         exchange=exchange_key(exchange),
-        line_item=line.key,
+        line_item=choice.line.key,
         creative=choice.fitting.ad.key,
         bid_cpm_micros=choice.bid_cpm_micros,
         currency=context.currency,
-        rate_ppm=round(own * PARTS_PER_MILLION),
+        rate_ppm=choice.rate_ppm,
         imp=choice.opportunity.number,
-        flags=(TEST if context.test else 0) | (DEAL if choice.deal is not None else 0),
-        issued_s=now_s,
-        expires_s=now_s + exp_s + exchange.notice_delay_s,
+        flags=(TEST if context.test else 0)
+        | (DEAL if choice.deal is not None else 0)
+        | (VISITOR if visitor else 0),
+        issued_s=choice.issued_s,
+        expires_s=choice.deadline_s + LATE_S,
+        lease=choice.lease,
+        person=exposure.id if exposure is not None else NOBODY,
     )
     return notice_urls(world.urls[exchange.name], seal(claim, world.key))
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from bidder.auction.field import Field, Run, Runs, Slot, first_bits, lines_of, with_deals
 from bidder.auction.pending import Drops, Pending
 from bidder.auction.world import World
+from bidder.audience.frequency import Basis
 from bidder.audience.person import Person, segments_of
 from bidder.campaigns.dimensions import bits
 from bidder.campaigns.index import Audience, Index
@@ -28,8 +29,13 @@ def retrieve(batch: Sequence[Pending], world: World, now_s: float, drops: Drops)
     for number, (pending, mask, (wanted, refused)) in enumerate(zip(batch, masks, reached, strict=True)):
         if refused:
             mask ^= mask & bits(refused)
+        uncounted = _uncounted(pending, index)
         for opportunity in pending.context.opportunities if mask else ():
             fitting = mask & index.slot_mask(opportunity)
+            if uncounted and (hit := fitting & uncounted):
+                fitting ^= hit
+                drops.add(Drop.UNCOUNTED, (hit & index.for_anyone).bit_count())
+                pending.why_none = Outcome.FILTERED
             if not fitting:
                 continue
             if opportunity.deals:
@@ -43,6 +49,14 @@ def retrieve(batch: Sequence[Pending], world: World, now_s: float, drops: Drops)
                 pending.why_none = Outcome.FILTERED
     field = runs.field()
     return with_deals(field, deals) if deals else field
+
+
+def _uncounted(pending: Pending, index: Index) -> int:
+    """Line items whose caps need views that nobody counts here."""
+    exposure = pending.exposure
+    if exposure is None:
+        return index.capped
+    return index.capped ^ index.capped_visitors if exposure.basis is Basis.VISITOR else 0
 
 
 def _in_open(fitting: int, index: Index, wanted: list[Run], bounds: tuple[int, Drops]) -> list[Run]:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from msgspec import Struct
+
+from bidder.auction.admit import Admission, Money
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.counts import AuctionCounts
 from bidder.auction.identify import lookup_of
@@ -25,6 +28,7 @@ from bidder.auction.pending import Call, Drops, Pending, Reading
 from bidder.auction.respond import respond
 from bidder.auction.retrieve import retrieve
 from bidder.auction.world import World
+from bidder.audience.frequency import Exposure
 from bidder.audience.identity import Lookup
 from bidder.clock import Clock
 from bidder.metrics import Tally
@@ -56,16 +60,35 @@ class PendingReading(Protocol):
 class People(Protocol):
     """Who reads people for a batch."""
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> PendingReading:
-        """One read; never fails, never outlasts the deadline."""
+    def read(
+        self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()
+    ) -> PendingReading:
+        """One read; never fails, never outlasts the deadline. `imps` of each request ask for what was shown, too."""
+
+
+class Views(Protocol):
+    """Who writes down what is shown to people."""
+
+    def finish(self, exposures: Sequence[Exposure | None], hold_s: float) -> None:
+        """A batch is decided and answered: what it held counts from now on. Never waits."""
+
+
+class Hands(Struct, frozen=True):
+    """What a decision changes: money and views."""
+
+    money: Money
+    views: Views
+    hold_s: float
+    """So long a bid counts as a view without a notice."""
 
 
 class Auction:
     """Decides batches of calls. `world` may be replaced at any time; a batch keeps the one it began with."""
 
-    def __init__(self, world: World, people: People, tally: Tally, clock: Clock) -> None:
+    def __init__(self, world: World, people: People, hands: Hands, tally: Tally, clock: Clock) -> None:
         self.world = world
-        self._people = people
+        self._people, self._money = people, hands.money
+        self._views, self._hold_s = hands.views, hands.hold_s
         self._clock = clock
         self._counts = AuctionCounts(tally)
         self.spent: Callable[[int], None] | None = None
@@ -95,7 +118,10 @@ class Auction:
             self._conclude([p for p in opened if p.call.deadline_ns < earliest_ns], world)
             opened = [p for p in opened if p.call.deadline_ns >= earliest_ns]
         lookups = [pending.lookup for pending in opened]
-        self._people.read(lookups, earliest_ns - DECIDE_NS).then(partial(self._resume, opened, world))
+        capped = world.index.any_capped
+        imps = [len(pending.context.opportunities) for pending in opened] if capped else ()
+        reading = self._people.read(lookups, earliest_ns - DECIDE_NS, imps)
+        reading.then(partial(self._resume, opened, world))
 
     def _read(self, call: Call) -> BidRequest | None:
         """Step 1; None where the request is answered already."""
@@ -135,7 +161,8 @@ class Auction:
             context.opportunities = opportunities_of(context, world.factor)
             if context.opportunities and context.inventory:
                 may_ask = permissions.read_id and left_ns >= READ_NS + DECIDE_NS
-                return Pending(call, context, lookup_of(request, exchange) if may_ask else None)
+                lookup = lookup_of(request, exchange, world.visitor_secret) if may_ask else None
+                return Pending(call, context, lookup)
             outcome = Outcome.UNSUPPORTED
         self._pass(call, request, outcome)
         return None
@@ -144,12 +171,18 @@ class Auction:
         began_ns = self._clock.monotonic_ns()
         for pending, person in zip(batch, reading.people, strict=True):
             pending.person = person
+        exposures = reading.exposures
+        for pending, exposure in zip(batch, exposures, strict=False):
+            if exposure is not None and began_ns <= exposure.until_ns:
+                pending.exposure = exposure
         self._conclude(batch, world)
+        if exposures:
+            self._views.finish(exposures, self._hold_s)
         if self.spent is not None:
             self.spent(self._clock.monotonic_ns() - began_ns)
 
     def _conclude(self, batch: list[Pending], world: World) -> None:
-        """Steps 4 to 7, with our own mistakes answered as no-bids."""
+        """Steps 4 to 8, with our own mistakes answered as no-bids."""
         try:
             self._bid(batch, world)
         except Exception:
@@ -165,7 +198,10 @@ class Auction:
         candidates = len(field.line) + sum(drops.counts.values())
         chosen: dict[int, list[Choice]] = {}
         if len(field.line):
-            for choice in Chooser(batch, world, drops).choose(field, world.pricer.price(batch, field)):
+            prices = world.pricer.price(batch, field)
+            world.pricer.pace.saw(field.line)
+            admission = Admission(batch, world, self._money, now_s)
+            for choice in Chooser(batch, world, drops, admission).choose(field, prices):
                 chosen.setdefault(choice.pending, []).append(choice)
         self._answer(batch, chosen, world, drops)
         self._counts.batch(candidates, drops.counts)
@@ -173,19 +209,19 @@ class Auction:
     def _answer(
         self, batch: list[Pending], chosen: dict[int, list[Choice]], world: World, drops: Drops
     ) -> None:
-        """Step 7, and an ending for every request; `chosen` holds the choices of a request by its number."""
-        now_ns, now_s = self._clock.monotonic_ns(), self._clock.now_s()
+        """Step 8, and an ending for every request; `chosen` holds the choices of a request by its number."""
+        now_ns = self._clock.monotonic_ns()
         bidding: list[tuple[Pending, list[Choice]]] = []
         for number, pending in enumerate(batch):
             choices = chosen.get(number)
             if choices is None:
                 self._end(pending, pending.why_none)
             elif now_ns > pending.call.deadline_ns:
-                drops.add(Drop.UNSENT, len(choices))
+                self._drop(choices, Drop.UNSENT, drops)
                 self._end(pending, Outcome.LATE)
             else:
                 bidding.append((pending, choices))
-        answers = [self._respond(pending, choices, world, now_s) for pending, choices in bidding]
+        answers = [self._respond(pending, choices, world) for pending, choices in bidding]
         sound = [
             answer is not None and self._sound(pending, answer, world)
             for (pending, _), answer in zip(bidding, answers, strict=True)
@@ -194,15 +230,22 @@ class Auction:
             if is_sound and answer is not None:
                 self._send(pending, choices, answer, drops)
             else:
-                drops.add(Drop.SELF_CHECK if answer is not None else Drop.UNSENT, len(choices))
+                self._drop(choices, Drop.SELF_CHECK if answer is not None else Drop.UNSENT, drops)
                 self._end(pending, Outcome.SELF_CHECK if answer is not None else Outcome.FAULT)
 
-    def _respond(
-        self, pending: Pending, choices: list[Choice], world: World, now_s: float
-    ) -> BidResponse | None:
+    def _drop(self, choices: list[Choice], reason: Drop, drops: Drops) -> None:
+        """Bids that do not leave the house: their money is free again."""
+        drops.add(reason, len(choices))
+        for choice in choices:
+            if choice.lease:
+                self._money.unreserve(choice.lease, choice.cost, choice.deadline_s)
+            if choice.exposure is not None and choice.record is not None:
+                choice.exposure.dropped(choice.record)
+
+    def _respond(self, pending: Pending, choices: list[Choice], world: World) -> BidResponse | None:
         """The answer to one request; None where our own mistake kept it from being made."""
         try:
-            return respond(pending.context, choices, world, now_s)
+            return respond(pending.context, choices, world)
         except Exception:
             log.exception("writing an answer failed")
             return None
@@ -222,11 +265,13 @@ class Auction:
         pending.answered = True
         if pending.call.answer(Outcome.BID, encode_response(answer)):
             for choice in choices:
+                if choice.exposure is not None and choice.record is not None:
+                    choice.exposure.held.append(choice.record)
                 self._counts.bid(
                     pending.context, choice.fitting.ad.medium, choice.line, choice.bid_cpm_micros
                 )
         else:
-            drops.add(Drop.UNSENT, len(choices))
+            self._drop(choices, Drop.UNSENT, drops)
 
     def _pass(self, call: Call, request: BidRequest, outcome: Outcome) -> None:
         """No bid, in the form that the exchange wants."""

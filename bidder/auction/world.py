@@ -34,3 +34,7 @@ class World(Struct, frozen=True):
     max_candidates: int
     bid_currency: str
     check_answers: bool
+    max_exp_s: int = 3_600
+    """The longest that a bid of ours stands, whatever an exchange asks for."""
+    visitor_secret: bytes = b""
+    """Makes visitors of addresses and user agents; empty: views of people without an id are not counted."""

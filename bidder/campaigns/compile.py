@@ -77,6 +77,8 @@ class Line(Struct, gc=False):
     """Its own, which is among `caps` as well; 0: none."""
     visitors: bool
     """Its caps bind people without an id too."""
+    window_s: int
+    """The longest window of all caps that bind it, its creatives' too; 0: it has none."""
     vector: tuple[float, ...]
     behalf: str
     paid: str
@@ -86,7 +88,7 @@ class Line(Struct, gc=False):
     @property
     def capped(self) -> bool:
         """Whether it matters what the person has seen."""
-        return bool(self.caps) or any(ad.caps for ad in self.ads)
+        return self.window_s > 0
 
 
 class Columns(Struct, frozen=True):
@@ -169,6 +171,7 @@ def _line(
     segments = item.targeting.segments
     transparency = advertiser.transparency
     own = tuple([ads[creative] for creative in item.creatives])
+    caps = _caps(advertiser, campaign, item)
     frequency = item.frequency
     media = 0
     banners: dict[tuple[int, int], list[Ad]] = {}
@@ -208,9 +211,10 @@ def _line(
         guaranteed=item.deals is not None and item.deals.guaranteed,
         key32=key32(item.id),
         campaign_key32=key32(f"{advertiser.id}/{campaign.id}"),
-        caps=_caps(advertiser, campaign, item),
+        caps=caps,
         min_gap_s=seconds_of(frequency.min_gap) if frequency and frequency.min_gap else 0,
         visitors=frequency is not None and frequency.visitors,
+        window_s=max([cap.window_s for cap in (*caps, *(cap for ad in own for cap in ad.caps))], default=0),
         vector=item.vector,
         behalf=transparency.behalf if transparency else "",
         paid=transparency.paid if transparency else "",

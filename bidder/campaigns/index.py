@@ -98,6 +98,10 @@ class Index:
         """Field name of a person's hash -> the advertiser's segment rules."""
         self.lines_by_key = {line.key: i for i, line in enumerate(self.lines)}
         """Number of each line item by its 64-bit key."""
+        self.capped = self._where(lambda line: bool(line.caps))
+        """Line items that bid only for whom views are counted."""
+        self.capped_visitors = self._where(lambda line: bool(line.caps) and line.visitors)
+        """Those of them that take a visitor for somebody."""
         self.any_capped = bool(self.columns.capped.any())
         """Whether it matters to any line item what a person has seen."""
         self.any_visitors = any(line.visitors and line.capped for line in self.lines)
@@ -106,6 +110,8 @@ class Index:
         """Deal id -> line items."""
         self.vectored = {line.field: line.advertiser for line in self.lines if line.vector}
         """Field name -> number of each advertiser whose line items have vectors."""
+        self.advertisers = {line.field: line.advertiser for line in self.lines}
+        """Field name -> number of each advertiser."""
         self.advertiser_count = 1 + max((line.advertiser for line in self.lines), default=0)
         self._alive, self._alive_from_s, self._alive_until_s = 0, float("inf"), float("-inf")
 

@@ -49,8 +49,10 @@ _ONE: Final = struct.Struct("<I")
 _FIRST_KEY: Final = b"$36\r\nf:{"
 _TO_MARKS: Final = b"}\r\n$36\r\nb:{"
 _END_KEY: Final = b"}\r\n"
+SERVER_TIME: Final = number(0)
 
-_Call = tuple[bytes, bytes]  # command, tag
+Call = tuple[bytes, bytes]
+"""A packed command, and the tag of its keys."""
 
 
 class FrequencyWriter:
@@ -64,7 +66,7 @@ class FrequencyWriter:
         self._made = {
             script: tally.slot("paceline_frequency_calls_total", verb) for script, verb in _VERBS.items()
         }
-        self._kept: deque[_Call] = deque()
+        self._kept: deque[Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.simulated_ms: Callable[[], int] | None = None
         """What scripts take for the time; None: the server's own clock."""
@@ -99,22 +101,20 @@ class FrequencyWriter:
             self._send(commands, tags)
 
     def view(self, person: bytes, bid: BidRecord, age_s: int = 0) -> None:
-        """A bid was seen `age_s` ago by whom its 16 bytes name; twice the same bid counts once."""
-        self._tell(VIEW, person, bid.field, _packed(bid, max(0, age_s), person))
+        """See `view_call`."""
+        self._tell(VIEW, view_call(person, bid, age_s, self._now()))
 
     def prolong(self, person: bytes, bid: BidRecord, hold_s: float) -> None:
-        """A bid was won: it may become a view for `hold_s` from now."""
-        self._tell(PROLONG, person, bid.field, _packed(bid, min(max(1, int(hold_s)), MAX_HOLD_S), person))
+        """See `prolong_call`."""
+        self._tell(PROLONG, prolong_call(person, bid, hold_s, self._now()))
 
     def drop(self, person: bytes, field: bytes, bid_tag: int) -> None:
-        """A bid was lost: its hold goes."""
-        self._tell(DROP, person, field, _ONE.pack(bid_tag))
+        """See `drop_call`."""
+        self._tell(DROP, drop_call(person, field, bid_tag, self._now()))
 
-    def _tell(self, script: Script, person: bytes, field: bytes, packed: bytes) -> None:
-        tag = person_tag(person)
-        command = b"".join((_opening(script), tag, _END_KEY, self._now(), bulk(field), bulk(packed)))
+    def _tell(self, script: Script, call: Call) -> None:
         self._cells[self._made[script]] += 1
-        self._send([command], [tag])
+        self._send([call[0]], [call[1]])
 
     def _now(self) -> bytes:
         return number(0) if self.simulated_ms is None else bulk(b"%d" % self.simulated_ms())
@@ -129,7 +129,7 @@ class FrequencyWriter:
         except StoreError:
             self._keep(zip(commands, tags, strict=True))
 
-    def _keep(self, calls: Iterable[_Call]) -> None:
+    def _keep(self, calls: Iterable[Call]) -> None:
         kept = self._kept
         for call in calls:
             if len(kept) >= MAX_KEPT:
@@ -147,7 +147,7 @@ class FrequencyWriter:
         for command, tag in calls:
             self._send([command], [tag])
 
-    def repeat(self, unknown: Sequence[_Call], failed: Sequence[_Call]) -> None:
+    def repeat(self, unknown: Sequence[Call], failed: Sequence[Call]) -> None:
         """Calls that a server did not know, now with their text; and those of a server that is in trouble."""
         if unknown:
             self._send([command for command, _ in unknown], [tag for _, tag in unknown])
@@ -189,6 +189,29 @@ class _Sent:
         if refused:
             writer.lost(refused)
         writer.repeat(again, [(commands[n], tags[n]) for n in failed])
+
+
+def view_call(person: bytes, bid: BidRecord, age_s: int, now: bytes = SERVER_TIME) -> Call:
+    """A bid was seen `age_s` ago by whom its 16 bytes name; twice the same bid counts once."""
+    return _call(VIEW, person, (now, bid.field, _packed(bid, max(0, age_s), person)))
+
+
+def prolong_call(person: bytes, bid: BidRecord, hold_s: float, now: bytes = SERVER_TIME) -> Call:
+    """A bid was won: it may become a view for `hold_s` from now."""
+    return _call(
+        PROLONG, person, (now, bid.field, _packed(bid, min(max(1, int(hold_s)), MAX_HOLD_S), person))
+    )
+
+
+def drop_call(person: bytes, field: bytes, bid_tag: int, now: bytes = SERVER_TIME) -> Call:
+    """A bid was lost: its hold goes."""
+    return _call(DROP, person, (now, field, _ONE.pack(bid_tag)))
+
+
+def _call(script: Script, person: bytes, told: tuple[bytes, bytes, bytes]) -> Call:
+    now, field, packed = told
+    tag = person_tag(person)
+    return b"".join((_opening(script), tag, _END_KEY, now, bulk(field), bulk(packed))), tag
 
 
 @cache

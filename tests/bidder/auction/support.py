@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bidder.auction.run import Auction
+from bidder.auction.run import Auction, Hands
 from bidder.auction.world import World
+from bidder.audience.frequency import Basis, Exposure
 from bidder.audience.identity import Lookup
 from bidder.audience.person import Person, Profile, field_name, pack, segment_key
 from bidder.campaigns.model import Book
@@ -26,6 +27,7 @@ from bidder.live import build_world
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.outcome import Outcome
+from budget.money import Micros
 from openrtb.check import Fault, faults
 from openrtb.codec import decode_request
 from openrtb.request import BidRequest
@@ -36,6 +38,8 @@ RATES: Rates = load_rates()
 RING = Keyring(((1, b"k" * 32),))
 BASE_URL = "https://ads.example"
 NOW_S = 1_795_608_000.0  # Wednesday 2026-11-25 12:00 UTC
+HOLD_S = 60.0
+FOREVER_NS = 1 << 62
 PLAIN = Exchange(name="generic")
 
 
@@ -67,30 +71,46 @@ class Asked:
 class Read:
     """What came back."""
 
-    def __init__(self, people: Sequence[Person | None]) -> None:
-        self.people = people
+    def __init__(self, people: Sequence[Person | None], exposures: Sequence[Exposure | None] = ()) -> None:
+        self.people, self.exposures = people, exposures
 
 
 class Done:
     """A read that has ended."""
 
-    def __init__(self, people: Sequence[Person | None]) -> None:
-        self._people = people
+    def __init__(self, people: Sequence[Person | None], exposures: Sequence[Exposure | None] = ()) -> None:
+        self._people, self._exposures = people, exposures
 
     def then(self, callback: Callable[[Read], None]) -> None:
-        callback(Read(self._people))
+        callback(Read(self._people, self._exposures))
 
 
 class Known:
-    """People by our id or by a match key; everybody else is nobody."""
+    """People by our id or by a match key; everybody else is nobody. Whoever is looked up can be counted for, and was
+    shown what `views` says."""
 
     def __init__(self, people: Mapping[bytes | str, Person] | None = None) -> None:
         self.people = dict(people or {})
         self.asked: list[list[Lookup | None]] = []
+        self.views: dict[bytes | str, dict[bytes, bytes]] = {}
+        self.busy = 0
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> Done:
         self.asked.append(list(lookups))
-        return Done([self._find(lookup) for lookup in lookups])
+        made: dict[Lookup, Exposure] = {}
+        for lookup in lookups if imps else ():
+            if lookup is not None and lookup not in made:
+                made[lookup] = self._exposure(lookup)
+        exposures = [made[lookup] if lookup is not None else None for lookup in lookups] if imps else []
+        return Done([self._find(lookup) for lookup in lookups], exposures)
+
+    def _exposure(self, lookup: Lookup) -> Exposure:
+        person = self._find(lookup)
+        name = lookup.person or lookup.visitor or (lookup.matches[0] if lookup.matches else b"")
+        key = person.id if person is not None else name if isinstance(name, bytes) else bytes(16)
+        basis = Basis.VISITOR if lookup.visitor else Basis.PERSON if lookup.person or person else Basis.MATCH
+        views = self.views.get(name, {})
+        return Exposure(key.hex().encode(), basis, views, self.busy, int(NOW_S), b"mark", FOREVER_NS)
 
     def _find(self, lookup: Lookup | None) -> Person | None:
         if lookup is None:
@@ -107,7 +127,7 @@ class Silent(Known):
         super().__init__()
         self._clock = clock
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> Done:
         self.asked.append(list(lookups))
         self._clock.advance(max(0, deadline_ns - self._clock.monotonic_ns()) / 1e9)
         return Done([None] * len(lookups))
@@ -120,9 +140,47 @@ class Overdue(Known):
         super().__init__(people)
         self._clock = clock
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> Done:
         self._clock.advance(1 + max(0, deadline_ns - self._clock.monotonic_ns()) / 1e9)
-        return super().read(lookups, deadline_ns)
+        return super().read(lookups, deadline_ns, imps)
+
+
+class Written:
+    """What was written of views: the exposures of batches that ended, in order."""
+
+    def __init__(self) -> None:
+        self.finished: list[Exposure] = []
+
+    def finish(self, exposures: Sequence[Exposure | None], hold_s: float) -> None:
+        assert hold_s == HOLD_S
+        for exposure in exposures:
+            if exposure is not None and not exposure.finished:
+                exposure.finished = True
+                self.finished.append(exposure)
+
+
+class Boundless:
+    """Money without end, of which every reservation is remembered."""
+
+    def __init__(self) -> None:
+        self.reserved: dict[int, int] = {}
+        """By deadline, in Micros."""
+        self.refuse: set[int] = set()
+        """Keys of line items that get none."""
+
+    def reserve(self, line_key: int, cost: Micros, now_s: int, deadline_s: int) -> int:
+        if line_key in self.refuse:
+            return 0
+        self.reserved[deadline_s] = self.reserved.get(deadline_s, 0) + cost
+        return 1
+
+    def unreserve(self, lease_id: int, cost: Micros, deadline_s: int) -> None:
+        assert lease_id == 1
+        self.reserved[deadline_s] -= cost
+
+    @property
+    def total(self) -> int:
+        return sum(self.reserved.values())
 
 
 def world_of(book: Book, config: Config | None = None, rates: Rates = RATES) -> World:
@@ -151,7 +209,10 @@ class Bench:
         self.people = people or Known()
         self.tally = Tally()
         self.world = book if isinstance(book, World) else world_of(book, config)
-        self.auction = Auction(self.world, self.people, self.tally, self.clock)
+        self.money = Boundless()
+        self.views = Written()
+        hands = Hands(self.money, self.views, HOLD_S)
+        self.auction = Auction(self.world, self.people, hands, self.tally, self.clock)
 
     def ask(self, *bodies: bytes | dict[str, Any], profile: Exchange = PLAIN) -> list[Asked]:
         """Decide bodies as one batch; every call has been answered when this returns."""

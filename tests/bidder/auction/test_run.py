@@ -64,7 +64,7 @@ class Held(Known):
         self.until_ns: list[int] = []
         self.release: list[Callable[[], None]] = []
 
-    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int) -> Done:
+    def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> Done:
         self.asked.append(list(lookups))
         self.until_ns.append(deadline_ns)
         return _Waiting(self, len(lookups))

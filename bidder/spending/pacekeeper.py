@@ -1,0 +1,111 @@
+"""A worker's side of pacing: it reports what it reserved and saw, and follows the pace that stands on the board.
+
+Place: one per worker, between its auction and the board; app.py tells it of every new index.
+Shapes: N line items of the live index, by number; the board speaks of them by key.
+Limits: one report and one reading per period; a board that cannot be reached leaves the last pace as it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from redis import RedisError
+
+from bidder.clock import Clock
+from bidder.metrics import Metric, Tally
+from bidder.spending.board import Board, Paces, Report
+from budget.allowance import Allowance
+
+METRICS: Final = (
+    Metric("paceline_pace_age_seconds", "gauge", "Since the pace that is followed was computed", merge="max"),
+    Metric("paceline_pace_board_failures_total", "counter", "Times the pacing board could not be reached"),
+)
+
+_log = logging.getLogger(__name__)
+
+
+class PaceOf(Protocol):
+    """What the auction lets pacing set and know of one index."""
+
+    def set(self, multiplier: NDArray[np.float64], thinned: Mapping[int, float]) -> None:
+        """Follow this pace."""
+
+    def seen(self) -> NDArray[np.int64]:
+        """(N,) how often each line item was a candidate."""
+
+
+class PaceKeeper:
+    """Posts and follows."""
+
+    def __init__(self, board: Board, allowance: Allowance, clock: Clock, tally: Tally) -> None:
+        self._board, self._allowance = board, allowance
+        self._clock, self._tally = clock, tally
+        self._keys: NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self._numbers: dict[int, int] = {}
+        self._before: NDArray[np.int64] = np.zeros(0, np.int64)
+        """Seen with earlier indexes, by number of this one."""
+        self._pace: PaceOf | None = None
+        self._followed: Paces | None = None
+
+    def adopt(self, keys: NDArray[np.uint64], pace: PaceOf) -> None:
+        """Another index is live: its line items' keys (N,) and its pace. What was followed is followed on."""
+        totals = dict(zip(self._keys.tolist(), self._seen().tolist(), strict=True))
+        self._keys, self._pace = keys, pace
+        self._numbers = {key: number for number, key in enumerate(keys.tolist())}
+        self._before = np.array([totals.get(key, 0) for key in keys.tolist()], np.int64)
+        if self._followed is not None:
+            self._follow(self._followed)
+
+    async def run(self, period_s: float) -> None:
+        """Step until cancelled."""
+        while True:
+            await self.step()
+            await asyncio.sleep(period_s)
+
+    async def step(self) -> None:
+        """Report, and follow what the board says."""
+        now_s = self._clock.now_s()
+        try:
+            if self._allowance.worker:
+                await self._board.post(self._allowance.worker, self.report(now_s))
+            paces = await self._board.paces()
+        except (RedisError, OSError) as error:
+            self._tally.count("paceline_pace_board_failures_total")
+            _log.warning("the pacing board cannot be reached, the last pace holds: %s", type(error).__name__)
+            paces = None
+        if paces is not None:
+            self._follow(paces)
+        if self._followed is not None:
+            self._tally.set("paceline_pace_age_seconds", value=max(0, int(now_s - self._followed.at_s)))
+
+    def report(self, now_s: float) -> Report:
+        """What this worker reserved, holds idle and saw, of the line items where that is anything."""
+        reserved, idle = np.zeros(len(self._keys), np.int64), np.zeros(len(self._keys), np.int64)
+        for line in self._allowance.lines():
+            number = self._numbers.get(line.key)
+            if number is not None:
+                reserved[number], idle[number] = line.committed, line.idle
+        seen = self._seen()
+        rows = np.flatnonzero(reserved | idle | seen)
+        return Report(now_s, self._keys[rows], reserved[rows], idle[rows], seen[rows])
+
+    def _seen(self) -> NDArray[np.int64]:
+        return self._before + self._pace.seen() if self._pace is not None else self._before
+
+    def _follow(self, paces: Paces) -> None:
+        """Line items that the pace does not name go at full pace."""
+        self._followed = paces
+        if self._pace is None:
+            return
+        multiplier, share = np.ones(len(self._keys)), np.ones(len(self._keys))
+        if len(paces.keys) and len(self._keys):
+            place = np.searchsorted(paces.keys, self._keys).clip(max=len(paces.keys) - 1)
+            named = paces.keys[place] == self._keys
+            multiplier[named] = paces.multiplier[place[named]]
+            share[named] = paces.share[place[named]]
+        thin = np.flatnonzero(share < 1.0)
+        thinned = dict(zip(self._keys[thin].tolist(), share[thin].tolist(), strict=True))
+        self._pace.set(multiplier, thinned)

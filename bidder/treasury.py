@@ -1,0 +1,119 @@
+"""A worker's money and views, put together: leases in front of its bids, a spool behind its notices.
+
+Place: app.py opens one per worker, tells it of every new index, and closes it after the last answer.
+Rule: opened before the ports listen, so that the first bid finds money; closed after they are shut: what was
+    accepted is carried out first, then leases go home.
+Limits: a ledger that does not answer keeps no worker from being ready for longer than PREFETCH_S, nor from ending for
+    longer than CLOSE_S.
+"""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from bidder.campaigns.index import Index
+from bidder.clock import Clock
+from bidder.config import Config, WorkerSetup
+from bidder.live import Live
+from bidder.metrics import Tally
+from bidder.notices.series import LineSeries
+from bidder.spending.board import Board
+from bidder.spending.charges import Charges
+from bidder.spending.drain import Drain, open_drain
+from bidder.spending.pacekeeper import PaceKeeper
+from bidder.spending.sightings import Sightings
+from bidder.spending.sizing import Rules
+from bidder.spending.treasurer import Treasurer
+from bidder.spending.viewlog import ViewLog
+from bidder.stores.people import Source
+from budget.allowance import Allowance
+from budget.money import CpmMicros, cost_of_one
+from budget.redis_store import RedisStore
+
+PREFETCH_S: Final = 3.0
+CLOSE_S: Final = 5.0
+BOARD_TIMEOUT_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Treasury:
+    """One worker's dealings with the ledger."""
+
+    def __init__(
+        self, config: Config, setup: WorkerSetup, source: Source, tally: Tally, clock: Clock
+    ) -> None:
+        """`source` reaches the people, whose views notices tell of; opens the spool, which may raise OSError."""
+        self._config, self._clock = config, clock
+        self.allowance = Allowance()
+        self._store = RedisStore.connect(setup.ledger_url)
+        self._board_client = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                setup.ledger_url,
+                max_connections=2,
+                timeout=BOARD_TIMEOUT_S,
+                socket_timeout=BOARD_TIMEOUT_S,
+                socket_connect_timeout=BOARD_TIMEOUT_S,
+            )
+        )
+        self._tally, self._board = tally, Board(self._board_client)
+        self._treasurer = Treasurer(self._store, self.allowance, clock, tally, _rules(config))
+        charges = Charges(self._store, tally, LineSeries(), clock)
+        sightings = Sightings(ViewLog(source, tally, clock.now_s), tally, clock)
+        self.drain: Drain = open_drain(
+            (Path(setup.spool_dir), setup.slot), tally, (charges.plan, sightings.plan)
+        )
+        self._paces: PaceKeeper | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, live: Live) -> None:
+        """Lease for the live line items, then carry on in the background."""
+        self.drain.run()
+        index = live.world.index
+        self._bound(index)
+        costs = {line.key: cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in index.lines}
+        if not await self._treasurer.prefetch(self._config.ledger.prefetch, costs, PREFETCH_S):
+            _log.warning("the ledger did not answer: nothing is bid before it does")
+        self._paces = PaceKeeper(self._board, self.allowance, self._clock, self._tally)
+        self._paces.adopt(index.columns.keys, live.world.pricer.pace)
+        await self._paces.step()
+        self._tasks = [
+            asyncio.create_task(self._treasurer.run()),
+            asyncio.create_task(self._paces.run(self._config.ledger.pacing_period_s)),
+        ]
+
+    def adopt(self, live: Live) -> None:
+        """Other line items are live."""
+        self._bound(live.world.index)
+        if self._paces is not None:
+            self._paces.adopt(live.world.index.columns.keys, live.world.pricer.pace)
+
+    async def close(self) -> None:
+        """Carry out what notices asked for, send leases home."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if not await self.drain.close(CLOSE_S):
+            _log.warning("accepted notices wait on disk: the ledger did not take them in time")
+        closing = asyncio.create_task(self._treasurer.close())
+        done, _ = await asyncio.wait({closing}, timeout=CLOSE_S)
+        if not done:
+            _log.warning("the ledger does not answer: leases go home when this worker is taken for dead")
+        for task in done:
+            task.result()
+        await self._board_client.aclose()
+        await self._store.close()
+
+    def _bound(self, index: Index) -> None:
+        self.allowance.adopt({line.key: (line.advertiser_id, line.limits) for line in index.lines})
+
+
+def _rules(config: Config) -> Rules:
+    slowest_s = max(profile.notice_delay_s for profile in config.profiles())
+    return Rules(hold_s=float(config.ledger.max_exp_s + slowest_s))
