@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-M_MIN: Final = 1e-5
-PARTICIPATE_BELOW: Final = 0.05
+M_MIN: Final = 1e-6
+PARTICIPATE_BELOW: Final = 0.01
 START: Final = 0.2
 """The multiplier of a line item of which nothing is known; a new day or flight begins with the last one."""
 
@@ -35,13 +35,13 @@ class Gains(Struct, frozen=True):
     """Spend goes with multiplier ** elasticity: a ratio of spend is undone by its power 1 / elasticity."""
     doubt: float = 2.0
     """Variance of a new line item's log multiplier: its first periods of evidence are believed at once."""
-    drift: float = 0.001
+    drift: float = 0.03
     """Variance by which the right log multiplier wanders from period to period."""
     noise: float = 0.02
     """Variance of log spend that no number of wins removes."""
-    grain: float = 1.0
+    grain: float = 4.0
     """Variance of log spend of one single win; n wins have grain / n."""
-    proportional: float = 0.0
+    proportional: float = 0.3
     """The part of the last error that is answered at once and forgotten; the rest of the answer stays."""
     step_down: float = 1.5
     step_up: float = 0.5
