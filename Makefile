@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench load lock clean
+.PHONY: help setup demo test check bench pacing load lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ check: setup ## ruff, mypy --strict, import contracts
 
 bench: setup ## what a bid costs, as ratios to yardsticks
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+pacing: setup ## how well budgets are paced, on real auction logs and dense traffic
+	@$(BIN)/python -m benchmarks.pacing $(ARGS)
 
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
