@@ -43,14 +43,15 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="command", required=True)
     serve.register(subparsers)
     check.register(subparsers)
-    _register_campaigns(subparsers)
+    _register_books(subparsers)
     return parser
 
 
-def _register_campaigns(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import campaigns
+def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from bidder.commands import budget, campaigns
 
     campaigns.register(subparsers)
+    budget.register(subparsers)
 
 
 def _run_worker(arguments: list[str]) -> int:

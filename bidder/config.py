@@ -85,6 +85,8 @@ class Ledger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis_url: str = ""
     """As the people's. Empty: the people's, where that is set, else an embedded server of its own that writes each
     change to disk before it answers. Usually PACELINE_LEDGER_URL."""
+    cluster: bool = False
+    """Of `redis_url`; a URL that is shared with the people is what `stores` says."""
     max_exp_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
     """The longest `bid.exp` that we promise, whatever a request asks for: so long may money stay reserved."""
     prefetch: Count = 10_000
@@ -165,6 +167,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     privacy: PrivacyRules = PrivacyRules()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
+
+    def ledger_store(self, url: str) -> Stores:
+        """How to reach the ledger at the URL that was found for it."""
+        shared = not self.ledger.redis_url and bool(self.stores.redis_url)
+        return Stores(redis_url=url, cluster=self.stores.cluster if shared else self.ledger.cluster)
 
     def profiles(self) -> tuple[Exchange, ...]:
         """The shipped exchange profiles with the configured ones over them."""

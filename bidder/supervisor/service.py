@@ -22,8 +22,11 @@ from aiohttp import web
 from bidder.campaigns.live import fingerprint
 from bidder.config import Config, WorkerSetup
 from bidder.notices.keys import KeysError, load_keys, load_price_keys
+from bidder.stores.address import parse_all
 from bidder.stores.embedded import EmbeddedError
+from bidder.stores.errors import AddressError
 from bidder.supervisor.folder import Folder, FolderTaken, Ports, write_ports
+from bidder.supervisor.ledger import prepare
 from bidder.supervisor.scrape import Scrape
 from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import Slot, Unusable
@@ -33,6 +36,8 @@ from bidder.web.sockets import PortTaken, claim_port
 WATCH_S: Final = 1.0
 KILL_AFTER_S: Final = 5.0
 """How much longer than their drain time-out workers may take to end: they still give their leases back."""
+LEDGER_PATIENCE_S: Final = 5.0
+"""Workers wait so long for a ledger that was looked at; one that is down is asked again while they serve."""
 OPS_IDLE_S: Final = 75.0
 """A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
@@ -68,7 +73,7 @@ class Supervisor:
             with ExitStack() as held:
                 held.enter_context(self._folder.taken())
                 await self._serve(held)
-        except (FolderTaken, PortTaken, KeysError, EmbeddedError, Unusable) as error:
+        except (FolderTaken, PortTaken, KeysError, EmbeddedError, AddressError, Unusable) as error:
             raise StartError(str(error)) from None
 
     async def _serve(self, held: ExitStack) -> None:
@@ -82,9 +87,11 @@ class Supervisor:
         self._journal_dir = self._folder.journal_dir(config.ledger.journal_dir)
         held.callback(self._servers.close)
         self._servers.start()
+        parse_all(self._servers.ledger_url)
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
         scrape = Scrape(self._slots, map(self._folder.tally, range(config.workers)), self._servers.states)
         runner = await self._start_ops(ops, scrape)
+        preparing = await self._prepare_ledger()
         try:
             write_ports(self._folder, self._ports)
             _log.info(
@@ -95,7 +102,18 @@ class Supervisor:
             with self._signals():
                 await self._keep_workers()
         finally:
+            preparing.cancel()
             await runner.cleanup()
+
+    async def _prepare_ledger(self) -> asyncio.Task[None]:
+        """What money needs before the first bid; goes on in the background where the ledger is down."""
+        servers, demo = self._servers, not self._config.campaigns
+        store = self._config.ledger_store(servers.ledger_url)
+        work = asyncio.create_task(prepare(store, given=servers.given_ledger, demo=demo))
+        await asyncio.wait([work], timeout=LEDGER_PATIENCE_S)
+        if work.done():
+            work.result()
+        return work
 
     async def _keep_workers(self) -> None:
         """Until told to stop, or until a worker cannot use the configuration at its first start."""

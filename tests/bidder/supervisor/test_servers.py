@@ -11,13 +11,17 @@ import psutil
 import pytest
 import redis
 
+from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.load import load_book
 from bidder.stores import embedded
 from bidder.stores.embedded import EmbeddedServer
+from bidder.supervisor.ledger import PLAY_MONEY
 from bidder.supervisor.servers import KeptServer
 from tests.bidder.supervisor.serving import Serving, until
 from tests.servers import RealServer, eventually
 
 Serve = Callable[..., Serving]
+SHOPS = [advertiser.id for advertiser in load_book(demo_book_path()).advertisers]
 
 
 @pytest.fixture
@@ -72,6 +76,45 @@ def test_a_ledger_killed_comes_back_with_everything(serve: Serve) -> None:
             assert client.get("answered") == b"200"
     assert serving.metric("paceline_store_restarts_total") == 0
     assert serving.metric("paceline_process_resident_memory_bytes", process="ledger") > 0
+
+
+@pytest.mark.process
+def test_the_demo_has_money_before_the_first_worker(serve: Serve) -> None:
+    """Without campaigns each shop has play money as soon as a worker is ready; it survives kill -9 of everything."""
+    serving = serve().until_ready()
+    assert serving.log.read_text().count("play money") == len(SHOPS)
+    with ledger(serving) as client:
+        assert client.hget(f"ml:{{{SHOPS[0]}}}:a", "wallet|funded") == str(PLAY_MONEY).encode()
+    serving.process.kill()
+    serving.wait()
+    again = serve().until_ready()
+    assert again.log.read_text().count("play money") == len(SHOPS)
+    with ledger(again) as client:
+        assert client.hget(f"ml:{{{SHOPS[0]}}}:a", "wallet|funded") == str(PLAY_MONEY).encode()
+
+
+@pytest.mark.process
+def test_campaigns_of_their_own_have_no_play_money(serve: Serve, tmp_path: Path) -> None:
+    """Only the demo's shops are given anything."""
+    campaigns = tmp_path / "campaigns.yaml"
+    campaigns.write_text("advertisers: []\n")
+    serving = serve(PACELINE_CAMPAIGNS=str(campaigns)).until_ready()
+    assert "play money" not in serving.log.read_text()
+    with ledger(serving) as client:
+        assert client.keys() == []
+
+
+@pytest.mark.process
+def test_a_ledger_that_is_down_holds_nothing_up(serve: Serve) -> None:
+    """Workers start, the log tells; a URL that is none ends the start with one line."""
+    serving = serve(PACELINE_LEDGER_URL="redis://:hunter2@127.0.0.1:1").until_ready()
+    assert "the ledger at redis://***@127.0.0.1:1 cannot be reached" in serving.log.read_text()
+    assert "hunter2" not in serving.log.read_text()
+    serving.process.terminate()
+    assert serving.wait() == 0
+    wrong = serve(PACELINE_LEDGER_URL="http://127.0.0.1")
+    assert wrong.wait() == 1
+    assert wrong.log.read_text().splitlines()[-1].startswith("paceline: not a store's URL")
 
 
 def answers(client: redis.Redis) -> bool:

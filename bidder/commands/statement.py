@@ -1,0 +1,156 @@
+"""An advertiser's books for people and for programs: accounts as a tree, leases by worker.
+
+Place: `paceline budget show`.
+Shapes: a campaign hangs below the wallet, a line item below its campaign, a day or an hour below what it is a part of.
+Units: text shows decimals of the currency, JSON micros.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bidder.campaigns.model import Advertiser
+from bidder.commands.ledger import amount_text, table
+from budget.accounts import WALLET
+from budget.store import Balance, Books, LeaseBalance
+
+BAR: Final = 10
+_COLUMNS: Final = ("ACCOUNT", "LIMIT", "SPENT", "LEASED", "AVAILABLE", "LATE", "USED", "")
+_LEASES: Final = ("WORKER", "ALIVE UNTIL", "LEASE", "LINE ITEM", "GRANTED", "SETTLED", "LEFT")
+
+
+def as_text(books: Books, advertiser: Advertiser | None, leases: bool) -> str:
+    """For a person."""
+    named = f"  {advertiser.name}  {advertiser.currency}" if advertiser else ""
+    rows = [_row(name, depth, balance, books) for name, depth, balance in _tree(books, advertiser)]
+    parts = [books.advertiser + named, table(_COLUMNS, rows, frozenset({0, 6, 7}))]
+    absorbed = _accounts(books)[WALLET].absorbed
+    if absorbed:
+        parts.append(f"absorbed, which no account pays: {amount_text(absorbed)}")
+    if leases:
+        held = [_lease_row(books, lease) for lease in _leases(books)]
+        parts.append(table(_LEASES, held, frozenset({0, 1, 2, 3})) if held else "no leases")
+    return "\n".join(parts)
+
+
+def as_json(books: Books, advertiser: Advertiser | None, leases: bool) -> dict[str, Any]:
+    """For a program."""
+    accounts = _accounts(books)
+    parents = _parents(books, advertiser)
+    told: dict[str, Any] = {
+        "advertiser": books.advertiser,
+        "name": advertiser.name if advertiser else None,
+        "currency": advertiser.currency if advertiser else None,
+        "clock_s": books.clock_s,
+        "absorbed_micros": accounts[WALLET].absorbed,
+        "accounts": [
+            {
+                "account": name,
+                "parent": parents.get(name),
+                "paused": name in books.paused,
+                **_numbers(balance),
+            }
+            for name, _, balance in _tree(books, advertiser)
+        ],
+    }
+    if leases:
+        told["leases"] = [
+            {
+                "worker": lease.worker,
+                "alive_until_s": books.workers.get(lease.worker),
+                "lease": f"{lease.lease_id:016x}",
+                "path": lease.path,
+                "granted_micros": lease.granted,
+                "settled_micros": lease.settled,
+                "left_micros": lease.left,
+            }
+            for lease in _leases(books)
+        ]
+    return told
+
+
+def used(balance: Balance) -> float | None:
+    """Share of the limit that is spent; None where nothing is bounded."""
+    return balance.spent / balance.limit if balance.limit else None
+
+
+def _numbers(balance: Balance) -> dict[str, int | float | None]:
+    return {
+        "limit_micros": balance.limit,
+        "spent_micros": balance.spent,
+        "leased_micros": balance.leased,
+        "available_micros": balance.available,
+        "late_micros": balance.late,
+        "utilisation": used(balance),
+    }
+
+
+def _accounts(books: Books) -> dict[str, Balance]:
+    """Those that there are, the wallet, and those that are paused before they had any money."""
+    missing = {name: Balance(None) for name in sorted(books.paused)} | {WALLET: Balance(None)}
+    return {**missing, **books.accounts}
+
+
+def _parents(books: Books, advertiser: Advertiser | None) -> dict[str, str]:
+    """What each account hangs below."""
+    campaigns = {
+        f"line/{line.id}": f"campaign/{campaign.id}"
+        for campaign in (advertiser.campaigns if advertiser else ())
+        for line in campaign.line_items
+    }
+    for lease in books.leases.values():
+        campaign = [name for name in lease.path if name.startswith("campaign/") and name.count("/") == 1]
+        campaigns |= {name: campaign[0] for name in lease.path if name.startswith("line/") and campaign}
+    accounts = _accounts(books)
+    parents = {}
+    for name in accounts:
+        whole = name.partition("/day/")[0].partition("/hour/")[0]
+        above = whole if whole != name else campaigns.get(name, WALLET)
+        if name != WALLET:
+            parents[name] = above if above in accounts else WALLET
+    return parents
+
+
+def _tree(books: Books, advertiser: Advertiser | None) -> Iterator[tuple[str, int, Balance]]:
+    """Account, depth, balance; each below its parent, parts of a limit before what is below it."""
+    accounts, below = _accounts(books), dict[str, list[str]]()
+    for name, above in _parents(books, advertiser).items():
+        below.setdefault(above, []).append(name)
+    waiting = [(WALLET, 0)]
+    while waiting:
+        name, depth = waiting.pop()
+        yield name, depth, accounts[name]
+        under = sorted(below.get(name, ()), key=lambda child: (not child.startswith(f"{name}/"), child))
+        waiting += [(child, depth + 1) for child in reversed(under)]
+
+
+def _row(name: str, depth: int, balance: Balance, books: Books) -> tuple[str, ...]:
+    short = "/".join(name.split("/")[-2:])
+    limit = "-" if balance.limit is None else amount_text(balance.limit)
+    free = "-" if balance.available is None else amount_text(balance.available)
+    amounts = (
+        limit,
+        amount_text(balance.spent),
+        amount_text(balance.leased),
+        free,
+        amount_text(balance.late),
+    )
+    return ("  " * depth + short, *amounts, _bar(used(balance)), "paused" if name in books.paused else "")
+
+
+def _bar(share: float | None) -> str:
+    if share is None:
+        return ""
+    full = min(BAR, int(share * BAR))
+    return f"[{'#' * full}{'.' * (BAR - full)}] {share:6.1%}"
+
+
+def _leases(books: Books) -> list[LeaseBalance]:
+    return sorted(books.leases.values(), key=lambda lease: (lease.worker, lease.path, lease.lease_id))
+
+
+def _lease_row(books: Books, lease: LeaseBalance) -> tuple[str, ...]:
+    until_s = books.workers.get(lease.worker)
+    alive = "gone" if until_s is None else datetime.fromtimestamp(until_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    amounts = (amount_text(lease.granted), amount_text(lease.settled), amount_text(lease.left))
+    return (str(lease.worker), alive, f"{lease.lease_id:x}", lease.path[-1].removeprefix("line/"), *amounts)
