@@ -62,7 +62,8 @@ class Drain:
     async def close(self, within_s: float) -> bool:
         """Carry out what can be done in so many seconds, then let go; whether nothing is left.
 
-        Notices must not be accepted any more."""
+        Nothing may be accepted any more. A call that is still unanswered then is cancelled: its orders are in doubt, as
+        after a kill, and whoever takes the spool over asks again."""
         self._closing = True
         for wake in self._wakes:
             wake.set()
