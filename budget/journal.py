@@ -192,20 +192,22 @@ async def archive(store: JournaledStore, folder: Path, segment_bytes: int = SEGM
 
 async def whole_journal(store: JournaledStore, folder: Path, advertiser: str) -> AsyncIterator[Entry]:
     """Every entry in order: from the segments, then from the store. Holes are the reader's to see."""
-    mine, last, again = folder_of(folder, advertiser), 0, False
+    mine, last, looked_again = folder_of(folder, advertiser), 0, False
     while True:
+        before = last
         for entry in read(mine, last):
             yield entry
             last = entry.n
         batch = await store.entries(advertiser, last, BATCH)
-        again = bool(batch) and batch[0].n > last + 1 and not again
-        if again:
-            continue  # an archiver was quicker: what it trimmed meanwhile is on the disk now
+        if (not batch or batch[0].n > last + 1) and (not looked_again or last > before):
+            looked_again = True  # an archiver may be quicker: what it trimmed meanwhile is on the disk now
+            continue
+        if not batch:
+            return
+        looked_again = False
         for entry in batch:
             yield entry
             last = entry.n
-        if not batch:
-            return
 
 
 def lost(folder: Path, advertiser: str) -> list[str]:

@@ -3,6 +3,7 @@
 -- KEYS[2] journal   KEYS[3] accounts: "<account>|limit", "|leased", "|spent", "|late"; "wallet|funded", "wallet|absorbed"
 -- ARGV[1] now in seconds; 0: the server's own time
 -- Amounts are whole and below 2^53, so that doubles are exact; they become text by whole(), never by tostring().
+-- 0 - x, not -x: minus nothing would become "-0", which is no integer to the server.
 local call = redis.call
 
 local function whole(amount) return string.format('%.0f', amount) end

@@ -19,7 +19,7 @@ for i = 7, #KEYS do
   call('DEL', KEYS[i])
 end
 for name, amount in pairs(home) do
-  call('HINCRBY', KEYS[3], name .. '|leased', whole(-amount))
+  call('HINCRBY', KEYS[3], name .. '|leased', whole(0 - amount))
 end
 local workers, oldest = call('HGETALL', KEYS[4]), clock - tonumber(ARGV[4])
 for i = 1, #workers, 2 do

@@ -22,8 +22,8 @@ HOLD_S = 120.0
 Step = tuple[int, int, int, int, int]
 Verb = Callable[[Store], Awaitable[Any]]
 
-SHIFTS_S = (0.0, 0.001, 1.0, 30.0, 61.0, -45.0, -0.5, 119.0, 700.0, -4_000.0, 3_700.0, 15_000.0)
-LIMITS = (None, 0, 40, 400, 3_000)
+SHIFTS_S = (0.0, 0.001, 0.5, 3.0, 30.0, 61.0, -45.0, -0.5, 119.0, 700.0, -4_000.0, 3_700.0, 15_000.0)
+LIMITS = (None, None, 100, 700, 5_000)
 
 
 class World:
@@ -44,7 +44,7 @@ class World:
         """Two workers, some money."""
         for _ in range(2):
             await self.hire()
-        await self.call(lambda store, now=self.now_s: store.fund(ADV, "start", Micros(2_000), now))
+        await self.call(lambda store, now=self.now_s: store.fund(ADV, "start", Micros(9_000), now))
 
     async def play(self, step: Step) -> None:
         """One step; then both stores must agree, and every invariant hold."""
@@ -121,7 +121,7 @@ class World:
             self.count += 1
             price = b * 3 + i
             names = next((path for held, path in self.slices.values() if held == lease_id), _path(0, 0, 2))
-            deadline_s = int(self.now_s + (c % 5) * 30)
+            deadline_s = int(self.now_s + (c % 5) * 40)
             path = tuple(level.account for level in names)
             amount = Micros(price * (c % 4) // 3)
             bid_id = self.count.to_bytes(12, "big")
@@ -129,8 +129,10 @@ class World:
 
     async def settle(self, a: int, b: int, c: int) -> None:
         """Notices of any bids ever made come in, in any order, some of them twice."""
+        if b % 2:
+            await self.bid(a, b, c)
         if self.bids:
-            batch = [self.bids[-1 - (a + i * b) % len(self.bids)] for i in range(1 + c % 4)]
+            batch = [self._bid(a, i * b) for i in range(1 + c % 4)]
             now = self.now_s
             statuses = await self.call(lambda store: store.settle(ADV, batch, now))
             again = await self.call(lambda store: store.settle(ADV, batch, now))
@@ -140,7 +142,7 @@ class World:
     async def release(self, a: int, b: int, c: int) -> None:
         """Losses of any bids ever made."""
         if self.bids:
-            chosen = [self.bids[-1 - (a + i * b) % len(self.bids)] for i in range(1 + c % 3)]
+            chosen = [self._bid(a, i * b) for i in range(1 + c % 3)]
             batch = [Release(bid.bid_id, bid.lease_id, bid.price, bid.deadline_s) for bid in chosen]
             now = self.now_s
             await self.call(lambda store: store.release(ADV, batch, now))
@@ -166,7 +168,7 @@ class World:
     async def pause(self, a: int, b: int, c: int) -> None:
         """An account is paused or resumed."""
         op, now, account = self._op(), self.now_s, (WALLET, "campaign/c", f"line/{b % LINES}")[a % 3]
-        await self.call(lambda store: store.pause(ADV, op, account, bool(c % 2), now))
+        await self.call(lambda store: store.pause(ADV, op, account, c % 4 == 0, now))
 
     async def close(self, a: int, b: int, c: int) -> None:
         """Days are over."""
@@ -193,12 +195,18 @@ class World:
         self.count += 1
         return f"op-{self.count}"
 
+    def _bid(self, a: int, further: int) -> Settlement:
+        """Mostly one of the last few."""
+        back = a % 4 if a % 3 else a
+        return self.bids[-1 - (back + further) % len(self.bids)]
+
     def _worker(self, a: int) -> int:
         return self.workers[a % len(self.workers)]
 
     def _lease(self, a: int) -> int:
         """A lease, mostly one that was opened."""
-        held = [lease_id for lease_id, _ in self.slices.values()]
+        held = list(self.memory.ledger(ADV).balances.leases) if a % 4 else []
+        held = held or [lease_id for lease_id, _ in self.slices.values()]
         return held[-1 - a % len(held)] if held and a % 16 else 1 << 32 | 999
 
 
