@@ -62,7 +62,7 @@ class Lane:
     def pause_s(self) -> float:
         """How long to wait after so many failures in a row, with a share of chance."""
         least, most = BACKOFF_S
-        return min(most, least * 2 ** min(self._failures, 16)) * random.uniform(0.5, 1.0)
+        return min(most, least * (1 << min(self._failures, 16))) * random.uniform(0.5, 1.0)
 
     def _next(self) -> tuple[Source, Batch, Work] | None:
         for source in self._sources():

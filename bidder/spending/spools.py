@@ -64,10 +64,10 @@ class Spools:
 
     def look(self) -> None:
         """Take over the spools of dead processes, let go of those that are done, measure the folder."""
-        for spool in [spool for spool in self.adopted if spool.empty]:
-            self._count_damage(spool)
-            spool.close()
-            self.adopted.remove(spool)
+        for done in [spool for spool in self.adopted if spool.empty]:
+            self._count_damage(done)
+            done.close()
+            self.adopted.remove(done)
         known = {self.own.folder, *(spool.folder for spool in self.adopted)}
         for folder in sorted(self._folder.iterdir()):
             if folder.name.startswith(".") or folder in known or not folder.is_dir():
