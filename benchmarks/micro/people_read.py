@@ -69,7 +69,7 @@ async def _floor(path: str, people: list[bytes]) -> Run:
     _, bare = await asyncio.get_running_loop().create_unix_connection(_Bare, path)
     packed = [keys.read_person(keys.person_tag(person)) for person in people]
     size = 5  # *10\r\n, then name and value of each field, each with its length
-    fields = {f"a:shop-{i}": len(pack(_profile(i))) for i in range(ADVERTISERS)}
+    fields = {f"a:shop-{i}": len(pack(profile(i))) for i in range(ADVERTISERS)}
     for name, length in (*fields.items(), ("s", 4), ("m:" + "0" * keys.TAG_LENGTH, 4)):
         size += sum(5 + len(str(n)) + n for n in (len(name), length))
 
@@ -79,7 +79,7 @@ async def _floor(path: str, people: list[bytes]) -> Run:
     return run
 
 
-def _profile(seed: int) -> Profile:
+def profile(seed: int) -> Profile:
     """A visitor of a shop: 32 dimensions, 6 segments, 4 products, about 180 bytes."""
     rng = np.random.default_rng(seed)
     segments = tuple((int(key), 2_000_000_000) for key in rng.integers(0, 2**32, 6))
@@ -91,7 +91,7 @@ async def seed(writer: PeopleWriter) -> list[bytes]:
     """PEOPLE people with profiles of ADVERTISERS shops, and a match each."""
     rng = random.Random(7)
     people = [rng.randbytes(keys.PERSON_ID_BYTES) for _ in range(PEOPLE)]
-    profiles = {f"shop-{i}": _profile(i) for i in range(ADVERTISERS)}
+    profiles = {f"shop-{i}": profile(i) for i in range(ADVERTISERS)}
     await writer.save_many(((person, profiles) for person in people), time.time())
     await writer.match_many((("bench", f"uid-{i}", p) for i, p in enumerate(people)), time.time())
     return people

@@ -36,6 +36,9 @@ HOLD: Final = 1
 
 HEADER: Final = struct.Struct("<BxHII")
 RECORD: Final = struct.Struct("<IIIIIHH")
+_NUMBERS: Final = [struct.Struct("<BxHII" + count * "IIIIIHH") for count in range(MAX_RECORDS + 1)]
+_COLUMNS: Final = 7
+_FIRST_COUNT: Final = 10  # after the header's four numbers and six of the first record
 _AT, _KIND, _COUNT = 0, 5, 6  # columns 1 to 3 are the scopes CAMPAIGN, LINE and CREATIVE of a cap
 _FAR_S: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
@@ -62,6 +65,10 @@ class Verdict(IntEnum):
     """Views alone reach a cap."""
     HELD = 2
     """No cap is reached by views alone, but one with the bids under way for the same person."""
+
+
+_PASSES: Final = Verdict.PASSES  # an attribute of an Enum takes 40 ns to find
+_VISITOR: Final = Basis.VISITOR
 
 
 class Log(Struct, gc=False):
@@ -109,6 +116,17 @@ def open_log(value: bytes, now_s: int) -> Log:
     return Log(records, given_up, given_up_s)
 
 
+def most_of(value: bytes) -> int:
+    """Never fewer than a log's views and holds together, whatever their time: a third of the cost of `open_log`."""
+    size = len(value)
+    count = size // RECORD.size
+    if count > MAX_RECORDS or size != count * RECORD.size + HEADER.size or value[0] != VERSION:
+        return _MANY
+    numbers = _NUMBERS[count].unpack(value)
+    most: int = sum(numbers[_FIRST_COUNT::_COLUMNS], numbers[1])
+    return most
+
+
 def verdict(
     log: Log, caps: Sequence[Cap], now_s: int, busy: int = 0, longest_s: int = MAX_WINDOW_S
 ) -> Verdict:
@@ -117,7 +135,7 @@ def verdict(
     `busy` are impressions that other requests may be bidding on: they count against every cap. No window is taken
     longer than `longest_s`.
     """
-    found = Verdict.PASSES
+    found = _PASSES
     for cap in caps:
         since_s = now_s - (cap.window_s if cap.window_s < longest_s else longest_s)
         scope, key = cap.scope, cap.key
@@ -169,11 +187,17 @@ class Exposure(Struct, gc=False):
             value = self.views.get(field)
             if value is None:
                 if not self.busy:
-                    return Verdict.PASSES
+                    return _PASSES
                 log = Log([])
             else:
+                most = most_of(value) + self.busy
+                for cap in caps:
+                    if most >= cap.views:
+                        break
+                else:
+                    return _PASSES
                 log = self._keep(field, open_log(value, self.now_s))
-        longest_s = VISITOR_WINDOW_S if self.basis is Basis.VISITOR else MAX_WINDOW_S
+        longest_s = VISITOR_WINDOW_S if self.basis is _VISITOR else MAX_WINDOW_S
         return verdict(log, caps, self.now_s, self.busy, longest_s)
 
     def chosen(self, bid: BidRecord) -> None:

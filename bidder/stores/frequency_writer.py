@@ -90,12 +90,12 @@ class FrequencyWriter:
             tag, held = exposure.tag, exposure.held
             if exposure.mark is not mark:
                 mark = exposure.mark
-                ending = b"".join((b"}\r\n$8\r\n", mark, b"\r\n", self._now()))
+                ending = b"}\r\n$8\r\n%b\r\n" % mark
             tags.append(tag)
             if held:
-                commands.append(_holding(exposure, ending, hold))
+                commands.append(_holding(exposure, ending + self._now(), hold))
             else:
-                commands.append(b"".join((_END_HEAD, tag, _TO_MARKS, tag, ending)))
+                commands.append(b"".join((_UNMARK_HEAD, tag, ending)))
         if commands:
             self._cells[self._made[END]] += len(commands)
             self._send(commands, tags)
@@ -220,7 +220,7 @@ def _opening(script: Script) -> bytes:
     return script.head(1, 3) + _FIRST_KEY
 
 
-_END_HEAD: Final = END.head(2, 2) + _FIRST_KEY
+_UNMARK_HEAD: Final = b"*3\r\n$4\r\nHDEL\r\n$36\r\nb:{"
 
 
 @cache

@@ -48,7 +48,7 @@ def bulk(text: bytes) -> bytes:
 
 READ: Final = Script("frequency_read", ("frequency_marks",))
 MATCH: Final = Script("frequency_match", ("frequency_marks",))
-END: Final = Script("frequency_end", ("frequency_log", "frequency_marks"))
+END: Final = Script("frequency_end", ("frequency_log",))
 VIEW: Final = Script("frequency_view", ("frequency_log",))
 DROP: Final = Script("frequency_drop", ("frequency_log",))
 PROLONG: Final = Script("frequency_prolong", ("frequency_log",))
