@@ -48,10 +48,11 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
 
 
 def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import budget, campaigns
+    from bidder.commands import audit, budget, campaigns
 
     campaigns.register(subparsers)
     budget.register(subparsers)
+    audit.register(subparsers)
 
 
 def _run_worker(arguments: list[str]) -> int:

@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bidder.campaigns.load import CampaignError
 from bidder.campaigns.model import Advertiser
-from bidder.commands.ledger import CannotBe, advertisers, amount_text, hint, run
+from bidder.commands.ledger import CannotBe, advertisers, amount_text, hint, readable_advertisers, run
 from bidder.commands.statement import as_json, as_text
 from bidder.config import Config
 from budget.accounts import WALLET
@@ -64,7 +63,7 @@ def register(subparsers: "Subparsers") -> None:
 
 
 async def _show(config: Config, args: argparse.Namespace, store: Store) -> int:
-    known = _known(config)
+    known = readable_advertisers(config)
     in_ledger = set(await store.advertisers())
     if args.advertiser and args.advertiser not in in_ledger | known.keys():
         raise CannotBe(f"{args.advertiser} has no account; {hint(in_ledger | known.keys())}")
@@ -117,7 +116,7 @@ async def _pause(config: Config, args: argparse.Namespace, store: Store) -> int:
 
 def _checked(config: Config, name: str, account: str, new: bool) -> Advertiser | None:
     """The advertiser of the campaign files; with `new`, None where there is none. Raises CannotBe."""
-    known = _known(config) if new else advertisers(config)
+    known = readable_advertisers(config) if new else advertisers(config)
     advertiser = known.get(name)
     if new:
         return advertiser
@@ -129,15 +128,6 @@ def _checked(config: Config, name: str, account: str, new: bool) -> Advertiser |
         alike = campaigns if account.startswith("campaign/") else lines
         raise CannotBe(f"{name} has no {account}: --new does it all the same; {hint(alike)}")
     return advertiser
-
-
-def _known(config: Config) -> dict[str, Advertiser]:
-    """Advertisers of the campaign files; none, with a word, where those cannot be read."""
-    try:
-        return advertisers(config)
-    except CampaignError as error:
-        print(f"paceline: names and currencies are not known: {error}", file=sys.stderr)
-        return {}
 
 
 def _refusal(verb: str) -> str:

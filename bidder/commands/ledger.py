@@ -16,15 +16,16 @@ from bidder.campaigns.load import CampaignError, load_book
 from bidder.campaigns.model import Advertiser
 from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
+from budget.journal import JournaledStore
 from budget.money import MICROS_PER_UNIT
-from budget.store import LedgerDown, Store
+from budget.store import LedgerDown
 
 FILE_NAME: Final = "ledger.url"
 """In the data directory of a service with an embedded ledger, as long as it runs."""
 NAMED: Final = 10
 """Advertisers named in a hint."""
 
-Command = Callable[[Config, argparse.Namespace, Store], Awaitable[int]]
+Command = Callable[[Config, argparse.Namespace, JournaledStore], Awaitable[int]]
 
 
 class CannotBe(Exception):
@@ -79,6 +80,15 @@ def advertisers(config: Config) -> dict[str, Advertiser]:
     """Those of the campaign files, by id; raises CampaignError."""
     path = Path(config.campaigns) if config.campaigns else demo_book_path()
     return {advertiser.id: advertiser for advertiser in load_book(path).advertisers}
+
+
+def readable_advertisers(config: Config) -> dict[str, Advertiser]:
+    """The same; none, with a word on stderr, where the files cannot be read."""
+    try:
+        return advertisers(config)
+    except CampaignError as error:
+        print(f"paceline: names and currencies are not known: {error}", file=sys.stderr)
+        return {}
 
 
 def hint(known: Iterable[str]) -> str:

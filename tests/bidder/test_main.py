@@ -17,7 +17,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert ended.value.code == 0
     told = capsys.readouterr().out
     assert f"paceline {version('paceline')}" in told
-    for command in ("serve", "check", "campaigns", "demo"):
+    for command in ("serve", "check", "campaigns", "budget", "audit", "demo"):
         assert command in told
     assert "worker " not in told
 
