@@ -16,7 +16,6 @@ Never: an identifier of a person; an exception for anything that can be sent.
 """
 
 from collections.abc import Mapping
-from datetime import UTC
 from enum import Enum
 from typing import Final, Protocol
 
@@ -99,14 +98,14 @@ class Entry(Struct, frozen=True):
     """The advertiser's."""
     landing_urls: Mapping[int, str]
     """`key64` of a creative to its landing page."""
-    advertiser_id: str = ""
-    limits: Limits | None = None
-    """What bounds it; None: its wallet, its campaign and itself, without periods."""
-    campaign_key: int = 0
-    line_key: int = 0
-    creative_keys: Mapping[int, int] = {}
+    advertiser_id: str
+    limits: Limits
+    """What bounds it, for the accounts of the moment of a bid."""
+    campaign_key: int
+    line_key: int
+    creative_keys: Mapping[int, int]
     """32-bit keys of the log of a person's views; `key64` of a creative to its own."""
-    window_s: int = 0
+    window_s: int
     """The longest window of the caps that bind it; 0: it has none, so nobody's views are kept for it."""
 
 
@@ -197,8 +196,7 @@ def _verbs(kind: Kind, claim: Claim, entry: Entry, bills: bool) -> int:
 
 
 def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: float) -> Order:
-    limits = entry.limits or Limits(entry.campaign_id, entry.line_item_id, UTC)
-    path = path_at(limits, claim.issued_s) if verbs & orders.SETTLE else ()
+    path = path_at(entry.limits, claim.issued_s) if verbs & orders.SETTLE else ()
     return Order(
         verbs=verbs,
         advertiser_id=entry.advertiser_id,

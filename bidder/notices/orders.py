@@ -59,11 +59,3 @@ class Queue(Protocol):
 
     def accept(self, order: Order) -> bool:
         """Keep it until it is done, and return at once; False: there is no room, nothing will be done."""
-
-
-class Unqueued:
-    """Takes orders over and forgets them: a service that has no ledger."""
-
-    def accept(self, order: Order) -> bool:
-        """Always True."""
-        return True
