@@ -70,3 +70,33 @@ def test_an_endless_id_is_passed_over() -> None:
     """Longer than MAX_ID_LENGTH with its source: never a key."""
     assert _lookup(user={"id": "u" * MAX_ID_LENGTH}) is None
     assert _lookup(user={"id": "u" * (MAX_ID_LENGTH - 2)}) is not None
+
+
+@pytest.mark.parametrize(
+    ("device", "found"),
+    [
+        ({"ip": "203.0.113.7", "ua": "agent"}, True),
+        ({"ipv6": "2001:db8::1", "ua": "agent"}, True),
+        ({"ip": "203.0.113.7"}, False),
+        ({"ua": "agent"}, False),
+        ({"ip": "not one", "ua": "agent"}, False),
+        (None, False),
+    ],
+)
+def test_visitors(device: dict[str, Any] | None, found: bool) -> None:
+    """With a secret, who has no id is told apart by address and agent, where both are there; without it nobody is."""
+    body = {
+        "id": "r",
+        "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}],
+        **({"device": device} if device else {}),
+    }
+    lookup = lookup_of(request_of(compact(body)), PROFILE, b"secret")
+    assert (lookup is not None and lookup.visitor is not None) is found
+    assert lookup_of(request_of(compact(body)), PROFILE) is None
+
+
+def test_an_id_goes_before_an_address() -> None:
+    """Whoever has an id is no visitor."""
+    body = {"id": "r", "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}], "user": {"id": "u"}}
+    body["device"] = {"ip": "203.0.113.7", "ua": "agent"}
+    assert lookup_of(request_of(compact(body)), PROFILE, b"secret") == Lookup(None, ("x/u",))

@@ -259,6 +259,7 @@ async def test_requests_see_each_other(new_worker: NewWorker, redis_server: Real
     two.writer.finish([second], 60)
     await two.settled()
     assert (await two.look()).busy == 1
+    await two.settled()
     with redis_server.client() as client:
         assert client.hlen(MARKS) == 1
         assert 0 < client.pttl(MARKS) <= 60_000

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidder.stores import keys
+from bidder.stores.scripts import MATCH, READ, with_text
 
 
 def test_slots_follow_the_cluster_specification() -> None:
@@ -18,7 +19,7 @@ def test_slots_follow_the_cluster_specification() -> None:
 def test_a_tag_routes_as_its_keys(person_id: bytes) -> None:
     """What stands between a key's first pair of braces is its tag, which the cluster routes by."""
     tag = keys.person_tag(person_id)
-    for key in (keys.person_key(tag), keys.match_key(tag)):
+    for key in (keys.person_key(tag), keys.match_key(tag), keys.views_key(tag), keys.marks_key(tag)):
         assert key.partition(b"{")[2].partition(b"}")[0] == tag
 
 
@@ -37,3 +38,21 @@ def test_a_match_row_never_holds_the_exchange_id(uid: str) -> None:
     assert len(bytes.fromhex(tag.decode())) == 16
     assert keys.match_tag(f"other.test/{uid}") != tag
     assert keys.match_tag("x/\ud800") != tag
+
+
+@given(
+    st.binary(min_size=16, max_size=16), st.integers(1, 400), st.integers(1, 60_000), st.integers(0, 2**41)
+)
+def test_packed_scripts_are_what_hiredis_packs(
+    person_id: bytes, imps: int, busy_ms: int, now_ms: int
+) -> None:
+    """The calls of scripts that are built by hand are byte for byte those of hiredis, by digest and by text."""
+    tag, mark = keys.person_tag(person_id), b"\r\n$8\r\n*1"
+    ending = keys.marking(mark, imps, busy_ms, now_ms)
+    for script, first, packed in (
+        (READ, keys.person_key(tag), keys.read_exposure(tag, ending)),
+        (MATCH, keys.match_key(tag), keys.read_match_exposure(tag, ending)),
+    ):
+        rest = (3, first, keys.views_key(tag), keys.marks_key(tag), mark, imps, busy_ms, now_ms)
+        assert packed == hiredis.pack_command(("EVALSHA", script.digest, *rest))  # type: ignore[arg-type]  # the stub knows 1-tuples only
+        assert with_text(packed) == hiredis.pack_command(("EVAL", script.text, *rest))  # type: ignore[arg-type]  # the stub knows 1-tuples only

@@ -115,6 +115,25 @@ async def test_erasure_leaves_nothing(writer: PeopleWriter, redis_server: RealSe
         assert client.get(_row("exchange", "moved")) == TWO
 
 
+async def test_erasure_takes_what_was_shown(writer: PeopleWriter, redis_server: RealServer) -> None:
+    """The person's views and marks go, and those under each id that led to the person; another's stay."""
+    await writer.match("exchange", "mine", ONE, NOW_S)
+    await writer.match("exchange", "moved", ONE, NOW_S)
+    await writer.match("exchange", "moved", TWO, NOW_S)
+    tags = [keys.match_tag(match_key("exchange", uid)) for uid in ("mine", "moved")]
+    mine, moved = ([name(tag) for name in (keys.views_key, keys.marks_key)] for tag in tags)
+    with redis_server.client() as client:
+        for key in (
+            *mine,
+            *moved,
+            keys.views_key(keys.person_tag(ONE)),
+            keys.marks_key(keys.person_tag(ONE)),
+        ):
+            client.hset(key, "a:shop", "views")
+        await writer.erase(ONE)
+        assert set(client.scan_iter()) == {_key(TWO), _row("exchange", "moved"), *moved}
+
+
 async def test_listed_matches_are_bounded(writer: PeopleWriter, redis_server: RealServer) -> None:
     """At MAX_LISTED all stay; one more and the oldest goes, from the list and from the match table."""
     for i in range(MAX_LISTED):
