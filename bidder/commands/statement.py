@@ -152,5 +152,6 @@ def _leases(books: Books) -> list[LeaseBalance]:
 def _lease_row(books: Books, lease: LeaseBalance) -> tuple[str, ...]:
     until_s = books.workers.get(lease.worker)
     alive = "gone" if until_s is None else datetime.fromtimestamp(until_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    line = next((name.split("/")[1] for name in lease.path if name.startswith("line/")), lease.path[-1])
     amounts = (amount_text(lease.granted), amount_text(lease.settled), amount_text(lease.left))
-    return (str(lease.worker), alive, f"{lease.lease_id:x}", lease.path[-1].removeprefix("line/"), *amounts)
+    return (str(lease.worker), alive, f"{lease.lease_id:x}", line, *amounts)

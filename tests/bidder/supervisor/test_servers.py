@@ -1,8 +1,11 @@
 """The embedded servers of people and of money: which are started, how they come back, what outlives them."""
 
 import asyncio
+import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +94,32 @@ def test_the_demo_has_money_before_the_first_worker(serve: Serve) -> None:
     assert again.log.read_text().count("play money") == len(SHOPS)
     with ledger(again) as client:
         assert client.hget(f"ml:{{{SHOPS[0]}}}:a", "wallet|funded") == str(PLAY_MONEY).encode()
+
+
+@pytest.mark.process
+def test_an_operator_moves_money_in_a_running_service(serve: Serve) -> None:
+    """The commands find the ledger by the data directory; kill -9 of it between two of them loses no movement."""
+    serving = serve().until_ready()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
+
+    def paceline(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "bidder", *arguments]
+        environment = {**clean, "PACELINE_DATA_DIR": str(serving.data_dir)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert paceline("budget", "fund", SHOPS[0], "12.34", "--id", "invoice-1").returncode == 0
+    serving.server("ledger").kill()
+    until(lambda: serving.metric("paceline_ledger_restarts_total") == 1, "the ledger's return")
+    until(lambda: paceline("budget", "show").returncode == 0, "the ledger's answer")
+    again = paceline("budget", "fund", SHOPS[0], "12.34", "--id", "invoice-1")
+    assert "done before, nothing changed; wallet: 100,012.34 funded" in again.stdout
+    audited = paceline("audit")
+    assert (audited.returncode, audited.stdout.count("every balance is proven")) == (0, len(SHOPS))
+    serving.process.terminate()
+    assert serving.wait() == 0
+    gone = paceline("budget", "show")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert gone.stderr.startswith("paceline: no ledger: no service runs in ")
 
 
 @pytest.mark.process
