@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 COMMANDS: Final = "paceline.commands"
-WORKER: Final = "worker"
-"""Between the supervisor and its children alone, so no help lists it."""
+CHILDREN: Final = ("worker", "bookkeeper")
+"""Between the supervisor and its children alone, so no help lists them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in added:
         return _run_added(arguments[0], arguments[1:])
     try:
-        if arguments[:1] == [WORKER]:
-            return _run_worker(arguments[1:])
+        if arguments and arguments[0] in CHILDREN:
+            return _run_child(arguments[0], arguments[1:])
         args = _parser(added).parse_args(arguments)
         status: int = args.run(args)
         return status
@@ -55,10 +55,10 @@ def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
     audit.register(subparsers)
 
 
-def _run_worker(arguments: list[str]) -> int:
-    from bidder.commands.serve import run_worker
+def _run_child(kind: str, arguments: list[str]) -> int:
+    from bidder.commands.serve import run_child
 
-    return run_worker(arguments)
+    return run_child(kind, arguments)
 
 
 def _added() -> list[str]:

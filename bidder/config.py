@@ -182,7 +182,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class WorkerSetup(Struct, frozen=True, kw_only=True):
     """What the supervisor hands to one worker beside the configuration."""
 
-    slot: Annotated[int, Meta(ge=0, le=511)]
+    slot: Annotated[int, Meta(ge=0, le=512)]
     redis_url: str
     """The configured one, or the embedded server's."""
     tally_path: str

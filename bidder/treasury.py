@@ -13,8 +13,6 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-
 from bidder.campaigns.index import Index
 from bidder.clock import Clock
 from bidder.config import Config, WorkerSetup
@@ -24,19 +22,19 @@ from bidder.notices.series import LineSeries
 from bidder.spending.board import Board
 from bidder.spending.charges import Charges
 from bidder.spending.drain import Drain, open_drain
+from bidder.spending.exposures import PeopleLogs
 from bidder.spending.pacekeeper import PaceKeeper
 from bidder.spending.sightings import Sightings
 from bidder.spending.sizing import Rules
 from bidder.spending.treasurer import Treasurer
-from bidder.spending.viewlog import ViewLog
 from bidder.stores.people import Source
+from bidder.stores.people_writer import open_client
 from budget.allowance import Allowance
 from budget.money import CpmMicros, cost_of_one
 from budget.redis_store import RedisStore
 
 PREFETCH_S: Final = 3.0
 CLOSE_S: Final = 5.0
-BOARD_TIMEOUT_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -50,20 +48,11 @@ class Treasury:
         """`source` reaches the people, whose views notices tell of; opens the spool, which may raise OSError."""
         self._config, self._clock = config, clock
         self.allowance = Allowance()
-        self._store = RedisStore.connect(setup.ledger_url)
-        self._board_client = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                setup.ledger_url,
-                max_connections=2,
-                timeout=BOARD_TIMEOUT_S,
-                socket_timeout=BOARD_TIMEOUT_S,
-                socket_connect_timeout=BOARD_TIMEOUT_S,
-            )
-        )
-        self._tally, self._board = tally, Board(self._board_client)
+        self._client = open_client(config.ledger_store(setup.ledger_url))
+        self._store, self._board, self._tally = RedisStore(self._client), Board(self._client), tally
         self._treasurer = Treasurer(self._store, self.allowance, clock, tally, _rules(config))
         charges = Charges(self._store, tally, LineSeries(), clock)
-        sightings = Sightings(ViewLog(source, tally, clock.now_s), tally, clock)
+        sightings = Sightings(PeopleLogs(source, tally, clock), tally, clock)
         self.drain: Drain = open_drain(
             (Path(setup.spool_dir), setup.slot), tally, (charges.plan, sightings.plan)
         )
@@ -107,8 +96,7 @@ class Treasury:
             _log.warning("the ledger does not answer: leases go home when this worker is taken for dead")
         for task in done:
             task.result()
-        await self._board_client.aclose()
-        await self._store.close()
+        await self._client.aclose()
 
     def _bound(self, index: Index) -> None:
         self.allowance.adopt({line.key: (line.advertiser_id, line.limits) for line in index.lines})

@@ -1,6 +1,7 @@
 """Accounts of an advertiser: which ones bound a line item at a moment, and what they are called.
 
-Place: leases are drawn along a path; the treasurer and the appliers of notices build the same path from the same moment.
+Place: leases are drawn along a path; the treasurer and the appliers of notices build the same one from the same
+    moment.
 Shapes: "wallet" > "campaign/<id>" > "campaign/<id>/day/2026-11-22" > "line/<id>" > "line/<id>/day/2026-11-22" >
     "line/<id>/hour/2026-11-22T13"; days and hours are those of the advertiser's time zone.
 Units: limits in Micros of the advertiser's currency; moments in seconds since the epoch.

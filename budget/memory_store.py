@@ -14,7 +14,7 @@ from budget.entries import Entry
 from budget.ledger import Ledger
 from budget.money import Micros
 from budget.requests import check_amount
-from budget.store import Books, Grant, LeaseRequest, Poll, Release, Settlement, Status
+from budget.store import Balance, Books, Grant, LeaseRequest, Poll, Release, Settlement, Status
 
 
 class MemoryStore:
@@ -101,6 +101,9 @@ class MemoryStore:
         self, advertiser: str, op_id: str, accounts: Sequence[str], now_s: float = 0.0
     ) -> int:
         return self.ledger(advertiser).close_periods(op_id, accounts, self._now(now_s))
+
+    async def accounts(self, advertiser: str) -> dict[str, Balance]:
+        return self.ledger(advertiser).books().accounts
 
     async def books(self, advertiser: str) -> Books:
         return self.ledger(advertiser).books()

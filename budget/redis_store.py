@@ -38,6 +38,7 @@ from budget.store import (
     OP_S,
     POLL_ENTRIES,
     SHARES,
+    Balance,
     Books,
     Grant,
     LeaseRequest,
@@ -47,7 +48,7 @@ from budget.store import (
     Settlement,
     Status,
 )
-from budget.wire import books_of, entry_of, inbox_of
+from budget.wire import balances_of, books_of, entry_of, inbox_of
 
 MAX_CONNECTIONS: Final = 8
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -189,6 +190,11 @@ class RedisStore:
         check_path((WALLET, *periods))
         keys = _keys(advertiser, f"op:{op_id}")
         return int(await self._scripts.run("close_periods", keys, (_now(now_s), op_id, _OP_S, *periods)))
+
+    async def accounts(self, advertiser: str) -> dict[str, Balance]:
+        with errors():
+            held = await cast("Any", self._client).hgetall(f"ml:{{{advertiser}}}:a")
+        return balances_of([part for pair in held.items() for part in pair])
 
     async def books(self, advertiser: str) -> Books:
         prefix = f"ml:{{{advertiser}}}:"

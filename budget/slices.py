@@ -48,6 +48,7 @@ class Book:
             for piece in self.wheel.pop(bucket):
                 money = piece.buckets.pop(bucket, 0)
                 piece.free += money
+                piece.line.freed += money
                 freed += money
         return freed
 
@@ -76,6 +77,8 @@ class Line:
         "advertiser",
         "backoff_s",
         "current",
+        "freed",
+        "heard_s",
         "key",
         "limits",
         "mark",
@@ -88,6 +91,7 @@ class Line:
         "slices",
         "used_s",
         "useful",
+        "wins",
         "workers",
     )
 
@@ -99,6 +103,8 @@ class Line:
         """The current one and those that are closed but not empty."""
         self.settled_before = 0
         """Settled out of slices that are no more."""
+        self.freed = self.wins = 0
+        """What was reserved and then not charged; impressions that were charged."""
         self.refused = 0
         """What bids wanted and did not get, since the last request for money."""
         self.useful = 0
@@ -110,6 +116,8 @@ class Line:
         """When `engaged` was last seen to change."""
         self.remaining: int | None = None
         """Available at the ledger on the tightest level, as last heard; None: nothing was heard."""
+        self.heard_s = 0.0
+        """When."""
         self.workers = 1
         """Alive at the advertiser's ledger, as last heard."""
         self.retry_s, self.backoff_s = 0.0, 0.0
@@ -126,9 +134,17 @@ class Line:
         return sum(piece.free for piece in self.slices)
 
     @property
+    def settled(self) -> int:
+        """Charged, ever."""
+        return self.settled_before + sum(piece.settled for piece in self.slices)
+
+    @property
     def engaged(self) -> int:
         """Reserved now and settled ever, by this worker: what pacing counts as spent."""
-        return self.settled_before + sum(s.granted - s.free - s.given_back for s in self.slices)
+        total = self.settled_before
+        for piece in self.slices:
+            total += piece.granted - piece.free - piece.given_back
+        return total
 
     def measure(self, now_s: float) -> None:
         """Bring the spend rate up to now: quick to rise, with TAU_S to fall."""
@@ -242,6 +258,8 @@ class Slice:
         self.buckets[bucket] = reserved - price
         self.free += price - amount
         self.settled += amount
+        self.line.freed += price - amount
+        self.line.wins += amount > 0
 
     def check(self) -> None:
         """What must hold at every moment."""

@@ -245,5 +245,8 @@ class Store(Protocol):
         """Forget accounts of days and hours that are over for longer than FATE_S, where nothing is leased;
         returns how many."""
 
+    async def accounts(self, advertiser: str) -> dict[str, Balance]:
+        """All accounts, at one moment; cheap enough to be asked every few seconds."""
+
     async def books(self, advertiser: str) -> Books:
         """Everything, at one moment."""

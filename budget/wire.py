@@ -56,7 +56,7 @@ def books_of(advertiser: str, leases: Sequence[str], answer: Sequence[Any]) -> B
     return Books(
         advertiser,
         float(clock_s),
-        _balances(_pairs(accounts)),
+        balances_of(accounts),
         {int(name, 16): _lease_of(int(name, 16), lease) for name, lease in zip(leases, held, strict=True)},
         {worker: until_s for worker, until_s in alive.items() if until_s >= 0},
         frozenset(name.decode() for name in paused),
@@ -64,9 +64,10 @@ def books_of(advertiser: str, leases: Sequence[str], answer: Sequence[Any]) -> B
     )
 
 
-def _balances(held: Mapping[str, str]) -> dict[str, Balance]:
+def balances_of(held: Sequence[bytes]) -> dict[str, Balance]:
+    """The accounts of a hash, its fields and values in turn."""
     amounts: dict[str, dict[str, Micros]] = defaultdict(dict, {WALLET: {"limit": Micros(0)}})
-    for field, value in held.items():
+    for field, value in _pairs(held).items():
         account, _, what = field.rpartition("|")
         amounts[account]["limit" if what == "funded" else what] = Micros(int(value))
     return {account: Balance(named.pop("limit", None), **named) for account, named in amounts.items()}

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+BOOKKEEPER: Final = "bookkeeper"
 _log = logging.getLogger(__name__)
 
 
@@ -64,26 +65,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_worker(arguments: Sequence[str]) -> int:
-    """Be one worker: what to do comes over the link, whose descriptor is the one argument."""
+def run_child(kind: str, arguments: Sequence[str]) -> int:
+    """Be a worker or the bookkeeper: what to do comes over the link, whose descriptor is the one argument."""
     from bidder.link import die_with, receive_handover
 
-    parser = argparse.ArgumentParser(prog="paceline worker")
+    parser = argparse.ArgumentParser(prog=f"paceline {kind}")
     parser.add_argument("link", type=int)
     link: int = parser.parse_args(arguments).link
     try:
         handover = receive_handover(link)
     except (EOFError, OSError) as error:
-        print(f"paceline: a worker is started by its supervisor alone: {error}", file=sys.stderr)
+        print(f"paceline: a {kind} is started by its supervisor alone: {error}", file=sys.stderr)
         return 1
     die_with(handover.parent_pid)
-    logs.configure(handover.config.log_level, f"worker-{handover.setup.slot}")
-    return _serve_bids(handover)
+    name = kind if kind == BOOKKEEPER else f"{kind}-{handover.setup.slot}"
+    logs.configure(handover.config.log_level, name)
+    return _be(kind, handover)
 
 
-def _serve_bids(handover: "Handover") -> int:
+def _be(kind: str, handover: "Handover") -> int:
     """Until told to stop. What cannot be used at the start ends with a status that is not tried again."""
-    from bidder.app import run_worker as serve
+    if kind == BOOKKEEPER:
+        from bidder.bookkeeper import run_bookkeeper as serve
+    else:
+        from bidder.app import run_worker as serve
     from bidder.campaigns.located import LocatedError
     from bidder.link import EXIT_CONFIG
 

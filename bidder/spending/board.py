@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 REPORT_S: Final = 60
 VERSION: Final = 1
@@ -24,6 +24,8 @@ REPORTS: Final = "ml:pace:reports"
 PACE: Final = "ml:pace:now"
 TRAFFIC: Final = "ml:pace:traffic"
 
+_REPORT: Final = (np.dtype("<i8"),) * 6
+_PACES: Final = (np.dtype("<f4"),) * 2
 _HEADER: Final = struct.Struct("<HIxxd")
 """Version, rows, seconds since the epoch."""
 _KEEP: Final = """
@@ -47,7 +49,13 @@ class Report(Struct, frozen=True, eq=False):
     idle: NDArray[np.int64]
     """(R,) Micros leased and neither reserved nor settled."""
     seen: NDArray[np.int64]
-    """(R,) auctions in which it was a candidate, a running total."""
+    """(R,) auctions in which it was a candidate; a running total, as all below."""
+    settled: NDArray[np.int64]
+    """(R,) Micros charged."""
+    freed: NDArray[np.int64]
+    """(R,) Micros that were reserved and then not charged."""
+    wins: NDArray[np.int64]
+    """(R,) impressions charged."""
 
 
 class Paces(Struct, frozen=True, eq=False):
@@ -63,25 +71,24 @@ class Paces(Struct, frozen=True, eq=False):
 
 def pack_report(report: Report) -> bytes:
     """A report as bytes."""
-    return _packed(
-        report.at_s, report.keys, (report.reserved, report.idle, report.seen), (np.dtype("<i8"),) * 3
-    )
+    columns = (report.reserved, report.idle, report.seen, report.settled, report.freed, report.wins)
+    return _packed(report.at_s, report.keys, columns, _REPORT)
 
 
 def unpack_report(data: bytes) -> Report | None:
     """A report of bytes; None where they are none, or of another version."""
-    found = _unpacked(data, (np.dtype("<i8"),) * 3)
+    found = _unpacked(data, _REPORT)
     return Report(found[0], found[1], *found[2]) if found is not None else None
 
 
 def pack_paces(paces: Paces) -> bytes:
     """A pace as bytes."""
-    return _packed(paces.at_s, paces.keys, (paces.multiplier, paces.share), (np.dtype("<f4"),) * 2)
+    return _packed(paces.at_s, paces.keys, (paces.multiplier, paces.share), _PACES)
 
 
 def unpack_paces(data: bytes) -> Paces | None:
     """A pace of bytes; None where they are none, or of another version."""
-    found = _unpacked(data, (np.dtype("<f4"),) * 2)
+    found = _unpacked(data, _PACES)
     return Paces(found[0], found[1], *found[2]) if found is not None else None
 
 
@@ -110,7 +117,7 @@ def _unpacked(data: bytes, types: tuple[np.dtype[Any], ...]) -> tuple[float, Key
 class Board:
     """The board, over a redis.asyncio client that stays its owner's to close."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis | RedisCluster) -> None:
         self._client = client
 
     async def lead(self, me: str, for_s: float) -> bool:

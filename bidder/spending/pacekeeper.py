@@ -83,14 +83,15 @@ class PaceKeeper:
 
     def report(self, now_s: float) -> Report:
         """What this worker reserved, holds idle and saw, of the line items where that is anything."""
-        reserved, idle = np.zeros(len(self._keys), np.int64), np.zeros(len(self._keys), np.int64)
+        money = np.zeros((5, len(self._keys)), np.int64)
         for line in self._allowance.lines():
             number = self._numbers.get(line.key)
             if number is not None:
-                reserved[number], idle[number] = line.committed, line.idle
+                money[:, number] = line.committed, line.idle, line.settled, line.freed, line.wins
         seen = self._seen()
-        rows = np.flatnonzero(reserved | idle | seen)
-        return Report(now_s, self._keys[rows], reserved[rows], idle[rows], seen[rows])
+        rows = np.flatnonzero(money.any(axis=0) | (seen > 0))
+        reserved, idle, settled, freed, wins = money[:, rows]
+        return Report(now_s, self._keys[rows], reserved, idle, seen[rows], settled, freed, wins)
 
     def _seen(self) -> NDArray[np.int64]:
         return self._before + self._pace.seen() if self._pace is not None else self._before

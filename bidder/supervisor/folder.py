@@ -48,6 +48,11 @@ class Folder:
         """The counters of one worker."""
         return self.run / f"worker-{slot}.tally"
 
+    @property
+    def bookkeeper_tally(self) -> Path:
+        """The counters of the bookkeeper."""
+        return self.run / "bookkeeper.tally"
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Hold the folder; counters of an earlier run begin anew. Raises FolderTaken."""
@@ -60,7 +65,7 @@ class Folder:
             raise FolderTaken(f"the data directory {self.path} cannot be used: {error.strerror}") from None
         try:
             self._lock(descriptor)
-            for old in (*self.run.glob("worker-*.tally"), *self._told()):
+            for old in (*self.run.glob("*.tally"), *self._told()):
                 old.unlink(missing_ok=True)
             yield
             for told in self._told():

@@ -18,6 +18,8 @@ from bidder.web.processes import process_use
 
 METRICS = (
     Metric("paceline_ledger_restarts_total", "counter", "Times the embedded ledger was started again"),
+    Metric("paceline_bookkeeper_up", "gauge", "1 while the bookkeeper paces or waits to take over"),
+    Metric("paceline_bookkeeper_restarts_total", "counter", "Times the bookkeeper was started again"),
 )
 
 
@@ -35,11 +37,13 @@ class Scrape:
     def __init__(
         self,
         slots: Sequence[Slot],
+        bookkeeper: Slot | None,
         tallies: Iterable[Path],
         servers: Callable[[], Mapping[str, ServerState]],
     ) -> None:
         """`servers` tells how the embedded `store` and `ledger` are."""
-        self._slots, self._tallies, self._servers = slots, Tallies(tallies), servers
+        self._slots, self._bookkeeper = slots, bookkeeper
+        self._tallies, self._servers = Tallies(tallies), servers
 
     def text(self) -> bytes:
         """Prometheus text."""
@@ -62,6 +66,10 @@ class Scrape:
         for slot in self._slots:
             own["paceline_worker_up", (str(slot.number),)] = {"": int(slot.ready)}
             own["paceline_worker_restarts_total", (str(slot.number),)] = {"": slot.restarts}
+        if self._bookkeeper is not None:
+            pids["bookkeeper"] = self._bookkeeper.pid
+            own["paceline_bookkeeper_up", ()] = {"": int(self._bookkeeper.ready)}
+            own["paceline_bookkeeper_restarts_total", ()] = {"": self._bookkeeper.restarts}
         return own | _processes(pids)
 
 

@@ -41,6 +41,7 @@ LEDGER_PATIENCE_S: Final = 5.0
 OPS_IDLE_S: Final = 75.0
 """A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
+BOOKKEEPER: Final = (sys.executable, "-m", "bidder", "bookkeeper")
 DEFAULT_BASE_URL: Final = Config().public.base_url
 
 _log = logging.getLogger(__name__)
@@ -54,12 +55,18 @@ class Supervisor:
     """One running service."""
 
     def __init__(
-        self, config: Config, environment: Mapping[str, str], command: tuple[str, ...] = WORKER
+        self,
+        config: Config,
+        environment: Mapping[str, str],
+        command: tuple[str, ...] = WORKER,
+        bookkeeper: tuple[str, ...] = BOOKKEEPER,
     ) -> None:
-        """`command` runs a worker; the link's descriptor is appended to it."""
-        self._config, self._environment, self._command = config, environment, command
+        """`command` runs a worker, `bookkeeper` the bookkeeper (empty: none); the link's descriptor is appended."""
+        self._config, self._environment = config, environment
+        self._command, self._bookkeeper_command = command, bookkeeper
         self._folder = Folder(Path(config.data_dir).absolute())
         self._slots: list[Slot] = []
+        self._bookkeeper: Slot | None = None
         self._servers = Servers(config, self._folder)
         self._stopping = asyncio.Event()
 
@@ -89,7 +96,11 @@ class Supervisor:
         self._servers.start()
         parse_all(self._servers.ledger_url)
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
-        scrape = Scrape(self._slots, map(self._folder.tally, range(config.workers)), self._servers.states)
+        if self._bookkeeper_command:
+            self._bookkeeper = Slot(
+                config.workers, self._bookkeeper_command, config, self._setup, "the bookkeeper"
+            )
+        scrape = Scrape(self._slots, self._bookkeeper, self._tallies(), self._servers.states)
         runner = await self._start_ops(ops, scrape)
         preparing = await self._prepare_ledger()
         try:
@@ -105,6 +116,13 @@ class Supervisor:
             preparing.cancel()
             await runner.cleanup()
 
+    def _tallies(self) -> list[Path]:
+        return [*map(self._folder.tally, range(self._config.workers)), self._folder.bookkeeper_tally]
+
+    @property
+    def _children(self) -> list[Slot]:
+        return [*self._slots, self._bookkeeper] if self._bookkeeper is not None else self._slots
+
     async def _prepare_ledger(self) -> asyncio.Task[None]:
         """What money needs before the first bid; goes on in the background where the ledger is down."""
         servers, demo = self._servers, not self._config.campaigns
@@ -117,7 +135,7 @@ class Supervisor:
 
     async def _keep_workers(self) -> None:
         """Until told to stop, or until a worker cannot use the configuration at its first start."""
-        keepers = [asyncio.create_task(slot.keep()) for slot in self._slots]
+        keepers = [asyncio.create_task(slot.keep()) for slot in self._children]
         watch, servers = asyncio.create_task(self._watch()), asyncio.create_task(self._servers.keep())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -135,7 +153,7 @@ class Supervisor:
 
     async def _drain(self, keepers: list[asyncio.Task[None]]) -> None:
         self._stopping.set()
-        for slot in self._slots:
+        for slot in self._children:
             slot.stop()
         _, late = await asyncio.wait(keepers, timeout=self._config.exchange.drain_timeout_s + KILL_AFTER_S)
         if late:
@@ -144,7 +162,7 @@ class Supervisor:
             await asyncio.wait(keepers)
 
     def _kill(self) -> None:
-        for slot in self._slots:
+        for slot in self._children:
             slot.signal(signal.SIGKILL)
 
     async def _watch(self) -> None:
@@ -159,7 +177,7 @@ class Supervisor:
                 self._reload()
 
     def _reload(self) -> None:
-        for slot in self._slots:
+        for slot in self._children:
             slot.reload()
 
     def _stop(self) -> None:
@@ -190,7 +208,9 @@ class Supervisor:
             ledger_url=self._servers.ledger_url,
             spool_dir=str(self._folder.spool),
             journal_dir=str(self._journal_dir),
-            tally_path=str(self._folder.tally(slot)),
+            tally_path=str(
+                self._folder.tally(slot) if slot < self._config.workers else self._folder.bookkeeper_tally
+            ),
             token_keys=self._keys,
             price_keys=self._price_keys,
             exchange_port=self._ports.exchange,

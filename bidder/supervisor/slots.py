@@ -1,6 +1,6 @@
-"""One worker's place: a process is started in it, and another when that one dies.
+"""One child's place: a process is started in it, and another when that one dies.
 
-Place: the supervisor holds one `Slot` per worker.
+Place: the supervisor holds one `Slot` per worker, and one for the bookkeeper.
 Rule: a worker that lived at least STEADY_S is replaced at once; one that dies young is replaced at once
     the first time, then after a pause that doubles from BACKOFF_S to BACKOFF_MAX_S. After ALARM_DEATHS young
     deaths in a row the slot is `failing`, until a worker lives long enough.
@@ -38,11 +38,16 @@ class Slot:
     """Keeps one worker running until told to stop."""
 
     def __init__(
-        self, number: int, command: tuple[str, ...], config: Config, setup: Callable[[int, int], WorkerSetup]
+        self,
+        number: int,
+        command: tuple[str, ...],
+        config: Config,
+        setup: Callable[[int, int], WorkerSetup],
+        name: str = "",
     ) -> None:
         """`command` runs a worker, the link's descriptor is its last argument; `setup` makes what it is
-        handed, of (slot, descriptor)."""
-        self.number = number
+        handed, of (slot, descriptor); `name` is for the log."""
+        self.number, self.name = number, name or f"worker {number}"
         self.ready = False
         self.restarts = 0
         self.young_deaths = 0
@@ -87,12 +92,12 @@ class Slot:
             if self._stop.is_set():
                 return
             if status == EXIT_CONFIG and not self._was_ready:
-                raise Unusable(f"worker {self.number} cannot use the configuration: its log says why")
+                raise Unusable(f"{self.name} cannot use the configuration: its log says why")
             steady = time.monotonic() - started_s >= STEADY_S
             self.young_deaths = 0 if steady else self.young_deaths + 1
             self.restarts += 1
             pause_s = self._pause_s()
-            _log.error("worker %d died (status %d): started again in %.1f s", self.number, status, pause_s)
+            _log.error("%s died (status %d): started again in %.1f s", self.name, status, pause_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stop.wait()
@@ -142,12 +147,10 @@ class Slot:
             try:
                 told = _decode(line)
             except msgspec.DecodeError:
-                _log.error("worker %d said what is no announcement", self.number)
+                _log.error("%s said what is no announcement", self.name)
                 continue
             if told.ready != self.ready:
-                _log.info(
-                    "worker %d is %s", self.number, "ready" if told.ready else "not ready: " + told.detail
-                )
+                _log.info("%s is %s", self.name, "ready" if told.ready else "not ready: " + told.detail)
             self.ready = told.ready
             self._was_ready |= told.ready
             if self.ready and self._reload_due:

@@ -1,0 +1,177 @@
+"""The bookkeeper: a process beside the workers that paces line items, keeps the journal and tells how money stands.
+
+Place: the supervisor starts one; of all that share a ledger the one that leads computes the pace, the others wait to
+    take over. It is no worker, so what it computes keeps no bid waiting.
+Limits: a lead is held for LEAD_PERIODS periods, at least LEAD_S; journals are archived every ARCHIVE_S; a line item
+    beyond LINE_ITEM_SERIES has no gauges of its own.
+Rule: without a bookkeeper the last pace holds and leases still bound; the journal waits in the ledger.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from redis import RedisError
+
+from bidder.campaigns.compile import Line, compile_lines
+from bidder.campaigns.load import CampaignError, load_book
+from bidder.campaigns.rates import RatesError, load_rates
+from bidder.clock import SystemClock
+from bidder.config import Announcement, Config, WorkerSetup
+from bidder.link import announce
+from bidder.live import campaigns_path, rates_path
+from bidder.metrics import Tally
+from bidder.spending.board import Board
+from bidder.spending.pacemaker import Pacemaker
+from bidder.spending.standings import Standings
+from bidder.stores.people_writer import open_client
+from budget import journal
+from budget.redis_store import RedisStore
+from budget.store import Balance, LedgerDown
+
+LEAD_PERIODS: Final = 3
+LEAD_S: Final = 3.0
+ARCHIVE_S: Final = 10.0
+REMEMBER_S: Final = 3_600.0
+CLOSE_AFTER: Final = timedelta(days=7)
+"""Accounts of days and hours stand for so long after they are over; the journal has them for ever."""
+
+_log = logging.getLogger(__name__)
+
+
+class Bookkeeper:
+    """One bookkeeper, from start to end."""
+
+    def __init__(self, config: Config, setup: WorkerSetup) -> None:
+        self._config, self._setup, self._clock = config, setup, SystemClock()
+        self._tally = Tally(Path(setup.tally_path) if setup.tally_path else None)
+        self._client = open_client(config.ledger_store(setup.ledger_url))
+        self._store, self._board = RedisStore(self._client), Board(self._client)
+        self._standings = Standings(self._tally)
+        self._lines: list[Line] = []
+        self._maker: Pacemaker | None = None
+        self._remembered_s = 0.0
+        self._me = ""
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep books until told to stop; raises CampaignError or RatesError where it cannot begin."""
+        self._lines = await asyncio.to_thread(self._load)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        announce(self._setup.announce_fd, Announcement(ready=True))
+        jobs = [asyncio.create_task(job) for job in (self._pace(), self._archive())]
+        await self._stopping.wait()
+        for job in jobs:
+            job.cancel()
+        for job in jobs:
+            with contextlib.suppress(asyncio.CancelledError):
+                await job
+        with contextlib.suppress(RedisError, OSError):
+            await self._remember()
+        await self._client.aclose()
+
+    def reload(self) -> None:
+        """Read the campaigns again; a bad file changes nothing."""
+        self._reloading = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            self._lines = await asyncio.to_thread(self._load)
+        except (CampaignError, RatesError) as error:
+            _log.error("campaigns are not reloaded, the last good ones stay: %s", error)
+            return
+        with contextlib.suppress(RedisError, OSError):
+            await self._remember()
+        self._maker = None
+
+    def _load(self) -> list[Line]:
+        rates = load_rates(rates_path(self._config))
+        return compile_lines(load_book(campaigns_path(self._config), rates), rates)
+
+    async def _pace(self) -> None:
+        period_s = self._config.ledger.pacing_period_s
+        while True:
+            try:
+                if await self._leads(period_s):
+                    await self.step(period_s)
+                else:
+                    self._maker = None
+                    self._standings.clear()
+            except (LedgerDown, RedisError, OSError) as error:
+                _log.warning("the ledger cannot be reached, the last pace holds: %s", type(error).__name__)
+            except Exception:
+                _log.exception("pacing failed")
+            await asyncio.sleep(period_s)
+
+    async def _leads(self, period_s: float) -> bool:
+        if not self._me:
+            self._me = f"bookkeeper-{await self._store.incarnation()}"
+        return await self._board.lead(self._me, max(LEAD_S, LEAD_PERIODS * period_s))
+
+    async def step(self, period_s: float) -> None:
+        """One period: read how things stand, write the pace."""
+        now_s, lines = self._clock.now_s(), self._lines
+        if self._maker is None:
+            self._maker = Pacemaker(lines, now_s, await self._board.paces())
+            await self._board.forget(self._maker.recall(await self._board.recall()))
+            self._remembered_s = now_s
+        advertisers = sorted({line.advertiser_id for line in lines})
+        accounts = {advertiser: await self._store.accounts(advertiser) for advertiser in advertisers}
+        paces, standing = self._maker.step(now_s, accounts, await self._board.reports(now_s), period_s)
+        await self._board.publish(paces)
+        self._standings.tell(self._maker.lines, standing, accounts)
+        if now_s - self._remembered_s >= REMEMBER_S:
+            await self._remember()
+
+    async def _remember(self) -> None:
+        """Put down what was learned of traffic."""
+        if self._maker is not None:
+            await self._board.remember(self._maker.learned())
+            self._remembered_s = self._clock.now_s()
+
+    async def _archive(self) -> None:
+        folder = Path(self._setup.journal_dir)
+        while True:
+            try:
+                await journal.archive(self._store, folder)
+                await self._close_periods()
+                self._tally.set("paceline_journal_archived_timestamp_seconds", value=int(self._clock.now_s()))
+            except journal.Busy:
+                pass  # another one keeps this folder
+            except (LedgerDown, RedisError) as error:
+                _log.warning("the journal waits in the ledger: %s", type(error).__name__)
+            except Exception:
+                self._tally.count("paceline_journal_failures_total")
+                _log.exception("the journal cannot be archived: it waits in the ledger")
+            await asyncio.sleep(ARCHIVE_S)
+
+    async def _close_periods(self) -> None:
+        """Let go of accounts of days and hours long over."""
+        before = datetime.fromtimestamp(self._clock.now_s()).astimezone() - CLOSE_AFTER
+        for advertiser in await self._store.advertisers():
+            accounts = await self._store.accounts(advertiser)
+            over = [account for account, balance in accounts.items() if _is_over(account, balance, before)]
+            if over:
+                op_id = f"close-{advertiser}-{int(self._clock.now_s())}"
+                await self._store.close_periods(advertiser, op_id, over)
+
+
+def _is_over(account: str, balance: Balance, before: datetime) -> bool:
+    parts = account.split("/")
+    return len(parts) == 4 and parts[3][:10] < before.strftime("%Y-%m-%d") and not balance.leased
+
+
+def run_bookkeeper(config: Config, setup: WorkerSetup) -> None:
+    """Be the bookkeeper until told to stop."""
+    asyncio.run(_main(config, setup))
+
+
+async def _main(config: Config, setup: WorkerSetup) -> None:
+    await Bookkeeper(config, setup).run()

@@ -1,0 +1,288 @@
+"""The pace of all line items: from what the ledger and the workers say, one multiplier each, once per period.
+
+Place: the bookkeeper that leads steps it; budget/pacing and budget/plan hold the mathematics.
+Shapes: L line items in the order given, G campaigns; money in Micros of each advertiser's currency as float64.
+Units: seconds since the epoch.
+Rule: a line item aims at the least of its own budgets' parts and of its share of the campaign's. Reserved money counts
+    as far as it is expected to be charged, by what became of earlier reservations. Guaranteed deals, and line items
+    that spend as soon as possible, are never slowed.
+Never: I/O, a clock.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from bidder.campaigns.compile import Line
+from bidder.spending.board import Paces, Report
+from budget import pacing, traffic
+from budget.accounts import path_at
+from budget.plan import Kind, Plan, hour_of_week, plan_of
+from budget.schedule import LEVELS, Schedule
+from budget.store import Balance
+
+REPLAN_S: Final = 600.0
+"""Plans follow what was learned of traffic so often."""
+FADE_S: Final = 1_800.0
+"""What became of reservations is remembered with this time constant."""
+MICROS: Final = 1e6
+
+Floats = NDArray[np.float64]
+Accounts = Mapping[str, Mapping[str, Balance]]
+"""Advertiser to its accounts."""
+
+
+class Standing(Struct, frozen=True, eq=False):
+    """Where each line item stands; for metrics. Each (L,)."""
+
+    spent: Floats
+    leased: Floats
+    reserved: Floats
+    idle: Floats
+    limit: Floats
+    """The tightest budget that bounds it; infinity where none does."""
+    used: Floats
+    """Spent of that budget."""
+    error: Floats
+    """Spent and expected less what was aimed at, since the last period, as a share of the aim."""
+    multiplier: Floats
+
+
+class Pacemaker:
+    """Steps the controller for one set of line items."""
+
+    def __init__(self, lines: Sequence[Line], now_s: float, last: Paces | None = None) -> None:
+        """`last` is the pace that was followed before: each line item that it knows begins with it."""
+        self.lines = list(lines)
+        self.keys = np.array([line.key for line in lines], np.uint64)
+        self._group, self._campaigns = _groups(lines)
+        self._free = np.array([line.guaranteed or line.pacing == Kind.ASAP.value for line in lines], np.bool_)
+        self._traffic = traffic.nothing_seen(len(lines))
+        self._state = pacing.start(_first(self.keys, last))
+        self._before: _Sums | None = None
+        self._ended = np.zeros((2, len(lines)))
+        self._at_s = now_s
+        self._watched_s, self._watched = 0.0, np.zeros(len(lines))
+        self._plan(now_s)
+
+    def step(
+        self, now_s: float, accounts: Accounts, reports: Mapping[int, Report], period_s: float
+    ) -> tuple[Paces, Standing]:
+        """The pace of the coming period, and where things stand."""
+        sums = _sums(self.keys, reports)
+        elapsed_s = max(now_s - self._at_s, 1e-3)
+        self._at_s = now_s
+        left, limit, used, spent, leased = self._left(now_s, accounts)
+        expected = self._expected(sums, elapsed_s)
+        heard = self._heard(sums, spent + expected, elapsed_s / period_s)
+        if now_s - self._planned_s >= REPLAN_S:
+            self._plan(now_s)
+        aim = self._aim(now_s, now_s + period_s, left, expected)
+        self._state = pacing.step(self._state, heard, aim)
+        self._before, self._committed = sums, spent + expected
+        multiplier, share = pacing.taking_part(self._state.multiplier)
+        multiplier[self._free] = share[self._free] = 1.0
+        order = np.argsort(self.keys)
+        paces = Paces(
+            now_s,
+            self.keys[order],
+            multiplier[order].astype(np.float32),
+            share[order].astype(np.float32),
+        )
+        error = self._error(heard)
+        standing = Standing(
+            spent, leased, sums.reserved, sums.idle, limit, used, error, self._state.multiplier
+        )
+        return paces, standing
+
+    def learned(self) -> dict[bytes, bytes]:
+        """What was learned of traffic, by line item key, as the board keeps it."""
+        seen = np.flatnonzero(self._traffic.requests.any(axis=1)).tolist()
+        both = np.concatenate((self._traffic.requests, self._traffic.hours), axis=1).astype("<f4")
+        return {str(int(self.keys[row])).encode(): both[row].tobytes() for row in seen}
+
+    def recall(self, learned: Mapping[bytes, bytes]) -> list[bytes]:
+        """Take over what was learned before; returns the keys that none of the line items has."""
+        rows = {str(int(key)).encode(): row for row, key in enumerate(self.keys.tolist())}
+        requests, hours = self._traffic.requests.copy(), self._traffic.hours.copy()
+        unknown = []
+        for key, data in learned.items():
+            row = rows.get(key)
+            values = np.frombuffer(data, "<f4")
+            if row is None:
+                unknown.append(key)
+            elif len(values) == requests.shape[1] * 2 and np.isfinite(values).all() and (values >= 0).all():
+                requests[row], hours[row] = values[: requests.shape[1]], values[requests.shape[1] :]
+        self._traffic = traffic.Traffic(requests, hours)
+        self._plan(self._at_s)
+        return unknown
+
+    def _plan(self, now_s: float) -> None:
+        weights = traffic.weights(self._traffic)
+        plans = [_plan(line, weights[row], now_s) for row, line in enumerate(self.lines)]
+        self._schedule, self._planned_s = Schedule(plans), now_s
+        busy = [weights[rows].mean(axis=0) for rows in self._campaigns]
+        firsts = [self.lines[rows[0]] for rows in self._campaigns]
+        flights = [
+            (
+                min(self.lines[row].start_s for row in rows),
+                max(self.lines[row].end_s for row in rows),
+            )
+            for rows in self._campaigns
+        ]
+        self._campaign_schedule = Schedule(
+            [
+                _plan_of(Kind(line.pacing), line, flight, week, now_s)
+                for line, flight, week in zip(firsts, flights, busy, strict=True)
+            ]
+        )
+
+    def _left(self, now_s: float, accounts: Accounts) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """What is left of each own budget (L, LEVELS), the tightest limit and what is used of it, spent, leased."""
+        count = len(self.lines)
+        left, limits = np.full((count, LEVELS), inf), np.full(count, inf)
+        used, spent, leased = np.zeros(count), np.zeros(count), np.zeros(count)
+        self._campaign_left = np.full((len(self._campaigns), LEVELS), inf)
+        nothing = Balance(None)
+        for row, line in enumerate(self.lines):
+            own = accounts.get(line.advertiser_id, {})
+            least = inf
+            for level in path_at(line.limits, now_s):
+                balance = own.get(level.account, nothing)
+                kind, _, rest = level.account.partition("/")
+                column = _column(rest)
+                if kind == "line" and column == 0:
+                    spent[row], leased[row] = balance.spent, balance.leased
+                if level.limit is None:
+                    continue
+                room = level.limit - balance.spent
+                if kind == "line":
+                    left[row, column] = room
+                else:
+                    self._campaign_left[self._group[row], column] = room
+                if room < least:
+                    least, limits[row], used[row] = room, level.limit, balance.spent
+        return left, limits, used, spent, leased
+
+    def _expected(self, sums: "_Sums", elapsed_s: float) -> Floats:
+        """(L,) what of the reserved money will be charged."""
+        fade = np.exp(-elapsed_s / FADE_S)
+        if self._before is not None:
+            ended = np.stack((sums.settled - self._before.settled, sums.freed - self._before.freed))
+            self._ended = self._ended * fade + np.maximum(
+                ended, 0.0
+            )  # a worker that began anew counts from 0
+        return pacing.expected_spend(sums.reserved, self._ended[0], self._ended[1])
+
+    def _heard(self, sums: "_Sums", committed: Floats, stretch: float) -> pacing.Heard | None:
+        before = self._before
+        if before is None:
+            return None
+        spent = np.maximum(committed - self._committed, 0.0)
+        seen = np.maximum(sums.seen - before.seen, 0.0)
+        self._watch(seen)
+        wins = np.maximum(sums.wins, 1.0)
+        unit = np.where(sums.settled > 0, sums.settled / wins, np.maximum(spent, 1.0))
+        return pacing.Heard(
+            self._state.order, spent, spent / np.maximum(unit, 1.0), np.where(seen > 0, stretch, 0.0)
+        )
+
+    def _watch(self, seen: Floats) -> None:
+        """Requests of a minute are learned at once: the histogram is large."""
+        self._watched += seen
+        passed_s = self._at_s - self._watched_s
+        if not self._watched_s or passed_s >= 60.0:
+            if self._watched_s:
+                hours = np.array([hour_of_week(line.limits.zone, self._at_s) for line in self.lines], np.intp)
+                self._traffic = traffic.observed(self._traffic, hours, self._watched, passed_s)
+            self._watched_s, self._watched = self._at_s, np.zeros(len(self.lines))
+
+    def _aim(self, now_s: float, until_s: float, left: Floats, expected: Floats) -> Floats:
+        shares = self._schedule.shares(now_s, until_s)
+        own = pacing.target(left - expected[:, None], shares)
+        reserved = np.bincount(self._group, expected, len(self._campaigns))
+        campaign = pacing.target(
+            self._campaign_left - reserved[:, None], self._campaign_schedule.shares(now_s, until_s)
+        )
+        asked = self._state.order.aim
+        wanted = np.where(np.isfinite(asked) & (asked > 0), asked, 1.0) / np.maximum(
+            self._state.multiplier, pacing.M_MIN
+        )
+        aim = pacing.shared(own, self._group, campaign, np.maximum(wanted, 1.0))
+        return np.where(self._free, inf, aim)
+
+    def _error(self, heard: pacing.Heard | None) -> Floats:
+        if heard is None:
+            return np.zeros(len(self.lines))
+        aim = heard.order.aim * heard.stretch
+        told = np.isfinite(aim) & (aim > 0)
+        return np.where(told, heard.spent / np.where(told, aim, 1.0) - 1.0, 0.0)
+
+
+class _Sums(Struct, frozen=True, eq=False):
+    """What all workers reported, (L,) each."""
+
+    reserved: Floats
+    idle: Floats
+    seen: Floats
+    settled: Floats
+    freed: Floats
+    wins: Floats
+
+
+def _sums(keys: NDArray[np.uint64], reports: Mapping[int, Report]) -> _Sums:
+    order = np.argsort(keys)
+    ordered = keys[order]
+    totals = np.zeros((6, len(keys)))
+    for report in reports.values():
+        if not len(report.keys) or not len(keys):
+            continue
+        place = np.searchsorted(ordered, report.keys).clip(max=len(keys) - 1)
+        known = ordered[place] == report.keys
+        rows = order[place[known]]
+        columns = (report.reserved, report.idle, report.seen, report.settled, report.freed, report.wins)
+        for row, column in zip(totals, columns, strict=True):
+            row[rows] += column[known]
+    return _Sums(*totals)
+
+
+def _groups(lines: Sequence[Line]) -> tuple[NDArray[np.intp], list[list[int]]]:
+    numbers: dict[tuple[str, str], int] = {}
+    group = [numbers.setdefault((line.advertiser_id, line.campaign_id), len(numbers)) for line in lines]
+    members: list[list[int]] = [[] for _ in numbers]
+    for row, number in enumerate(group):
+        members[number].append(row)
+    return np.array(group, np.intp), members
+
+
+def _first(keys: NDArray[np.uint64], last: Paces | None) -> Floats:
+    """The multipliers to begin with: what was followed, times the share of auctions taken part in."""
+    first = np.full(len(keys), pacing.START)
+    if last is not None and len(last.keys) and len(keys):
+        place = np.searchsorted(last.keys, keys).clip(max=len(last.keys) - 1)
+        known = last.keys[place] == keys
+        followed = (last.multiplier[place] * last.share[place]).astype(np.float64)
+        first[known] = np.clip(followed[known], pacing.M_MIN, 1.0)
+    return first
+
+
+def _column(rest: str) -> int:
+    """The level of an account: 1 a day's, 2 an hour's, 0 the whole flight's."""
+    parts = rest.split("/")
+    return 0 if len(parts) == 1 else 1 if parts[1] == "day" else 2
+
+
+def _plan(line: Line, week: Floats, now_s: float) -> Plan:
+    return _plan_of(Kind(line.pacing), line, (line.start_s, line.end_s), week, now_s)
+
+
+def _plan_of(kind: Kind, line: Line, flight: tuple[float, float], week: Floats, now_s: float) -> Plan:
+    """A flight that never began, began now: how much of it is over does not matter to what is left of it."""
+    start_s, end_s = flight
+    if start_s == -inf:
+        start_s = min(now_s, end_s)
+    return plan_of(kind, line.limits.zone, (start_s, max(start_s, end_s)), traffic=week)
