@@ -25,8 +25,10 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     What is stranded at the end of a budget: a worker's slice wants `max(bids x the largest cost, rate x horizon_s)`,
     the ledger grants at most remaining / (SHARES x workers) of it or what one bid needs, and what is not used for
-    `idle_s` goes home as soon as the budget is tight. So from `idle_s` after the last bid there lies less than one
-    bid's cost in each slice, for at most `idle_s`; and reservations until their deadlines.
+    `idle_s` goes home as soon as the budget is tight, meaning that the ledger has not one bid left for each worker:
+    at once what is more than one bid's cost or less than it, one bid's cost after `patience_s`. So near the end of a
+    budget there lies at most one bid's cost in each slice that is not in use, for at most `patience_s` and a look;
+    and what is reserved, until its deadline.
     """
 
     hold_s: float = 7_200.0
@@ -39,7 +41,11 @@ class Rules(Struct, frozen=True, kw_only=True):
     """So much spending is leased ahead: so long bids go on without a ledger."""
     bids: int = 4
     """And at least so many bids of the largest cost."""
+    look_s: float = 10.0
+    """Slices are looked at, for what is too much, so often."""
     idle_s: float = 60.0
+    patience_s: float = 600.0
+    """Enough for one bid is kept so long where bids are rare, even if the budget is tight."""
     starter_micros: int = 20_000
     """The cost of one bid where nothing is known of it."""
     tells_time: bool = False
@@ -65,7 +71,7 @@ def wanted(piece: Slice, rules: Rules) -> int:
 def granted(piece: Slice, grant: Grant, now_s: float, rules: Rules) -> None:
     """Book an answer; without money, the line item does not ask again before its `retry_s`."""
     line = piece.line
-    line.remaining, line.workers = grant.remaining, grant.workers
+    line.remaining, line.workers, line.heard_s = grant.remaining, grant.workers, now_s
     free = piece.free + grant.granted
     piece.grant(grant.granted, min(target(line, rules), free) // 2)
     if grant.granted:
@@ -83,14 +89,22 @@ def tight(line: Line) -> bool:
 
 def surplus(piece: Slice, now_s: float, rules: Rules) -> int:
     """What of a slice should go home now; the rate is brought up to now."""
-    if piece.gate_s <= now_s:  # closed, paused or over
+    if piece.gate_s <= now_s or not piece.free:  # closed, paused or over
         return piece.free
     line = piece.line
     line.measure(now_s)
-    if idle(line, now_s, rules) and tight(line):
-        return piece.free
+    if tight(line) and idle(line, now_s, rules):
+        enough = piece.free >= line.useful and now_s - line.used_s < rules.patience_s
+        return piece.free - line.useful if enough else piece.free
     aim = target(line, rules)
     return piece.free - aim if piece.free > SURPLUS * aim else 0
+
+
+def curious(piece: Slice, now_s: float, rules: Rules) -> bool:
+    """Whether the ledger should be asked how much remains, because money lies idle."""
+    line = piece.line
+    stale = now_s - line.heard_s >= rules.idle_s
+    return stale and piece.free > 0 and piece.gate_s > now_s and idle(line, now_s, rules)
 
 
 def idle(line: Line, now_s: float, rules: Rules) -> bool:

@@ -32,7 +32,7 @@ from budget.store import POLL_ENTRIES, Grant, LeaseRequest, LedgerDown, Status, 
 __all__ = ["METRICS", "Rules", "Treasurer"]
 
 CHUNK: Final = 200
-SWEEP: Final = 1_000
+SWEEP: Final = 200
 ROUNDS: Final = 16
 AT_ONCE: Final = 16
 DOWN_S: Final = 1.0
@@ -63,6 +63,7 @@ class _Desk:
         self.dead: dict[int, None] = {}
         """Workers whose leases are to be reclaimed."""
         self.sweep: Iterator[Slice] = iter(())
+        self.swept_s = 0.0
 
 
 class Treasurer:
@@ -153,8 +154,9 @@ class Treasurer:
             await self._reclaim(desk, now_s)
             desk.retry_s = 0.0
         except LedgerDown as error:
+            if not desk.retry_s:
+                _log.warning("the ledger is down, bids go on while leases last: %s", error)
             desk.retry_s = now_s + DOWN_S
-            _log.warning("the ledger is down, bids go on while leases last: %s", error)
 
     async def _leave(self, desk: _Desk, now_s: float) -> None:
         book = self._book(desk)
@@ -163,10 +165,10 @@ class Treasurer:
         desk.wanting.clear()
         desk.sweep = iter(())
         for _ in range(1 + len(book.slices) // SWEEP):
-            desk.polled_s = 0.0
+            desk.polled_s = desk.swept_s = 0.0
             await self._round(desk, now_s)
-            if desk.retry_s:
-                return
+            if desk.retry_s:  # once more: perhaps an answer was lost
+                await self._round(desk, now_s)
         await self._goodbye(desk, now_s)
 
     # What is asked
@@ -217,7 +219,8 @@ class Treasurer:
         if book is None:
             return
         chunk = list(itertools.islice(desk.sweep, SWEEP))
-        if not chunk:
+        if not chunk and now_s >= desk.swept_s + self._rules.look_s:
+            desk.swept_s = now_s
             desk.sweep = iter(list(book.slices.values()))
             chunk = list(itertools.islice(desk.sweep, SWEEP))
         for piece in chunk:
@@ -238,8 +241,7 @@ class Treasurer:
         elif piece.closed:
             if piece.empty:
                 self._allowance.drop(piece)
-        elif piece.free and piece.gate_s > now_s and sizing.idle(line, now_s, self._rules):
-            line.used_s = now_s
+        elif sizing.curious(piece, now_s, self._rules):
             self._request(desk, piece, 1, 1)  # asks for next to nothing, to hear what remains
 
     # What is answered

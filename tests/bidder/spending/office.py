@@ -33,7 +33,7 @@ class Worker:
         self.allowance = Allowance()
         self.tally = Tally()
         self.store = FlakyStore(office.store)
-        rules = Rules(tells_time=True, hold_s=600.0)
+        rules = Rules(tells_time=True, hold_s=600.0, patience_s=120.0)
         self.treasurer = Treasurer(self.store, self.allowance, office.clock, self.tally, rules)
         self.allowance.adopt(office.lines)
 
