@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bidder.audience.frequency import BidRecord, Verdict
 from bidder.audience.identity import Lookup, match_key
 from bidder.audience.person import Person, Profile
+from bidder.campaigns.caps import ADVERTISER, Cap
 from bidder.config import Stores
 from bidder.metrics import Tally
 from bidder.stores import cluster as module
@@ -19,6 +21,7 @@ from bidder.stores.cluster import Cluster, open_source
 from bidder.stores.connection import Connection
 from bidder.stores.embedded import free_port
 from bidder.stores.errors import StoreDown
+from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader, ReadStatus
 from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.servers import RealServer, eventually
@@ -236,3 +239,41 @@ async def test_one_url_is_one_connection(redis_server: RealServer, tally: Tally)
     assert isinstance(source, Connection)
     assert source.ready
     await source.close()
+
+
+async def test_views_cross_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+    """Views, holds and marks are written and read at whichever node has the person; each node is taught the scripts;
+    a slot that moves is followed."""
+    for node in range(NODES):
+        nodes.ask(node, "SCRIPT", "FLUSH")
+    reader, writer = (
+        PeopleReader(source, Stores(read_timeout_ms=30_000), tally),
+        FrequencyWriter(source, tally),
+    )
+    caps = (Cap(ADVERTISER, 0, 1, 3_600),)
+    reading = await reader.read(LOOKUPS, FAR_NS, [1] * len(LOOKUPS))
+    assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
+    for exposure in reading.exposures:
+        assert exposure is not None
+        assert exposure.verdict(b"a:shop", caps) is Verdict.PASSES
+        exposure.held.append(BidRecord(b"a:shop", 1, 1, 1, 1, 3_600))
+    writer.finish(reading.exposures, 60)
+    for person in PEOPLE[::2]:
+        writer.view(person, BidRecord(b"a:shop", 1, 1, 1, 1, 3_600))
+    await eventually(lambda: not source.in_flight and not writer.kept)
+    by_match = [Lookup(None, (match_key("exchange", str(i)),)) for i in range(len(PEOPLE))]
+    for lookups in (LOOKUPS, by_match):
+        reading = await reader.read(lookups, FAR_NS, [1] * len(lookups))
+        assert reading.status is ReadStatus.OK
+        found = [exposure and exposure.verdict(b"a:shop", caps) for exposure in reading.exposures]
+        assert found == [Verdict.REACHED, Verdict.HELD] * (len(PEOPLE) // 2)
+        writer.finish(reading.exposures, 60)
+        await eventually(lambda: not source.in_flight)
+    person = PEOPLE[2]
+    slot, old = keys.tag_slot(keys.person_tag(person)), _owner(person)
+    wrong = (old + 1) % NODES
+    source._slots[slot] = source._nodes["127.0.0.1", nodes.servers[wrong].port]
+    reading = await reader.read([Lookup(person)], FAR_NS, [1])
+    (exposure,) = reading.exposures
+    assert exposure is not None
+    assert exposure.verdict(b"a:shop", caps) is Verdict.REACHED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -516,3 +517,26 @@ async def test_every_cell_is_in_the_catalogue(worker: Worker, tally: Tally) -> N
     names = {cell.name for cell, _ in tally.samples() if cell.name.startswith("paceline_frequency")}
     assert names <= {metric.name for metric in METRICS}
     assert (_cell(tally, "calls_total", "end"), _cell(tally, "calls_total", "view")) == (1, 1)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_parallel_requests_do_not_exceed_a_cap(new_worker: NewWorker, limit: int) -> None:
+    """Six workers decide about one person at the same time, on the server's clock, each on one impression, again and
+    again without a word of what became of the bids: no more than the cap are ever made."""
+    workers = [await new_worker() for _ in range(6)]
+    cap, made = (Cap(ADVERTISER, 0, limit, DAY_S),), 0
+    for each in workers:
+        each.reader.simulated_ms = each.writer.simulated_ms = None
+
+    async def request(each: Worker) -> int:
+        (exposure,) = (await each.reader.read([Lookup(ME)], FAR_NS, [1])).exposures
+        assert exposure is not None
+        bids = exposure.verdict(SHOP, cap) is Verdict.PASSES
+        if bids:
+            exposure.held.append(_bid(secrets.randbits(32)))
+        each.writer.finish([exposure], 60)
+        return bids
+
+    for _ in range(40):
+        made += sum(await asyncio.gather(*(request(each) for each in workers)))
+    assert 1 <= made <= limit
