@@ -217,11 +217,15 @@ def rows(state: State, index: Indices, first: Floats, gains: Gains = GAINS) -> S
     )
 
 
+def asked_of(heard: Heard) -> tuple[Floats, NDArray[np.bool_]]:
+    """(L,) the money that the time that really passed was to cost, 1 where nothing was asked; (L,) where it was."""
+    told = np.isfinite(heard.order.aim) & (heard.order.aim > 0) & (heard.stretch > 0)
+    return np.where(told, heard.order.aim, 1.0) * np.where(told, heard.stretch, 1.0), told
+
+
 def _learned(state: State, heard: Heard, limits: tuple[float, float], gains: Gains) -> tuple[State, Floats]:
     """What a period taught, and (L,) the error of its log spend; 0 and nothing changed where nothing was asked."""
-    asked = heard.order.aim * heard.stretch
-    told = (asked > 0) & np.isfinite(asked)
-    asked = np.where(told, asked, 1.0)
+    asked, told = asked_of(heard)
     unit = _unit(state.unit, heard, gains)
     error, variance = _error(heard.spent, asked, unit, gains)
     doubt = np.minimum(state.doubt + gains.drift * heard.stretch, gains.doubt)

@@ -109,14 +109,15 @@ class Pacemaker:
         """Take over what was learned before; returns the keys that none of the line items has."""
         rows = {str(int(key)).encode(): row for row, key in enumerate(self.keys.tolist())}
         requests, hours = self._traffic.requests.copy(), self._traffic.hours.copy()
-        unknown = []
+        unknown, bins = [], requests.shape[1]
         for key, data in learned.items():
             row = rows.get(key)
-            values = np.frombuffer(data, "<f4")
             if row is None:
                 unknown.append(key)
-            elif len(values) == requests.shape[1] * 2 and np.isfinite(values).all() and (values >= 0).all():
-                requests[row], hours[row] = values[: requests.shape[1]], values[requests.shape[1] :]
+            elif len(data) == 2 * 4 * bins:
+                values = np.frombuffer(data, "<f4")
+                if np.isfinite(values).all() and (values >= 0).all():
+                    requests[row], hours[row] = values[:bins], values[bins:]
         self._traffic = traffic.Traffic(requests, hours)
         self._plan(self._at_s)
         return unknown
@@ -218,9 +219,8 @@ class Pacemaker:
     def _error(self, heard: pacing.Heard | None) -> Floats:
         if heard is None:
             return np.zeros(len(self.lines))
-        aim = heard.order.aim * heard.stretch
-        told = np.isfinite(aim) & (aim > 0)
-        return np.where(told, heard.spent / np.where(told, aim, 1.0) - 1.0, 0.0)
+        asked, told = pacing.asked_of(heard)
+        return np.where(told, heard.spent / asked - 1.0, 0.0)
 
 
 class _Sums(Struct, frozen=True, eq=False):
