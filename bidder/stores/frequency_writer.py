@@ -10,6 +10,7 @@ Never: raises, waits, or writes a key that lives longer than 30 days.
 
 import asyncio
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
@@ -29,6 +30,7 @@ from bidder.stores.scripts import DROP, END, PROLONG, VIEW, Script, bulk, number
 
 MAX_KEPT: Final = 10_000
 RETRY_S: Final = 0.25
+DRAIN_STEP_S: Final = 0.01
 MAX_HOLD_S: Final = MAX_WINDOW_S
 MAX_FIELDS: Final = 65_536  # advertisers whose fields are kept packed
 
@@ -157,6 +159,15 @@ class FrequencyWriter:
     def lost(self, count: int) -> None:
         """Calls that the store refuses, such as for a key of another type."""
         self._tally.count("paceline_frequency_lost_total", by=count)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until the store has taken all, at a worker's end; False where it has not in time."""
+        end_s = time.monotonic() + timeout_s
+        while self._kept or self._source.in_flight:
+            if time.monotonic() > end_s:
+                return False
+            await asyncio.sleep(DRAIN_STEP_S)
+        return True
 
     def close(self) -> None:
         """Give up what is kept."""

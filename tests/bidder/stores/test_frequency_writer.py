@@ -28,6 +28,7 @@ from bidder.stores import keys
 from bidder.stores.connection import Connection
 from bidder.stores.frequency_writer import METRICS, FrequencyWriter
 from bidder.stores.people import PeopleReader, Reading, ReadStatus
+from bidder.stores.scripts import SCRIPTS
 from tests.bidder.stores.conftest import Connect
 from tests.servers import RealServer, eventually
 
@@ -92,7 +93,11 @@ NewWorker = Callable[[], Awaitable[Worker]]
 
 @pytest.fixture
 def new_worker(redis_server: RealServer, connect: Connect, tally: Tally) -> NewWorker:
-    """Makes workers, each on a connection of its own."""
+    """Makes workers, each on a connection of its own, on a server that knows the scripts: teaching one takes a call
+    out of its order."""
+    with redis_server.client() as client:
+        for script in SCRIPTS:
+            client.script_load(script.text)
 
     async def make() -> Worker:
         return Worker(await connect(redis_server.url), tally)
@@ -506,6 +511,19 @@ async def test_kept_calls_are_bounded(
     assert (writer.kept, _cell(tally, "lost_total")) == (3, 1)
     writer.close()
     assert (writer.kept, _cell(tally, "lost_total")) == (0, 4)
+
+
+async def test_a_worker_ends_when_all_is_taken(
+    own_server: RealServer, connect: Connect, tally: Tally
+) -> None:
+    """`drain` waits for the store to take what was written, and no longer than it may."""
+    worker = Worker(await connect(own_server.url), tally)
+    own_server.pause()
+    worker.writer.view(ME, _bid())
+    assert not await worker.writer.drain(0.03)
+    own_server.resume()
+    assert await worker.writer.drain(60)
+    assert await worker.records() == [(VIEW, 0, 1)]
 
 
 async def test_every_cell_is_in_the_catalogue(worker: Worker, tally: Tally) -> None:
