@@ -53,7 +53,7 @@ async def test_a_day_in_memory(tmp_path: Path) -> None:
 async def test_a_day_on_a_server_that_is_killed(own_server: RealServer, tmp_path: Path) -> None:
     """The same, with kill -9 of the server and a restart from its append-only file."""
     store = RedisStore.connect(own_server.url)
-    day = Day(Market(SEED + 1, LINES, 45_000), store, START_S, 75, MISHAPS)
+    day = Day(Market(SEED + 1, LINES, 40_000), store, START_S, 90, MISHAPS)
     day.pretends = False
     day.outage = lambda gone: own_server.kill() if gone else own_server.restart()
     try:
