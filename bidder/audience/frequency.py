@@ -38,7 +38,7 @@ HEADER: Final = struct.Struct("<BxHII")
 RECORD: Final = struct.Struct("<IIIIIHH")
 _NUMBERS: Final = [struct.Struct("<BxHII" + count * "IIIIIHH") for count in range(MAX_RECORDS + 1)]
 _COLUMNS: Final = 7
-_FIRST_COUNT: Final = 10  # after the header's four numbers and six of the first record
+_FIRST_AT, _FIRST_KIND, _FIRST_COUNT = 4, 9, 10  # after the header's four numbers
 _AT, _KIND, _COUNT = 0, 5, 6  # columns 1 to 3 are the scopes CAMPAIGN, LINE and CREATIVE of a cap
 _FAR_S: Final = 0xFFFFFFFF
 _MANY: Final = 0xFFFF
@@ -108,19 +108,26 @@ def pack_log(log: Log, window_s: int = MAX_WINDOW_S) -> bytes:
 
 def open_log(value: bytes, now_s: int) -> Log:
     """The log that a field holds; one of another version, or a damaged one, reaches every cap."""
-    size = len(value) - HEADER.size
-    if size < 0 or size % RECORD.size or value[0] != VERSION:
+    if _records_of(value) < 0:
         return Log([], _MANY, _FAR_S)
     _, given_up, given_up_s, _ = HEADER.unpack_from(value)
     records = [r for r in RECORD.iter_unpack(value[HEADER.size :]) if not r[_KIND] or r[_AT] >= now_s]
     return Log(records, given_up, given_up_s)
 
 
-def most_of(value: bytes) -> int:
-    """Never fewer than a log's views and holds together, whatever their time: a third of the cost of `open_log`."""
+def _records_of(value: bytes) -> int:
+    """How many records a log has; -1 where it is damaged or of another version."""
     size = len(value)
     count = size // RECORD.size
     if count > MAX_RECORDS or size != count * RECORD.size + HEADER.size or value[0] != VERSION:
+        return -1
+    return count
+
+
+def most_of(value: bytes) -> int:
+    """Never fewer than a log's views and holds together, whatever their time: a third of the cost of `open_log`."""
+    count = _records_of(value)
+    if count < 0:
         return _MANY
     numbers = _NUMBERS[count].unpack(value)
     most: int = sum(numbers[_FIRST_COUNT::_COLUMNS], numbers[1])
@@ -263,10 +270,33 @@ def _seen(
             advertiser = advertisers.get(field)
             if advertiser is None:
                 continue
-            log, now_s = open_log(value, exposure.now_s), exposure.now_s
-            times = [(r[_AT], r[_COUNT]) for r in log.records if r[_KIND] == VIEW]
-            if log.given_up and log.given_up_s != _FAR_S:
-                times.append((log.given_up_s, log.given_up))
-            if times:
-                views = sum(count for at, count in times if at > now_s - FREQUENCY_BIN_S)
-                yield number * width + advertiser, recency_bin(now_s - max(times)[0]), frequency_bin(views)
+            bins = _bins_of(value, exposure.now_s)
+            if bins is not None:
+                yield number * width + advertiser, *bins
+
+
+def _bins_of(value: bytes, now_s: int) -> tuple[int, int] | None:
+    """(recency bin, frequency bin) of a log; None where it has no view or cannot be read."""
+    count = _records_of(value)
+    if count < 0:
+        return None
+    numbers = _NUMBERS[count].unpack(value)
+    given_up, given_up_s = numbers[1], numbers[2]
+    times: Sequence[int] = numbers[_FIRST_AT::_COLUMNS]
+    counts: Sequence[int] = numbers[_FIRST_COUNT::_COLUMNS]
+    kinds = numbers[_FIRST_KIND::_COLUMNS]
+    if HOLD in kinds:
+        seen = [place for place, kind in enumerate(kinds) if kind == VIEW]
+        times, counts = [times[place] for place in seen], [counts[place] for place in seen]
+    last_s = max(times, default=0)
+    if given_up_s > last_s:
+        last_s = given_up_s
+    if not last_s or given_up == _MANY:
+        return None
+    since_s = now_s - FREQUENCY_BIN_S
+    views = given_up if given_up_s > since_s else 0
+    if times and min(times) > since_s:
+        views += sum(counts)
+    else:
+        views += sum(n for at, n in zip(times, counts, strict=True) if at > since_s)
+    return recency_bin(now_s - last_s), frequency_bin(views)
