@@ -277,3 +277,5 @@ async def test_views_cross_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -
     (exposure,) = reading.exposures
     assert exposure is not None
     assert exposure.verdict(b"a:shop", caps) is Verdict.REACHED
+    for node in range(NODES):
+        nodes.ask(node, "FLUSHALL")
