@@ -269,7 +269,7 @@ class Ledger:
         return Status.DONE
 
     def _keep_alive(self, worker: int, hold_s: float) -> None:
-        until_s = round(self.clock_s + KEEP_S + hold_s, 3)
+        until_s = round(self.clock_s + (KEEP_S + hold_s), 3)
         self.workers[worker] = max(self.workers.get(worker, 0.0), until_s)
 
     def _gone(self, worker: int) -> bool:

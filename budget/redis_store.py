@@ -68,14 +68,18 @@ class RedisStore:
         self._scripts = Scripts(client)
 
     @classmethod
-    def connect(cls, url: str) -> Self:
-        """On one server, with a pool of its own; `close` it. Connects when used."""
+    def connect(cls, url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> Self:
+        """On one server, with a pool of its own; `close` it. Connects when used.
+
+        A call without an answer in `timeout_s` is sent once more, then the ledger is down: the same ids make the
+        one that was applied late harmless.
+        """
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
-            timeout=SOCKET_TIMEOUT_S,
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 1),  # a connection that the server closed meanwhile is opened again
         )
         return cls(Redis.from_pool(pool))

@@ -201,6 +201,28 @@ class StoreContract:
         assert (books.leases, split(books, WALLET)) == ({}, (0, 0, 0))
         assert (await store.lease(ADV, [request("again", 50, lease_id)], T0))[0].granted == 50
 
+    async def test_nothing_can_be_given_back(self, store: JournaledStore) -> None:
+        """Of a lease that holds something nothing moves; one that is spent is forgotten by it."""
+        lease_id = await leased(store, 1_000)
+        assert await store.give_back(ADV, "g", lease_id, Micros(0), T0) is Status.DONE
+        assert (await store.books(ADV)).leases[lease_id].left == 1_000
+        await store.settle(ADV, [settlement(lease_id, 1_000)], T0)
+        assert await store.give_back(ADV, "h", lease_id, Micros(0), T0) is Status.DONE
+        assert (await store.books(ADV)).leases == {}
+
+    async def test_accounts_are_those_of_the_books(self, store: JournaledStore) -> None:
+        """The short look and the whole one say the same."""
+        assert await store.accounts(ADV) == (await store.books(ADV)).accounts
+        lease_id = await leased(store, 1_000)
+        await store.settle(ADV, [settlement(lease_id, 10)], T0 + 100)
+        assert await store.accounts(ADV) == (await store.books(ADV)).accounts
+
+    async def test_no_calls_are_no_round_trip(self, store: JournaledStore) -> None:
+        """An empty batch has an empty answer."""
+        assert await store.lease(ADV, [], T0) == []
+        assert await store.settle(ADV, [], T0) == []
+        assert await store.release(ADV, [], T0) == []
+
     async def test_a_paused_account_leases_nothing(self, store: JournaledStore) -> None:
         """On any level of the path; what is leased already stays, and workers hear of it."""
         lease_id = await leased(store, 1_000)

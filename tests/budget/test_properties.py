@@ -55,7 +55,7 @@ async def _play(world: World, store: JournaledStore, steps: list[Step]) -> None:
 
 
 @given(steps=STEPS)
-@settings(max_examples=250)
+@settings(max_examples=200)
 def test_in_memory_no_order_of_events_breaks_an_invariant(steps: list[Step]) -> None:
     """After each step every invariant holds; at the end the journal rebuilds the books."""
     store = MemoryStore()
@@ -64,7 +64,7 @@ def test_in_memory_no_order_of_events_breaks_an_invariant(steps: list[Step]) -> 
 
 @given(steps=STEPS)
 @settings(
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the test in memory finds the small example
 )

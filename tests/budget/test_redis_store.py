@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from redis.exceptions import ResponseError
@@ -10,8 +10,8 @@ from redis.exceptions import ResponseError
 from budget.money import Micros
 from budget.redis_store import RedisStore
 from budget.scripts import NAMES, source
-from budget.store import LedgerDown, Status
-from tests.budget.contract import ADV, FUNDS, PATH, T0, StoreContract, leased, settlement
+from budget.store import KEEP_S, MAX_AMOUNT, LedgerDown, Status
+from tests.budget.contract import ADV, FUNDS, PATH, T0, StoreContract, leased, request, settlement
 from tests.servers import RealServer
 
 
@@ -89,6 +89,55 @@ async def test_a_ledger_without_room_is_down(store: RedisStore, redis_server: Re
     assert await store.fund(ADV, "a", FUNDS, T0) is Status.DONE
 
 
+class Restless(RedisStore):
+    """Between looking up which leases there are and asking for them, one of them goes home."""
+
+    goes_home = 0
+
+    async def _lease_ids(self, advertiser: str, workers: Sequence[int]) -> list[list[str]]:
+        found = await super()._lease_ids(advertiser, workers)
+        if self.goes_home:
+            lease_id, self.goes_home = self.goes_home, 0
+            op = f"home-{lease_id}"
+            assert await self.give_back(advertiser, op, lease_id, Micros(MAX_AMOUNT), T0) is Status.DONE
+        return found
+
+
+async def test_leases_that_change_meanwhile_are_looked_up_again(redis_server: RealServer) -> None:
+    """Books and reclaims are of one moment, and hold every lease of it."""
+    store = Restless.connect(redis_server.url)
+    lease_id = await leased(store)
+    requests = [request(f"op-{i}", 10, lease_id + i) for i in range(1, 4)]
+    await store.lease(ADV, requests, T0)
+    store.goes_home = lease_id + 1
+    assert set((await store.books(ADV)).leases) == {lease_id, lease_id + 2, lease_id + 3}
+    store.goes_home = lease_id + 2
+    assert await store.reclaim(ADV, "r", lease_id >> 32, T0 + 10 * KEEP_S) is Status.DONE
+    books = await store.books(ADV)
+    assert (books.leases, {balance.leased for balance in books.accounts.values()}) == ({}, {0})
+    (reclaimed,) = (await store.entries(ADV, 0, 100))[-1:]
+    assert [held for held, _ in reclaimed.leases] == [lease_id, lease_id + 3]
+    await store.close()
+
+
+async def test_leases_that_never_hold_still_are_an_outage(redis_server: RealServer) -> None:
+    """After TRIES the caller is told to come again."""
+
+    class Blind(RedisStore):
+        """Never sees a lease."""
+
+        async def _lease_ids(self, advertiser: str, workers: Sequence[int]) -> list[list[str]]:
+            return [[] for _ in workers]
+
+    store = Blind.connect(redis_server.url)
+    lease_id = await leased(store)
+    with pytest.raises(LedgerDown, match="do not hold still"):
+        await store.books(ADV)
+    with pytest.raises(LedgerDown, match="do not hold still"):
+        await store.reclaim(ADV, "r", lease_id >> 32, T0 + 10 * KEEP_S)
+    await store.close()
+
+
 async def test_a_killed_ledger_is_down_and_comes_back_whole(own_server: RealServer) -> None:
     """Every verb raises LedgerDown meanwhile; after a restart the same calls are duplicates."""
     store = RedisStore.connect(own_server.url)
@@ -115,4 +164,25 @@ async def test_a_killed_ledger_is_down_and_comes_back_whole(own_server: RealServ
     assert await store.settle(ADV, [one], T0) == [Status.DUPLICATE]
     assert await store.books(ADV) == before
     assert tuple(before.leases[lease_id].path) == PATH
+    await store.close()
+
+
+async def test_a_paused_ledger_is_down_and_applies_late_calls_once(own_server: RealServer) -> None:
+    """What was sent twice by the client, and again by the caller, is charged once when the server wakes."""
+    store = RedisStore.connect(own_server.url, timeout_s=0.1)
+    lease_id = await leased(store)
+    one = settlement(lease_id, 30)
+    own_server.pause()
+    for _ in range(2):
+        with pytest.raises(LedgerDown):
+            await store.settle(ADV, [one], T0)
+        with pytest.raises(LedgerDown):
+            await store.lease(ADV, [request("more", 50, lease_id)], T0)
+    own_server.resume()
+    patient = RedisStore.connect(own_server.url)
+    assert await patient.settle(ADV, [one], T0) == [Status.DUPLICATE]
+    assert (await patient.lease(ADV, [request("more", 50, lease_id)], T0))[0].granted == 50
+    lease = (await patient.books(ADV)).leases[lease_id]
+    assert (lease.granted, lease.settled) == (1_050, 30)
+    await patient.close()
     await store.close()
