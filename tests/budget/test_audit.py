@@ -11,7 +11,7 @@ from budget.audit import Audit, audit
 from budget.journal import archive
 from budget.money import Micros
 from budget.redis_store import RedisStore
-from tests.budget.contract import ADV, DAY, FUNDS, T0, leased, request, settlement
+from tests.budget.calls import ADV, DAY, FUNDS, T0, leased, request, settlement
 from tests.servers import RealServer
 
 KEY = f"ml:{{{ADV}}}:"

@@ -12,7 +12,7 @@ from budget.journal import Archive, Busy, Damaged, archive, folder_of, lost, rea
 from budget.memory_store import MemoryStore
 from budget.money import Micros
 from budget.redis_store import RedisStore
-from tests.budget.contract import ADV, T0, leased, settlement
+from tests.budget.calls import ADV, T0, leased, settlement
 from tests.servers import RealServer
 
 

@@ -7,7 +7,8 @@ import pytest
 from budget.memory_store import MemoryStore
 from budget.money import Micros
 from budget.store import Status
-from tests.budget.contract import ADV, FUNDS, StoreContract, leased
+from tests.budget.calls import ADV, FUNDS, leased
+from tests.budget.contract import StoreContract
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from budget.audit import audit
 from budget.journal import archive
 from budget.redis_store import RedisStore
 from budget.store import KEEP_S, Status
-from tests.budget import contract
-from tests.budget.contract import HOLD_S, PATH, T0, leased, released, settlement
+from tests.budget import calls
+from tests.budget.calls import HOLD_S, PATH, T0, leased, released, settlement
 from tests.servers import RealServer
 
 SLOTS = 16_384
@@ -49,7 +49,7 @@ async def test_every_verb_works_on_whichever_node_an_advertiser_stands(
 ) -> None:
     """All keys of a call are declared and hash to one slot; the audit proves the books."""
     for advertiser in ADVERTISERS:
-        monkeypatch.setattr(contract, "ADV", advertiser)
+        monkeypatch.setattr(calls, "ADV", advertiser)
         lease_id = await leased(store)
         worker, many = lease_id >> 32, [settlement(lease_id, 10) for _ in range(20)]
         assert set(await store.settle(advertiser, many[:10], T0)) == {Status.SETTLED}

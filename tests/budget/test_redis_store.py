@@ -11,7 +11,8 @@ from budget.money import Micros
 from budget.redis_store import RedisStore
 from budget.scripts import NAMES, source
 from budget.store import KEEP_S, MAX_AMOUNT, LedgerDown, Status
-from tests.budget.contract import ADV, FUNDS, PATH, T0, StoreContract, leased, request, settlement
+from tests.budget.calls import ADV, FUNDS, PATH, T0, leased, request, settlement
+from tests.budget.contract import StoreContract
 from tests.servers import RealServer
 
 
