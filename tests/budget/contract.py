@@ -51,8 +51,7 @@ class StoreContract:
 
     async def test_an_unknown_advertiser_has_an_empty_wallet(self, store: JournaledStore) -> None:
         """Books can be asked for before anything happened."""
-        books = await store.books(ADV)
-        assert (books.accounts[WALLET].limit, books.leases, books.sequence) == (0, {}, 0)
+        assert (await store.books(ADV)).accounts[WALLET].limit == 0
 
     async def test_funds_are_added_once(self, store: JournaledStore) -> None:
         """The same op twice is one funding; the advertiser is then known."""
@@ -178,9 +177,8 @@ class StoreContract:
 
     async def test_no_calls_are_no_round_trip(self, store: JournaledStore) -> None:
         """An empty batch has an empty answer."""
-        assert await store.lease(ADV, [], T0) == []
-        assert await store.settle(ADV, [], T0) == []
-        assert await store.release(ADV, [], T0) == []
+        for verb in (store.lease, store.settle, store.release):
+            assert await verb(ADV, [], T0) == []
 
     async def test_a_paused_account_leases_nothing(self, store: JournaledStore) -> None:
         """On any level of the path; what is leased already stays, and workers hear of it."""
@@ -303,8 +301,7 @@ class StoreContract:
         await store.lease(ADV, [request("b", 500, lease_id + 1)], T0)
         await store.settle(ADV, [settlement(lease_id, 100)], T0)
         assert await store.reclaim(ADV, "r", worker, end_s) is Status.ALIVE
-        other = (await store.poll(ADV, worker + 1, "", HOLD_S, end_s + 0.001)).dead
-        assert other == (worker,)
+        assert (await store.poll(ADV, worker + 1, "", HOLD_S, end_s + 0.001)).dead == (worker,)
         assert await store.reclaim(ADV, "r", worker, end_s + 0.001) is Status.DONE
         assert await store.reclaim(ADV, "r", worker, end_s + 0.001) is Status.DUPLICATE
         books = await store.books(ADV)
