@@ -61,6 +61,9 @@ METRICS = (
     Metric("paceline_model_info", "gauge", "1 for what predicts response rates", ("kind",), merge="max"),
 )
 
+VIEWS_S = 2.0
+"""Views that the store has not taken by then, at the end, are given up."""
+
 log = logging.getLogger(__name__)
 
 Load = Callable[[Config, Keyring, str], Live]
@@ -103,6 +106,7 @@ class Worker:
         log.info("drained" if drained else "drain timed out: the rest was cut")
         await public.stop()
         await self._treasury.close()
+        await views.drain(VIEWS_S)
         views.close()
         await source.close()
 

@@ -68,11 +68,7 @@ class Bookkeeper:
         announce(self._setup.announce_fd, Announcement(ready=True))
         jobs = [asyncio.create_task(job) for job in (self._pace(), self._archive())]
         await self._stopping.wait()
-        for job in jobs:
-            job.cancel()
-        for job in jobs:
-            with contextlib.suppress(asyncio.CancelledError):
-                await job
+        await asyncio.gather(*jobs)  # to its end: a call to the ledger is never cut short
         with contextlib.suppress(RedisError, OSError):
             await self._remember()
         await self._client.aclose()
@@ -97,7 +93,7 @@ class Bookkeeper:
 
     async def _pace(self) -> None:
         period_s = self._config.ledger.pacing_period_s
-        while True:
+        while not self._stopping.is_set():
             try:
                 if await self._leads(period_s):
                     await self.step(period_s)
@@ -108,7 +104,13 @@ class Bookkeeper:
                 _log.warning("the ledger cannot be reached, the last pace holds: %s", type(error).__name__)
             except Exception:
                 _log.exception("pacing failed")
-            await asyncio.sleep(period_s)
+            await self._pause(period_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _leads(self, period_s: float) -> bool:
         if not self._me:
@@ -118,15 +120,16 @@ class Bookkeeper:
     async def step(self, period_s: float) -> None:
         """One period: read how things stand, write the pace."""
         now_s, lines = self._clock.now_s(), self._lines
-        if self._maker is None:
-            self._maker = Pacemaker(lines, now_s, await self._board.paces())
-            await self._board.forget(self._maker.recall(await self._board.recall()))
+        maker = self._maker
+        if maker is None:
+            maker = self._maker = Pacemaker(lines, now_s, await self._board.paces())
+            await self._board.forget(maker.recall(await self._board.recall()))
             self._remembered_s = now_s
         advertisers = sorted({line.advertiser_id for line in lines})
         accounts = {advertiser: await self._store.accounts(advertiser) for advertiser in advertisers}
-        paces, standing = self._maker.step(now_s, accounts, await self._board.reports(now_s), period_s)
+        paces, standing = maker.step(now_s, accounts, await self._board.reports(now_s), period_s)
         await self._board.publish(paces)
-        self._standings.tell(self._maker.lines, standing, accounts)
+        self._standings.tell(maker.lines, standing, accounts)
         if now_s - self._remembered_s >= REMEMBER_S:
             await self._remember()
 
@@ -138,7 +141,7 @@ class Bookkeeper:
 
     async def _archive(self) -> None:
         folder = Path(self._setup.journal_dir)
-        while True:
+        while not self._stopping.is_set():
             try:
                 await journal.archive(self._store, folder)
                 await self._close_periods()
@@ -150,7 +153,7 @@ class Bookkeeper:
             except Exception:
                 self._tally.count("paceline_journal_failures_total")
                 _log.exception("the journal cannot be archived: it waits in the ledger")
-            await asyncio.sleep(ARCHIVE_S)
+            await self._pause(ARCHIVE_S)
 
     async def _close_periods(self) -> None:
         """Let go of accounts of days and hours long over."""

@@ -57,6 +57,7 @@ class Treasury:
             (Path(setup.spool_dir), setup.slot), tally, (charges.plan, sightings.plan)
         )
         self._paces: PaceKeeper | None = None
+        self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, live: Live) -> None:
@@ -72,7 +73,7 @@ class Treasury:
         await self._paces.step()
         self._tasks = [
             asyncio.create_task(self._treasurer.run()),
-            asyncio.create_task(self._paces.run(self._config.ledger.pacing_period_s)),
+            asyncio.create_task(self._paces.run(self._config.ledger.pacing_period_s, self._stopping)),
         ]
 
     def adopt(self, live: Live) -> None:
@@ -83,8 +84,9 @@ class Treasury:
 
     async def close(self) -> None:
         """Carry out what notices asked for, send leases home."""
-        for task in self._tasks:
-            task.cancel()
+        self._stopping.set()
+        for task in self._tasks[:1]:
+            task.cancel()  # it leaves a step under way to its own `close`
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -104,4 +106,4 @@ class Treasury:
 
 def _rules(config: Config) -> Rules:
     slowest_s = max(profile.notice_delay_s for profile in config.profiles())
-    return Rules(hold_s=float(config.ledger.max_exp_s + slowest_s))
+    return Rules(hold_s=float(config.ledger.max_exp_s + slowest_s), bids=config.ledger.lease_bids)

@@ -6,6 +6,7 @@ Limits: one report and one reading per period; a board that cannot be reached le
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -59,11 +60,13 @@ class PaceKeeper:
         if self._followed is not None:
             self._follow(self._followed)
 
-    async def run(self, period_s: float) -> None:
-        """Step until cancelled."""
-        while True:
+    async def run(self, period_s: float, stopping: asyncio.Event) -> None:
+        """Step until told to stop; a call under way is not cut short."""
+        while not stopping.is_set():
             await self.step()
-            await asyncio.sleep(period_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(period_s):
+                    await stopping.wait()
 
     async def step(self) -> None:
         """Report, and follow what the board says."""
