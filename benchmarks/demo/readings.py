@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.demo.courses import Course, planned_share
+from benchmarks.demo.ledger import Proof
 from benchmarks.exchange.report import LogHistogram, Totals
 from bidder.campaigns.model import Book
 from bidder.outcome import Outcome
@@ -60,6 +62,8 @@ class CampaignReading(Struct, frozen=True):
     bids: int
     impressions: int
     clicks: int
+    planned: float | None = None
+    """The share of the total budget that should be spent by now; None without a plan."""
 
 
 class Reading(Struct, frozen=True):
@@ -77,6 +81,9 @@ class Reading(Struct, frozen=True):
     rss_mb: float
     store_mb: float
     metrics: Metrics
+    courses: tuple[Course, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    """Of the last reading alone."""
 
 
 def campaigns_of(book: Book, metrics: Metrics, now_s: float) -> tuple[CampaignReading, ...]:
@@ -93,6 +100,7 @@ def campaigns_of(book: Book, metrics: Metrics, now_s: float) -> tuple[CampaignRe
                 CampaignReading(
                     campaign.id, campaign.name, shop.name, shop.currency, int((budget or 0) * MICROS),
                     counted["spend_micros"], counted["bids"], counted["impressions"], counted["clicks"],
+                    planned_share(shop, campaign, now_s),
                 )
             )  # fmt: skip
     return tuple(rows)

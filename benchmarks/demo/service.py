@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ from benchmarks.demo.children import Child
 from benchmarks.demo.people import seed_people
 from benchmarks.exchange.population import Population
 from bidder.campaigns.model import Book
+from bidder.config import of_children
+from bidder.notices.keys import MIN_SECRET_BYTES, PRICE_VARIABLE, VARIABLE
 
 READY_S: Final = 60.0
 BASE_URL: Final = "https://bidder.example"
@@ -54,11 +56,13 @@ class Service:
         workers: int = 1,
         campaigns: Path | None = None,
         argv: tuple[str, ...] = SERVE,
+        config: Path | None = None,
     ) -> None:
-        """`campaigns` None: the demo's shops."""
+        """`campaigns` None: the demo's shops; `config` None: what is the default."""
         self._data = folder / "data"
         self.price_keys = f"google:{secrets.token_hex(32)}:{secrets.token_hex(32)}"
-        environment = self._environment(campaigns)
+        self.token_keys = f"1:{secrets.token_hex(MIN_SECRET_BYTES)}"
+        environment = self._environment({"PACELINE_CAMPAIGNS": campaigns, "PACELINE_CONFIG": config})
         self.child = Child((*argv, "--workers", str(workers)), environment, folder / "service.log")
         self.ports = Ports(0, 0, 0)
 
@@ -87,6 +91,16 @@ class Service:
         url = (self._data / "redis.url").read_text().strip()
         return await seed_people(url, book, people, now_s)
 
+    @property
+    def ledger_url(self) -> str:
+        """Where its money is kept, once it is ready."""
+        return (self._data / "ledger.url").read_text().strip()
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the journal's segments."""
+        return self._data / "journal"
+
     async def get(self, path: str) -> str:
         """A page of the operators' port; raises OSError."""
 
@@ -98,17 +112,20 @@ class Service:
 
         return await asyncio.to_thread(fetch)
 
-    def _environment(self, campaigns: Path | None) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
-        if campaigns:
-            ours["PACELINE_CAMPAIGNS"] = str(campaigns)
-        return ours | {
-            "PACELINE_DATA_DIR": str(self._data),
-            "PACELINE_EXCHANGE_HOST": "127.0.0.1",
-            "PACELINE_PUBLIC_HOST": "127.0.0.1",
-            "PACELINE_EXCHANGE_PORT": "0",
-            "PACELINE_PUBLIC_PORT": "0",
-            "PACELINE_OPS_PORT": "0",
-            "PACELINE_PUBLIC_BASE_URL": BASE_URL,
-            "PACELINE_PRICE_KEYS": self.price_keys,
-        }
+    def _environment(self, files: Mapping[str, Path | None]) -> dict[str, str]:
+        given = {name: str(path) for name, path in files.items() if path is not None}
+        return (
+            of_children()
+            | given
+            | {
+                "PACELINE_DATA_DIR": str(self._data),
+                "PACELINE_EXCHANGE_HOST": "127.0.0.1",
+                "PACELINE_PUBLIC_HOST": "127.0.0.1",
+                "PACELINE_EXCHANGE_PORT": "0",
+                "PACELINE_PUBLIC_PORT": "0",
+                "PACELINE_OPS_PORT": "0",
+                "PACELINE_PUBLIC_BASE_URL": BASE_URL,
+                VARIABLE: self.token_keys,
+                PRICE_VARIABLE: self.price_keys,
+            }
+        )

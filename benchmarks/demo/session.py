@@ -1,6 +1,8 @@
-"""One demo from start to end: the service, its people, the exchanges, the view; then everything is gone.
+"""One demo from start to end: the service, its people and money, the exchanges, the view; then everything is gone.
 
 Place: `paceline demo` runs it; the service and the exchanges are processes of their own.
+Rule: the demo's shops are served in a copy whose flights are the seconds of the load: written once so that the service
+    can start, and again when it is known when that will be. Other campaigns are served as they are.
 Raises: DemoError, a message for the person at the terminal.
 """
 
@@ -12,23 +14,34 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from benchmarks.demo import stage
 from benchmarks.demo.children import Child, memory_mb
+from benchmarks.demo.courses import Courses
+from benchmarks.demo.ledger import Ledger, Proof
 from benchmarks.demo.readings import Metrics, Reading, campaigns_of, model_kind, no_bid_reasons
 from benchmarks.demo.service import BASE_URL, SERVE, DemoError, Service
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.report import LogHistogram, Totals
-from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import Book
+from bidder.notices.keys import PRICE_VARIABLE, VARIABLE
+from budget.redis_store import RedisStore
+from budget.store import LedgerDown
 
 _FRAME_S: Final = 1.0
+_LEAD_S: Final = 3.0
+"""From the writing of the flights to their start: the service looks for changed files once a second, and the exchanges
+take a second to start."""
+_DRAIN_S: Final = 10.0
+"""So long accepted bills may take to the ledger."""
+_FAR_S: Final = 86_400.0
 
 Show = Callable[[Reading], None]
 Say = Callable[[str], None]
@@ -47,6 +60,15 @@ class Options(Struct, frozen=True, kw_only=True):
     service: tuple[str, ...] = SERVE
 
 
+class _Run(Struct):
+    """What a run has while the service is up."""
+
+    book: Book
+    ledger: Ledger
+    courses: Courses
+    proofs: tuple[Proof, ...] = ()
+
+
 class Session:
     """A run; `interrupted` is the number of the signal that ended it early, else 0."""
 
@@ -54,14 +76,17 @@ class Session:
         self._options, self._folder, self._show, self._say = options, folder, show, say
         self._stop = asyncio.Event()
         self._now_s = time.time()
-        self._service = Service(folder, options.workers, options.campaigns, options.service)
+        self._book_path = options.campaigns or folder / "book.yaml"
+        rules = folder / "service.yaml"
+        self._service = Service(folder, options.workers, self._book_path, options.service, rules)
+        stage.write_rules(rules)
         self._totals = Totals()
         self._latest: Reading | None = None
         self.interrupted = 0
 
     async def run(self) -> Reading:
         """The last reading; raises DemoError."""
-        book = load_book(self._options.campaigns or demo_book_path())
+        book = self._write_book(self._now_s + _FAR_S)
         service, exchanges = self._service, None
         with self._signals():
             try:
@@ -73,50 +98,78 @@ class Session:
                 self._say(
                     f"{known:,} people have visited {', '.join(shop.name for shop in book.advertisers)}"
                 )
-                exchanges = self._exchanges()
-                await exchanges.start()
-                return await self._watch(exchanges, book)
+                async with self._ledger(book) as ledger:
+                    await ledger.fund()
+                    start_s = time.time() + _LEAD_S
+                    book = self._write_book(start_s)
+                    exchanges = self._exchanges(start_s)
+                    await exchanges.start()
+                    return await self._watch(exchanges, _Run(book, ledger, Courses(book, start_s)))
+            except LedgerDown as error:
+                raise DemoError(
+                    f"the ledger cannot be reached: {error}\n{service.child.last_words()}"
+                ) from None
             finally:
                 if exchanges is not None:
                     await exchanges.stop()
                 await service.child.stop()
 
-    def _exchanges(self) -> Child:
+    def _write_book(self, start_s: float) -> Book:
+        """The campaigns, with flights from a moment on where they are the demo's; raises CampaignError."""
+        if self._options.campaigns is None:
+            load = stage.Load(self._options.rate, self._options.seconds)
+            stage.write_book(self._book_path, load, start_s)
+        return load_book(self._book_path)
+
+    @contextlib.asynccontextmanager
+    async def _ledger(self, book: Book) -> AsyncIterator[Ledger]:
+        store = RedisStore.connect(self._service.ledger_url)
+        try:
+            yield Ledger(store, self._service.journal, book)
+        finally:
+            await store.close()
+
+    def _exchanges(self, start_s: float) -> Child:
         options, ports = self._options, self._service.ports
         settings = {
             "exchange-port": ports.exchange, "public-port": ports.public, "public-base": BASE_URL,
             "rate": options.rate, "seconds": options.seconds, "seed": options.seed,
-            "people": options.people, "now": self._now_s,
+            "people": options.people, "now": self._now_s, "start": start_s, "campaigns": self._book_path,
         }  # fmt: skip
         argv = [f"--{name}={value}" for name, value in settings.items()]
+        keys = {PRICE_VARIABLE: self._service.price_keys, VARIABLE: self._service.token_keys}
         return Child(
             (sys.executable, "-m", "benchmarks.exchange", "--attached", *argv),
-            {**os.environ, "PACELINE_PRICE_KEYS": self._service.price_keys},
+            {**os.environ, **keys},
             self._folder / "exchanges.log",
         )
 
-    async def _watch(self, exchanges: Child, book: Book) -> Reading:
+    async def _watch(self, exchanges: Child, run: _Run) -> Reading:
         """Show a reading each second until the exchanges are through; the last one is complete."""
         service = self._service.child
         reader = asyncio.create_task(self._read_totals(exchanges))
         ended = asyncio.create_task(service.wait())
         stopped = asyncio.create_task(self._stop.wait())
+        due_s = time.monotonic()
         try:
             while not reader.done():
+                due_s = max(due_s + _FRAME_S, time.monotonic())
                 await asyncio.wait(
-                    [reader, ended, stopped], timeout=_FRAME_S, return_when=asyncio.FIRST_COMPLETED
+                    [reader, ended, stopped],
+                    timeout=due_s - time.monotonic(),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 if ended.done():
                     raise DemoError(f"the service ended with code {ended.result()}:\n{service.last_words()}")
                 if stopped.done():
                     exchanges.terminate()
                     await reader
-                with contextlib.suppress(OSError):
-                    self._show(await self._reading(book))
+                with contextlib.suppress(OSError, LedgerDown):
+                    self._show(await self._reading(run))
             reader.result()
             if await exchanges.wait():
                 raise DemoError(f"the simulated exchanges failed:\n{exchanges.last_words()}")
-            return await self._reading(book)
+            return await self._conclude(run)
         except OSError as error:
             raise DemoError(
                 f"the service's metrics cannot be read: {error}\n{service.last_words()}"
@@ -125,12 +178,25 @@ class Session:
             for task in (reader, ended, stopped):
                 task.cancel()
 
+    async def _conclude(self, run: _Run) -> Reading:
+        """The last reading, when every bill is in the ledger or it is clear that some never will be."""
+        until = time.monotonic() + _DRAIN_S
+        while time.monotonic() < until:
+            charged = Metrics(await self._service.get("/metrics")).by("paceline_charges_total", "result")
+            if sum(charged.values()) >= self._totals.billed:
+                break
+            await asyncio.sleep(_FRAME_S / 10)
+        run.proofs = await run.ledger.prove()
+        return await self._reading(run)
+
     async def _read_totals(self, exchanges: Child) -> None:
         while line := await exchanges.line():
             self._totals = msgspec.json.decode(line, type=Totals)
 
-    async def _reading(self, book: Book) -> Reading:
+    async def _reading(self, run: _Run) -> Reading:
         metrics = Metrics(await self._service.get("/metrics"))
+        now_s = time.time()
+        run.courses.sample(now_s, await run.ledger.accounts())
         totals, before = self._totals, self._latest
         rss_mb, store_mb = memory_mb(self._service.child.pid)
         seconds = totals.seconds - (before.totals.seconds if before else 0.0)
@@ -142,11 +208,13 @@ class Session:
             fresh if fresh.counts else before.recent if before else LogHistogram(),
             sent / seconds if seconds > 0 else before.rate if before else 0.0,
             no_bid_reasons(metrics),
-            campaigns_of(book, metrics, self._now_s),
+            campaigns_of(run.book, metrics, now_s),
             model_kind(metrics),
             rss_mb,
             store_mb,
             metrics,
+            run.courses.courses(),
+            run.proofs,
         )
         self._latest = reading
         return reading

@@ -1,4 +1,4 @@
-"""The end of a demo: what happened in words and numbers, and whether the books agree.
+"""The end of a demo: what happened in words, numbers and curves, and whether the books agree.
 
 Place: session.py prints `tell` and writes `report`.
 Shapes: report: a JSON object; the keys are listed in `report`.
@@ -9,54 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.demo.readings import CampaignReading, Metrics, Reading, today
-from benchmarks.demo.view import frame, money
-from benchmarks.exchange.report import Totals
-
-
-class Check(Struct, frozen=True):
-    """Two numbers that must be equal."""
-
-    name: str
-    left: int
-    right: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether they are."""
-        return self.left == self.right
-
-
-def checks(totals: Totals, metrics: Metrics) -> list[Check]:
-    """Conservation, inside the service and between it and the exchanges."""
-    total = metrics.total
-    drops = total("paceline_drops_total")
-    return [
-        Check("requests sent = requests received", totals.requests, total("paceline_requests_total")),
-        Check(
-            "requests received = sum of outcomes",
-            total("paceline_requests_total"),
-            total("paceline_outcomes_total"),
-        ),
-        Check(
-            "candidates = drops + bids",
-            total("paceline_candidates_total"),
-            drops + total("paceline_line_item_bids_total"),
-        ),
-        Check("bids received = bids sent", totals.bids, total("paceline_line_item_bids_total")),
-        Check(
-            "beacons fetched = impressions", totals.impressions, total("paceline_line_item_impressions_total")
-        ),
-        Check("billed = charged, each once", totals.billed, total("paceline_clearing_prices_total")),
-        Check("clicks made = clicks counted", totals.clicks, total("paceline_line_item_clicks_total")),
-        Check("errors inside the service = 0", total("paceline_outcomes_total", outcome="fault"), 0),
-    ]
+from benchmarks.demo.chart import chart
+from benchmarks.demo.checks import checks
+from benchmarks.demo.courses import Course
+from benchmarks.demo.readings import CampaignReading, Reading, today
+from benchmarks.demo.view import frame
 
 
 def report(reading: Reading, seed: int, interrupted: bool) -> dict[str, Any]:
@@ -86,7 +48,10 @@ def report(reading: Reading, seed: int, interrupted: bool) -> dict[str, Any]:
         "no_bid_reasons": reading.no_bid_reasons,
         "drops": metrics.by("paceline_drops_total", "reason"),
         "loss_reasons": totals.loss_reasons,
-        "campaigns": [_campaign(row) for row in reading.campaigns],
+        "campaigns": _campaigns(reading),
+        "capped_views": totals.capped_views,
+        "cap_violations": totals.cap_violations,
+        "overspend_micros": sum(sum(proof.overspend.values()) for proof in reading.proofs),
         "exchanges": {
             name: {"requests": e.requests, "bids": e.bids, "wins": e.wins, "billed_micros": e.billed_micros}
             for name, e in totals.exchanges.items()
@@ -95,9 +60,33 @@ def report(reading: Reading, seed: int, interrupted: bool) -> dict[str, Any]:
         "rss_mb": round(reading.rss_mb, 1),
         "store_rss_mb": round(reading.store_mb, 1),
         "conservation": [
-            {"check": c.name, "left": c.left, "right": c.right, "holds": c.holds}
-            for c in checks(totals, metrics)
+            {"check": c.name, "left": c.left, "right": c.right, "holds": c.holds, "detail": c.detail}
+            for c in checks(reading)
         ],
+    }
+
+
+def _campaigns(reading: Reading) -> list[dict[str, Any]]:
+    courses = {(course.advertiser, course.campaign): course for course in reading.courses}
+    return [_campaign(row) | _course(courses.get((row.advertiser, row.id))) for row in reading.campaigns]
+
+
+def _course(course: Course | None) -> dict[str, Any]:
+    """The plan, what became of it, and both second by second; nothing for a campaign that was not watched."""
+    if course is None:
+        return {}
+    return {
+        "pacing": course.pacing,
+        "planned_micros": course.planned_micros,
+        "ledger_spent_micros": course.spent_micros,
+        "utilisation": course.utilisation and round(course.utilisation, 4),
+        "overspend_micros": course.overspend_micros,
+        "pace_error": course.pace_error and round(course.pace_error, 4),
+        "series": {
+            "at_s": [sample.at_s for sample in course.samples],
+            "planned": [sample.planned for sample in course.samples],
+            "spent": [sample.spent for sample in course.samples],
+        },
     }
 
 
@@ -120,7 +109,7 @@ def sound(reading: Reading) -> bool:
     totals = reading.totals
     if totals.errors or totals.faults or not totals.requests:
         return False
-    return all(check.holds for check in checks(totals, reading.metrics))
+    return all(check.holds for check in checks(reading))
 
 
 def tell(console: Console, reading: Reading, seconds: float) -> None:
@@ -142,22 +131,22 @@ def _parts(console: Console, reading: Reading, seconds: float) -> list[Renderabl
         f", {totals.late:,} were late. The service used ", (f"{reading.rss_mb:.0f} MB", "bold"),
         f", its store {reading.store_mb:.0f} MB. Response rates came from: {reading.model}.",
     )  # fmt: skip
-    spent = ", ".join(f"{row.name} {money(row)}" for row in reading.campaigns if row.spent_micros)
     return [
         story,
-        Text(f"Spent: {spent or 'nothing'}."),
         Text(),
         frame(reading, seconds, console.width - 4),
         Text(),
-        _books(totals, reading.metrics),
+        chart(reading.courses, seconds, console.width - 4),
+        Text(),
+        _books(reading),
         *(Text(f"! {example}", style="red") for example in totals.examples[:5]),
     ]
 
 
-def _books(totals: Totals, metrics: Metrics) -> Table:
+def _books(reading: Reading) -> Table:
     table = Table.grid(padding=(0, 1))
-    for check in checks(totals, metrics):
+    for check in checks(reading):
         mark = Text("✓", style="green") if check.holds else Text("✗", style="bold red")
         numbers = f"{check.left:,}" if check.holds else f"{check.left:,} ≠ {check.right:,}"
-        table.add_row(mark, check.name, numbers)
+        table.add_row(mark, check.name, numbers, Text(check.detail, style="dim"))
     return table

@@ -95,7 +95,7 @@ def _campaigns(reading: Reading, width: int) -> RenderableType:
         cells: list[RenderableType] = [
             row.name,
             money(row),
-            _bar(share, 9).append(f" {share:4.0%}"),
+            _bar(share, 9, row.planned).append(f" {share:4.0%}"),
             f"{row.impressions:,}",
             f"{row.clicks:,}",
         ]
@@ -123,11 +123,19 @@ def money(row: CampaignReading) -> str:
     return f"{row.spent_micros / MICROS:,.2f} {row.currency}"
 
 
-def _bar(share: float, width: int) -> Text:
-    """A bar for a share of 1; a very small share shows as a sliver."""
+def _bar(share: float, width: int, planned: float | None = None) -> Text:
+    """A bar for a share of 1, with a line where it was planned to be; a very small share shows as a sliver."""
     eighths = round(max(0.0, min(share, 1.0)) * width * 8)
     full, rest = divmod(max(eighths, 1 if share > 0 else 0), 8)
-    return Text(("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width, "·")[:width], style="cyan")
+    bar = ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width, "·")[:width]
+    if planned is None:
+        return Text(bar, style="cyan")
+    place = min(int(planned * width), width - 1)
+    return Text.assemble(
+        (bar[:place], "cyan"),
+        ("│", "bold black on cyan" if place < full else "bold"),
+        (bar[place + 1 :], "cyan"),
+    )
 
 
 def _table(first: str, *others: str) -> Table:

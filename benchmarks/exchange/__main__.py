@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import uvloop
@@ -21,8 +22,10 @@ import uvloop
 from benchmarks.exchange.notices import parse_keys
 from benchmarks.exchange.report import Totals
 from benchmarks.exchange.simulation import Settings, Simulation
-
-PRICE_KEYS = "PACELINE_PRICE_KEYS"
+from benchmarks.exchange.witness import Witness
+from bidder.campaigns.load import load_book
+from bidder.notices.keys import PRICE_VARIABLE, VARIABLE
+from bidder.notices.keys import parse_keys as parse_token_keys
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,13 +40,21 @@ def main(argv: list[str] | None = None) -> int:
         seed=args.seed,
         people=args.people,
         now_s=args.now or time.time(),
-        price_keys=parse_keys(os.environ.get(PRICE_KEYS, "")),
+        start_s=args.start,
+        price_keys=parse_keys(os.environ.get(PRICE_VARIABLE, "")),
     )
-    uvloop.run(_run(settings, args.attached))
+    uvloop.run(_run(Simulation(settings, _witness(args, settings)), args.attached))
     return 0
 
 
-async def _run(settings: Settings, attached: bool) -> None:
+def _witness(args: argparse.Namespace, settings: Settings) -> Witness | None:
+    if args.campaigns is None:
+        return None
+    keys = parse_token_keys(os.environ.get(VARIABLE, ""), VARIABLE)
+    return Witness(load_book(args.campaigns), keys, settings.price_keys)
+
+
+async def _run(simulation: Simulation, attached: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +62,7 @@ async def _run(settings: Settings, attached: bool) -> None:
     if attached:
         with contextlib.suppress(ValueError, OSError):  # a regular file cannot be watched, and never closes
             loop.add_reader(sys.stdin.fileno(), _closed, stop)
-    totals = await Simulation(settings).run(_print, stop)
+    totals = await simulation.run(_print, stop)
     _print(totals)
 
 
@@ -79,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--people", type=int, default=5_000)
     parser.add_argument("--now", type=float, default=0.0, help="the date of the people's consent; 0: today")
+    parser.add_argument("--start", type=float, default=0.0, help="begin at this time of day; 0: at once")
+    parser.add_argument(
+        "--campaigns", type=Path, help="the service's, to know its caps and shops; needs its token keys, too"
+    )
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
     return parser
 

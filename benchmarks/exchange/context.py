@@ -99,7 +99,7 @@ def user(rng: random.Random, dialect: Dialect, human: Human) -> Json:
     if human.consent:
         body["consent"] = human.consent
     sources = rng.sample(EID_SOURCES, rng.randint(0, 3))
-    if sources:
+    if sources and not human.anonymous:
         body["eids"] = [
             {"source": source, "uids": [{"id": human.id_at(source), "atype": 1}]} for source in sources
         ]
@@ -115,7 +115,9 @@ def user(rng: random.Random, dialect: Dialect, human: Human) -> Json:
 
 
 def ids(dialect: Dialect, human: Human) -> Json:
-    """The exchange's id of the person, and ours where the two were matched."""
+    """The exchange's id of the person, and ours where the two were matched; none of whom it cannot tell apart."""
+    if human.anonymous:
+        return {}
     ids: Json = {"id": human.id_at(dialect.name)}
     if human.matched:
         ids["buyeruid"] = human.id

@@ -26,6 +26,7 @@ _LIMITED_SHARE: Final = 0.05
 _EEA_NO_CONSENT: Final = 0.10
 _EEA_CONTEXTUAL: Final = 0.08
 _US_OPTED_OUT: Final = 0.08
+_ANONYMOUS_SHARE: Final = 0.06
 
 
 class Human(NamedTuple):
@@ -43,6 +44,8 @@ class Human(NamedTuple):
     consent: str | None
     """A TC string; None outside its regime, and where the person gave none."""
     us_privacy: str | None
+    anonymous: bool = False
+    """The browser keeps no third-party cookies: no exchange has an id of the person."""
 
     def id_at(self, source: str) -> str:
         """The person's id at an exchange or an id provider."""
@@ -82,7 +85,7 @@ class Population:
         rng = random.Random(f"{self._seed}:{number}")
         place = rng.choices(PLACES, PLACE_WEIGHTS)[0]
         tc, usp = self._choose_consent(rng, place)
-        return Human(
+        human = Human(
             number,
             f"{rng.getrandbits(128):032x}",
             str(uuid.UUID(int=rng.getrandbits(128), version=4)),
@@ -93,6 +96,8 @@ class Population:
             tc,
             usp,
         )
+        hidden = human.device.kind == "web" and rng.random() < _ANONYMOUS_SHARE
+        return human._replace(anonymous=hidden)
 
     def _choose_consent(self, rng: random.Random, place: Place) -> tuple[str | None, str | None]:
         u = rng.random()

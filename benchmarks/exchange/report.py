@@ -89,6 +89,12 @@ class Totals(Struct):
     exchanges: dict[str, ExchangeTotals] = field(default_factory=dict)
     campaigns_billed: dict[str, int] = field(default_factory=dict)
     """Billed impressions by the campaign id of the bid."""
+    due_micros: dict[str, int] = field(default_factory=dict)
+    """What the answered bills come to, by advertiser, in its currency; witness.py knows."""
+    capped_views: int = 0
+    """Ads that were on a screen and that a frequency cap binds."""
+    cap_violations: dict[str, int] = field(default_factory=dict)
+    """Those beyond a cap, by cap."""
     latency_us: LogHistogram = field(default_factory=LogHistogram)
 
     def error(self, kind: str, example: str = "") -> None:

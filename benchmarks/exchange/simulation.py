@@ -8,9 +8,11 @@ Limits: `connections` per exchange; a full queue is an error of the service unde
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import heapq
 import random
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -27,6 +29,7 @@ from benchmarks.exchange.notices import MICROS, PriceKeys, Sale, fill, notice_wi
 from benchmarks.exchange.population import Population, interest
 from benchmarks.exchange.report import ExchangeTotals, Totals
 from benchmarks.exchange.requests import Call, Traffic
+from benchmarks.exchange.witness import Witness
 
 _TICK_S: Final = 0.004
 _RAMP_S: Final = 2.0
@@ -49,6 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where they lead here: on this machine nobody stands in front to speak TLS."""
     rate: float
     seconds: float
+    start_s: float = 0.0
+    """The first request goes out then, in seconds since the epoch; what is past: at once."""
     limit: int = 1 << 62
     """Requests after which a run ends before its time."""
     seed: int
@@ -74,8 +79,9 @@ class Chance(NamedTuple):
 class Simulation:
     """One run of all exchanges; `run` fills `totals`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, witness: Witness | None = None) -> None:
+        """`witness` knows the service's campaigns and keys; without one its totals stay empty."""
+        self._settings, self._witness = settings, witness
         self.totals = Totals(exchanges={dialect.name: ExchangeTotals() for dialect in DIALECTS})
         self._rng = random.Random(f"delays:{settings.seed}")
         self._people = Population(settings.seed, settings.people, settings.now_s)
@@ -94,8 +100,9 @@ class Simulation:
             for dialect in DIALECTS
         }
         self._notices = Client("127.0.0.1", settings.public_port, settings.notice_connections, 20_000)
-        start = shown = loop.time()
         try:
+            await self._begin(stop)
+            start = shown = loop.time()
             while (elapsed := loop.time() - start) < settings.seconds and not self._ended(stop):
                 self.totals.seconds = elapsed
                 self._send(self._planned(elapsed))
@@ -110,11 +117,12 @@ class Simulation:
                 client.close()
         return self.totals
 
+    async def _begin(self, stop: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0.0, self._settings.start_s - time.time()))
+
     def _planned(self, elapsed: float) -> int:
-        """How many requests are due by now: a ramp, then a steady rate."""
-        ramp = min(elapsed, _RAMP_S)
-        due = self._settings.rate * (ramp * ramp / (2 * _RAMP_S) + max(0.0, elapsed - _RAMP_S))
-        return min(int(due), self._settings.limit)
+        return min(int(self._settings.rate * full_seconds(elapsed)), self._settings.limit)
 
     def _ended(self, stop: asyncio.Event) -> bool:
         return stop.is_set() or self.totals.requests >= self._settings.limit
@@ -223,6 +231,8 @@ class Simulation:
         except (ValueError, KeyError) as error:
             totals.error("markup", f"{sale.dialect.name}: {error}")
             return
+        if self._witness is not None:
+            self._witnessed(functools.partial(self._witness.saw, chance.call, bid, self._loop.time(), totals))
         if sale.dialect.billing == "burl":
             self._notify(bid.burl, sale, functools.partial(self._billed, sale))
         base = self._settings.public_base
@@ -245,6 +255,14 @@ class Simulation:
         totals.billed += 1
         totals.exchanges[sale.dialect.name].billed_micros += round(sale.verdict.price * MICROS / 1_000)
         totals.campaigns_billed[campaign] = totals.campaigns_billed.get(campaign, 0) + 1
+        if self._witness is not None:
+            self._witnessed(functools.partial(self._witness.billed, sale, totals))
+
+    def _witnessed(self, testimony: Callable[[], None]) -> None:
+        try:
+            testimony()
+        except ValueError as error:
+            self.totals.error("token", str(error))
 
     def _clicker(self, buys: bool) -> Callable[[], None]:
         def clicked() -> None:
@@ -284,3 +302,9 @@ class Simulation:
 
         if not self._notices.submit(wire, answered):
             self.totals.error("notice", "every connection is busy")
+
+
+def full_seconds(elapsed: float) -> float:
+    """A ramp, then a steady rate: after so many seconds as many requests are out as at the full rate after these."""
+    ramp = min(elapsed, _RAMP_S)
+    return ramp * ramp / (2 * _RAMP_S) + max(0.0, elapsed - _RAMP_S)
