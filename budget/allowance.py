@@ -195,6 +195,18 @@ class Allowance:
         """Exactly these accounts of the advertiser are paused now."""
         self.book(advertiser).pause(accounts)
 
+    def halt(self, line: Line, halted: bool) -> None:
+        """The pace has a line item wait, or go on."""
+        if line.halted != halted:
+            line.halted = halted
+            for piece in line.slices:
+                piece.set_gate()
+
+    def halted(self, line_key: int) -> bool:
+        """Whether the pace has a line item wait."""
+        line = self._lines.get(line_key)
+        return line is not None and line.halted
+
     def forget(self, advertiser: str) -> None:
         """The ledger took this worker for dead: all its leases of this advertiser went home."""
         book = self.books.pop(advertiser)

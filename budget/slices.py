@@ -78,6 +78,7 @@ class Line:
         "backoff_s",
         "current",
         "freed",
+        "halted",
         "heard_s",
         "key",
         "limits",
@@ -103,6 +104,8 @@ class Line:
         """The current one and those that are closed but not empty."""
         self.settled_before = 0
         """Settled out of slices that are no more."""
+        self.halted = False
+        """The pace has it wait."""
         self.freed = self.wins = 0
         """What was reserved and then not charged; impressions that were charged."""
         self.refused = 0
@@ -224,9 +227,13 @@ class Slice:
         return True
 
     def set_gate(self) -> None:
-        """Open while the period lasts, unless closed or paused."""
+        """Open while the period lasts, unless closed, halted or paused."""
         paused = self.book.paused
-        shut = self.closed or (paused and any(level.account in paused for level in self.path))
+        shut = (
+            self.closed
+            or self.line.halted
+            or (paused and any(level.account in paused for level in self.path))
+        )
         self.gate_s = 0.0 if shut else self.end_s
 
     def grant(self, amount: int, low: int) -> None:

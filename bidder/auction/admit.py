@@ -33,6 +33,9 @@ class Money(Protocol):
     def reserve(self, line_key: int, cost: Micros, now_s: int, deadline_s: int) -> int:
         """The lease that pays for a bid; 0 where no money is at hand."""
 
+    def halted(self, line_key: int) -> bool:
+        """Whether none is at hand because its pace has it wait."""
+
     def unreserve(self, lease_id: int, cost: Micros, deadline_s: int) -> None:
         """A bid never left the house."""
 
@@ -72,7 +75,7 @@ class Admission:
             choice.cost = cost = cost_of_one(exchanged(choice.bid_cpm_micros, rate_ppm))
             choice.lease = self._money.reserve(line.key, cost, now_s, choice.deadline_s)
             if not choice.lease:
-                return Drop.BUDGET
+                return Drop.PACING if self._money.halted(line.key) else Drop.BUDGET
         choice.bid_id = os.urandom(BID_ID_BYTES)
         if choice.exposure is not None:
             ad_key = choice.fitting.ad.key32

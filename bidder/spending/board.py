@@ -19,13 +19,14 @@ from redis.asyncio import Redis, RedisCluster
 
 REPORT_S: Final = 60
 VERSION: Final = 1
+NO_CEILING: Final = -1
 LEADER: Final = "ml:pace:leader"
 REPORTS: Final = "ml:pace:reports"
 PACE: Final = "ml:pace:now"
 TRAFFIC: Final = "ml:pace:traffic"
 
 _REPORT: Final = (np.dtype("<i8"),) * 6
-_PACES: Final = (np.dtype("<f4"),) * 2
+_PACES: Final = (np.dtype("<f4"), np.dtype("<f4"), np.dtype("<i8"))
 _HEADER: Final = struct.Struct("<HIxxd")
 """Version, rows, seconds since the epoch."""
 _KEEP: Final = """
@@ -67,6 +68,8 @@ class Paces(Struct, frozen=True, eq=False):
     multiplier: NDArray[np.float32]
     share: NDArray[np.float32]
     """(R,) of the auctions it takes part in."""
+    ceiling: NDArray[np.int64]
+    """(R,) Micros that each worker may commit to it until the next pace; NO_CEILING: as many as there are."""
 
 
 def pack_report(report: Report) -> bytes:
@@ -83,7 +86,7 @@ def unpack_report(data: bytes) -> Report | None:
 
 def pack_paces(paces: Paces) -> bytes:
     """A pace as bytes."""
-    return _packed(paces.at_s, paces.keys, (paces.multiplier, paces.share), _PACES)
+    return _packed(paces.at_s, paces.keys, (paces.multiplier, paces.share, paces.ceiling), _PACES)
 
 
 def unpack_paces(data: bytes) -> Paces | None:

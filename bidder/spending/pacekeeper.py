@@ -8,7 +8,7 @@ Limits: one report and one reading per period; a board that cannot be reached le
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -17,8 +17,13 @@ from redis import RedisError
 
 from bidder.clock import Clock
 from bidder.metrics import Metric, Tally
-from bidder.spending.board import Board, Paces, Report
+from bidder.spending.board import NO_CEILING, Board, Paces, Report
 from budget.allowance import Allowance
+from budget.slices import Line
+
+LOOKS: Final = 10
+CHUNK: Final = 200
+"""Line items: some 0.3 ms of work."""
 
 METRICS: Final = (
     Metric("paceline_pace_age_seconds", "gauge", "Since the pace that is followed was computed", merge="max"),
@@ -50,6 +55,9 @@ class PaceKeeper:
         """Seen with earlier indexes, by number of this one."""
         self._pace: PaceOf | None = None
         self._followed: Paces | None = None
+        self._ceilings: dict[int, int] = {}
+        self._begun: dict[int, int] = {}
+        """By key, what was committed when the period began."""
 
     def adopt(self, keys: NDArray[np.uint64], pace: PaceOf) -> None:
         """Another index is live: its line items' keys (N,) and its pace. What was followed is followed on."""
@@ -61,19 +69,25 @@ class PaceKeeper:
             self._follow(self._followed)
 
     async def run(self, period_s: float, stopping: asyncio.Event) -> None:
-        """Step until told to stop; a call under way is not cut short."""
+        """Step until told to stop; a call under way is not cut short. Ceilings are looked at LOOKS times a period."""
+        look = 0
         while not stopping.is_set():
-            await self.step()
+            if look % LOOKS == 0:
+                await self.step()
+            else:
+                await self.watch()
+            look += 1
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(period_s):
+                async with asyncio.timeout(period_s / LOOKS):
                     await stopping.wait()
 
     async def step(self) -> None:
         """Report, and follow what the board says."""
         now_s = self._clock.now_s()
+        report = await self.report(now_s)
         try:
             if self._allowance.worker:
-                await self._board.post(self._allowance.worker, self.report(now_s))
+                await self._board.post(self._allowance.worker, report)
             paces = await self._board.paces()
         except (RedisError, OSError) as error:
             self._tally.count("paceline_pace_board_failures_total")
@@ -82,19 +96,40 @@ class PaceKeeper:
         if paces is not None:
             self._follow(paces)
         if self._followed is not None:
+            self._begin(self._followed)
             self._tally.set("paceline_pace_age_seconds", value=max(0, int(now_s - self._followed.at_s)))
 
-    def report(self, now_s: float) -> Report:
+    async def report(self, now_s: float) -> Report:
         """What this worker reserved, holds idle and saw, of the line items where that is anything."""
-        money = np.zeros((5, len(self._keys)), np.int64)
-        for line in self._allowance.lines():
-            number = self._numbers.get(line.key)
+        keys, numbers = self._keys, self._numbers
+        money = np.zeros((5, len(keys)), np.int64)
+        async for line in self._some_lines():
+            number = numbers.get(line.key)
             if number is not None:
                 money[:, number] = line.committed, line.idle, line.settled, line.freed, line.wins
+        if keys is not self._keys:  # another index came meanwhile
+            return await self.report(now_s)
         seen = self._seen()
         rows = np.flatnonzero(money.any(axis=0) | (seen > 0))
         reserved, idle, settled, freed, wins = money[:, rows]
-        return Report(now_s, self._keys[rows], reserved, idle, seen[rows], settled, freed, wins)
+        return Report(now_s, keys[rows], reserved, idle, seen[rows], settled, freed, wins)
+
+    async def watch(self) -> None:
+        """Line items that committed as much as the period's ceiling wait for the next pace."""
+        ceilings, begun = self._ceilings, self._begun
+        async for line in self._some_lines():
+            ceiling = ceilings.get(line.key)
+            if ceiling is not None and not line.halted:
+                engaged = line.engaged
+                if engaged - begun.setdefault(line.key, engaged) >= ceiling:
+                    self._allowance.halt(line, True)
+
+    async def _some_lines(self) -> AsyncIterator[Line]:
+        """Line items with money, CHUNK to a turn of the loop: bids go on between them."""
+        for count, line in enumerate(list(self._allowance.lines()), start=1):
+            yield line
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
 
     def _seen(self) -> NDArray[np.int64]:
         return self._before + self._pace.seen() if self._pace is not None else self._before
@@ -113,3 +148,14 @@ class PaceKeeper:
         thin = np.flatnonzero(share < 1.0)
         thinned = dict(zip(self._keys[thin].tolist(), share[thin].tolist(), strict=True))
         self._pace.set(multiplier, thinned)
+
+    def _begin(self, paces: Paces) -> None:
+        """A period begins, with a new pace or, where nobody leads, with the last one: nobody waits any more."""
+        bounded = np.flatnonzero(paces.ceiling != NO_CEILING)
+        self._ceilings = dict(zip(paces.keys[bounded].tolist(), paces.ceiling[bounded].tolist(), strict=True))
+        self._begun = {}
+        for line in self._allowance.lines():
+            if line.halted:
+                self._allowance.halt(line, False)
+            if line.key in self._ceilings:
+                self._begun[line.key] = line.engaged

@@ -18,9 +18,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from bidder.campaigns.compile import Line
-from bidder.spending.board import Paces, Report
+from bidder.spending.board import NO_CEILING, Paces, Report
 from budget import pacing, traffic
 from budget.accounts import path_at
+from budget.money import CpmMicros, cost_of_one
 from budget.plan import Kind, Plan, hour_of_week, plan_of
 from budget.schedule import LEVELS, Schedule
 from budget.store import Balance
@@ -29,7 +30,8 @@ REPLAN_S: Final = 600.0
 """Plans follow what was learned of traffic so often."""
 FADE_S: Final = 1_800.0
 """What became of reservations is remembered with this time constant."""
-MICROS: Final = 1e6
+MIN_CHARGED: Final = 0.01
+"""Of what is reserved, the least share that is taken for charged."""
 
 Floats = NDArray[np.float64]
 Accounts = Mapping[str, Mapping[str, Balance]]
@@ -61,6 +63,7 @@ class Pacemaker:
         self.keys = np.array([line.key for line in lines], np.uint64)
         self._group, self._campaigns = _groups(lines)
         self._free = np.array([line.guaranteed or line.pacing == Kind.ASAP.value for line in lines], np.bool_)
+        self._least = np.array([cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in lines], float)
         self._traffic = traffic.nothing_seen(len(lines))
         self._state = pacing.start(_first(self.keys, last))
         self._before: _Sums | None = None
@@ -92,6 +95,7 @@ class Pacemaker:
             self.keys[order],
             multiplier[order].astype(np.float32),
             share[order].astype(np.float32),
+            self._ceiling(max(1, len(reports)))[order],
         )
         error = self._error(heard)
         standing = Standing(
@@ -215,6 +219,15 @@ class Pacemaker:
         )
         aim = pacing.shared(own, self._group, campaign, np.maximum(wanted, 1.0))
         return np.where(self._free, inf, aim)
+
+    def _ceiling(self, workers: int) -> NDArray[np.int64]:
+        """(L,) what each worker may commit in the period, counting that not all of it will be charged."""
+        settled, ended = self._ended[0], self._ended.sum(axis=0)
+        charged = np.clip(settled / np.where(ended > 0, ended, 1.0), MIN_CHARGED, 1.0)
+        ceiling = pacing.ceiling(self._state, self._least) / np.where(ended > 0, charged, 1.0)
+        most = np.maximum(ceiling / workers, self._least)
+        bounded = np.isfinite(most) & ~self._free
+        return np.where(bounded, np.where(bounded, most, 0.0), NO_CEILING).astype(np.int64)
 
     def _error(self, heard: pacing.Heard | None) -> Floats:
         if heard is None:

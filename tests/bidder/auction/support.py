@@ -167,12 +167,17 @@ class Boundless:
         """By deadline, in Micros."""
         self.refuse: set[int] = set()
         """Keys of line items that get none."""
+        self.waiting: set[int] = set()
+        """Keys of those that get none because of their pace."""
 
     def reserve(self, line_key: int, cost: Micros, now_s: int, deadline_s: int) -> int:
         if line_key in self.refuse:
             return 0
         self.reserved[deadline_s] = self.reserved.get(deadline_s, 0) + cost
         return 1
+
+    def halted(self, line_key: int) -> bool:
+        return line_key in self.waiting
 
     def unreserve(self, lease_id: int, cost: Micros, deadline_s: int) -> None:
         assert lease_id == 1

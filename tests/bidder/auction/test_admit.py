@@ -211,6 +211,15 @@ def test_a_broken_answer_costs_nothing() -> None:
 # -- pace
 
 
+def test_who_waits_for_the_next_period_is_counted_as_paced() -> None:
+    """No money because of the pace is `pacing`, not `budget`."""
+    bench = Bench(_book(rich="9", poor="5"))
+    bench.money.refuse = bench.money.waiting = {key64("rich")}
+    (call,) = bench.ask(_request())
+    assert _prices(call) == [5.0]
+    assert bench.drops() == {"pacing": 1}
+
+
 def test_a_slow_pace_bids_less() -> None:
     """The multiplier acts on the value; one line item's pace leaves the others alone."""
     bench = Bench(_book(a="8", b="6"))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from bidder.auction.pace import Pace
 from bidder.clock import ManualClock
 from bidder.metrics import Tally
 from bidder.spending.board import (
+    NO_CEILING,
     REPORT_S,
     Board,
     Paces,
@@ -44,7 +46,8 @@ def _report(at_s: float = NOW_S, rows: int = 3) -> Report:
 def _paces(**by_key: float) -> Paces:
     keys = np.array(sorted(int(key[1:]) for key in by_key), np.uint64)
     multiplier = np.array([by_key[f"k{key}"] for key in keys.tolist()], np.float32)
-    return Paces(NOW_S, keys, multiplier, np.minimum(multiplier * 4, 1).astype(np.float32))
+    ceiling = np.full(len(keys), NO_CEILING, np.int64)
+    return Paces(NOW_S, keys, multiplier, np.minimum(multiplier * 4, 1).astype(np.float32), ceiling)
 
 
 @pytest.fixture
@@ -147,7 +150,37 @@ async def test_a_worker_posts_and_follows(client: Redis) -> None:
     keeper.adopt(np.array([30, 20, 10], np.uint64), other)
     assert other.multiplier.tolist() == [0.5, 1.0, 0.125]
     other.saw(np.array([1]))
-    assert keeper.report(NOW_S).seen.tolist() == [2, 2]
+    assert (await keeper.report(NOW_S)).seen.tolist() == [2, 2]
+
+
+async def test_a_ceiling_lasts_for_a_period(client: Redis) -> None:
+    """A line item that committed its ceiling waits, and goes on with the next period, also where nobody leads."""
+    board, allowance = Board(client), Allowance(7)
+    keeper = PaceKeeper(board, allowance, ManualClock(NOW_S), Tally())
+    allowance.adopt({10: ("shop", Limits("c", "l", ZoneInfo("UTC")))})
+    line = allowance.line(10)
+    assert line is not None
+    allowance.open(line, 7 << 32 | 1, NOW_S).grant(1_000_000, 0)
+    allowance.book("shop").until_s = NOW_S + 9_000
+    keeper.adopt(np.array([10], np.uint64), Pace(1))
+    paces = _paces(k10=1.0)
+    await board.publish(msgspec.structs.replace(paces, ceiling=np.array([500], np.int64)))
+    await keeper.step()
+    for _ in range(2):
+        assert _reserve(allowance, 300)
+        await keeper.watch()
+        assert not allowance.halted(10)
+        assert _reserve(allowance, 300)
+        await keeper.watch()
+        assert allowance.halted(10)
+        assert not _reserve(allowance, 1)
+        assert allowance.wanting() == []
+        await keeper.step()
+        assert not allowance.halted(10)
+
+
+def _reserve(allowance: Allowance, cost: int) -> int:
+    return allowance.reserve(10, Micros(cost), int(NOW_S), int(NOW_S) + 900)
 
 
 async def test_without_a_board_the_last_pace_holds(tmp_path: Path) -> None:

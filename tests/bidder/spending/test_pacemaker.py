@@ -14,7 +14,7 @@ import pytest
 from bidder.campaigns.compile import Line, compile_lines
 from bidder.campaigns.load import load_book
 from bidder.campaigns.rates import load_rates
-from bidder.spending.board import Paces, Report
+from bidder.spending.board import NO_CEILING, Paces, Report
 from bidder.spending.pacemaker import Pacemaker, Standing
 from budget.accounts import path_at
 from budget.money import Micros
@@ -182,8 +182,8 @@ def test_the_next_day_begins_where_the_last_one_ended(tmp_path: Path) -> None:
 
 
 def test_traffic_is_learned(tmp_path: Path) -> None:
-    """Supply comes from 8 to 20 alone; on the third day the plan expects it: the hours are even, and all but a twentieth
-    of the budget is spent."""
+    """Supply comes from 8 to 20 alone; on the third day the plan expects it: the hours are even, and all but a
+    twentieth of the budget is spent."""
 
     def supply(name: str, now_s: float) -> float:
         return 240 * 5 / DAY_S if 8 <= datetime.fromtimestamp(now_s, ZoneInfo(ZONE)).hour < 20 else 0.0
@@ -217,6 +217,19 @@ def test_who_must_spend_is_never_slowed(tmp_path: Path, more: str) -> None:
     keys = {line.id: line.key for line in lines}
     assert pace[keys["b"]] == 1.0
     assert pace[keys["a"]] < 1.0
+
+
+def test_a_period_has_a_ceiling(tmp_path: Path) -> None:
+    """A few times what is aimed at, split among the workers, more where little of what is reserved gets charged; none
+    for who is not paced."""
+    lines = _lines(tmp_path, a="budget: {daily: 240}", b="")
+    market = Market(lines, _steady(240 * 5 / DAY_S), MIDNIGHT_S)
+    market.run(3 * 3600)
+    assert market.paces is not None
+    ceiling = dict(zip(market.paces.keys.tolist(), market.paces.ceiling.tolist(), strict=True))
+    aimed = 240 * MICRO * PERIOD_S / DAY_S
+    assert aimed * 2 < ceiling[lines[0].key] / 2 < aimed * 5  # half of what is reserved is charged
+    assert ceiling[lines[1].key] == NO_CEILING
 
 
 def test_without_budgets_nothing_is_slowed(tmp_path: Path) -> None:
