@@ -91,6 +91,9 @@ class Ledger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The longest `bid.exp` that we promise, whatever a request asks for: so long may money stay reserved."""
     prefetch: Count = 10_000
     """Line items that have their first lease before a worker is ready; the others get theirs when first wanted."""
+    lease_bids: Count = 4
+    """So many bids of the largest cost a worker holds money for, per line item, before it knows how fast the line item
+    spends: more of them fill the first fifth of a second, and lie idle in line items that do not spend."""
     journal_dir: str = ""
     """Durable segments of the ledger's journal, kept for ever; empty: `journal` in the data directory."""
     pacing_period_s: Annotated[float, Meta(ge=0.2, le=300)] = (

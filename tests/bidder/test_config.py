@@ -91,11 +91,13 @@ def test_a_line_break_at_the_end_is_a_mistake(name: str) -> None:
 def test_the_bounds_of_money_and_frequency_are_allowed(tmp_path: Path) -> None:
     """Settings at their edges are taken; without any, the documented ones hold."""
     text = (
-        "ledger: {redis_url: 'unix:///x', max_exp_s: 1, prefetch: 1, pacing_period_s: 0.2, journal_dir: j}\n"
+        "ledger: {redis_url: 'unix:///x', max_exp_s: 1, prefetch: 1, pacing_period_s: 0.2, journal_dir: j, "
+        "lease_bids: 1}\n"
         "frequency: {hold_s: 0.5, busy_ms: 1, visitors: true}\n"
     )
     config = load(_write(tmp_path, text), {})
     assert (config.ledger.max_exp_s, config.ledger.prefetch, config.ledger.pacing_period_s) == (1, 1, 0.2)
+    assert (config.ledger.lease_bids, Config().ledger.lease_bids) == (1, 4)
     assert (config.frequency.hold_s, config.frequency.busy_ms, config.frequency.visitors) == (0.5, 1, True)
     plain = Config()
     assert (plain.ledger.max_exp_s, plain.ledger.prefetch, plain.ledger.pacing_period_s) == (3600, 10_000, 5)

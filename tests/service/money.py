@@ -1,37 +1,51 @@
-"""The ledger of a running service, as an operator reaches it: money in, and how much is gone."""
+"""The ledger of a running service, as an operator reaches it: money in, how much is gone, and the proof of it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
 
+from budget.accounts import WALLET
+from budget.audit import Audit, audit
 from budget.money import Micros
 from budget.redis_store import RedisStore
 from budget.store import Books
-from tests.service.service import Service
 
-FUNDED = 1_000_000_000
+T = TypeVar("T")
 
 
-def ask_ledger(service: Service, verb: str, *arguments: Any) -> Any:
-    """One call of a verb on the service's ledger."""
+def ask(url: str, question: Callable[[RedisStore], Awaitable[T]]) -> T:
+    """One question to a ledger; also from within an event loop, which it holds up meanwhile."""
 
-    async def ask() -> Any:
-        store = RedisStore.connect((service.data_dir / "ledger.url").read_text().strip())
+    async def once() -> T:
+        store = RedisStore.connect(url)
         try:
-            return await getattr(store, verb)(*arguments)
+            return await question(store)
         finally:
             await store.close()
 
-    return asyncio.run(ask())
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(once())).result()
 
 
-def fund(service: Service) -> None:
-    """Money for the shop."""
-    ask_ledger(service, "fund", "shop", "test", Micros(FUNDED))
+def fund(url: str, advertiser: str, amount: Micros) -> None:
+    """Money for a wallet, once."""
+    ask(url, lambda store: store.fund(advertiser, "tests", amount))
 
 
-def spent(service: Service) -> int:
-    """What the shop's wallet has paid."""
-    books: Books = ask_ledger(service, "books", "shop")
-    return books.accounts["wallet"].spent
+def books(url: str, advertiser: str = "shop") -> Books:
+    """All that a ledger holds of an advertiser."""
+    return ask(url, lambda store: store.books(advertiser))
+
+
+def spent(url: str, advertiser: str = "shop") -> int:
+    """What an advertiser's wallet has paid."""
+    return books(url, advertiser).accounts[WALLET].spent
+
+
+def proof(url: str, journal: Path, advertiser: str = "shop") -> Audit:
+    """Every balance rebuilt from the journal and compared."""
+    return ask(url, lambda store: audit(store, journal, advertiser))

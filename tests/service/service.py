@@ -2,6 +2,8 @@
 
 Shapes: `Service` is one `paceline serve` with its workers and store; `started` ends every one and looks that no
     process of it is left. `Scraped` is one reading of /metrics.
+Rule: every advertiser of the book has WALLET before the first worker starts, unless a test says otherwise. Where the
+    people's store is given, the ledger is a server of its own, so that harm to the one is none to the other.
 Never: a process is signalled that this module did not start.
 """
 
@@ -18,10 +20,18 @@ from typing import Any
 import psutil
 import yaml
 
+from bidder.campaigns.load import load_book
+from bidder.stores.embedded import STOP_TIMEOUT_S, EmbeddedServer
+from budget.money import Micros
 from tests.bidder.supervisor.serving import Serving, until
+from tests.service.money import fund
 
 BOOK = Path(__file__).parent / "data" / "book.yaml"
 EXCHANGES = ("generic", "prebid", "google", "xandr", "index", "magnite")
+WALLET = Micros(10**12)
+"""A million of each advertiser's currency: more than any test can spend."""
+PLENTY = {"lease_bids": 1_000_000}
+"""Settings of `ledger` by which a worker's first leases hold more than any test bids."""
 
 _SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -71,19 +81,18 @@ class Service(Serving):
         workers: int = 1,
         campaigns: Path = BOOK,
         settings: dict[str, Any] | None = None,
-        redis_url: str = "",
+        stores: tuple[str, str] = ("", ""),
     ) -> None:
-        """`settings` is the content of a configuration file; without a `redis_url` the store is embedded."""
+        """`settings` is the content of a configuration file; `stores` are the URLs of people's store and ledger, each
+        embedded where it is empty."""
         self.size = workers
-        config = ""
-        if settings:
-            path = data_dir.with_suffix(".yaml")
-            path.write_text(yaml.safe_dump(settings))
-            config = str(path)
+        self._ledger_url = stores[1]
+        config = data_dir.with_suffix(".yaml")
+        config.write_text(yaml.safe_dump({"ledger": PLENTY} | (settings or {})))
         environment = {"PACELINE_WORKERS": str(workers), "PACELINE_CAMPAIGNS": str(campaigns)}
-        if redis_url:
-            environment["PACELINE_REDIS_URL"] = redis_url
-        super().__init__(data_dir, standins=False, config=config, **environment)
+        given = zip(("PACELINE_REDIS_URL", "PACELINE_LEDGER_URL"), stores, strict=True)
+        environment |= {name: url for name, url in given if url}
+        super().__init__(data_dir, standins=False, config=str(config), **environment)
         self._known: set[psutil.Process] = set()
 
     def ready(self) -> Service:
@@ -101,6 +110,11 @@ class Service(Serving):
     def public(self) -> tuple[str, int]:
         """Where the public port listens."""
         return "127.0.0.1", self.ports["public"]
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the money is."""
+        return self._ledger_url or (self.data_dir / "ledger.url").read_text().strip()
 
     @property
     def store_pid(self) -> int:
@@ -177,10 +191,29 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @contextlib.contextmanager
-def started(data_dir: Path, **options: Any) -> Iterator[Service]:
-    """A ready service; ended afterwards. `options` are Service's."""
-    service = Service(data_dir, **options)
-    try:
+def started(
+    data_dir: Path, *, redis_url: str = "", wallet: Micros = WALLET, campaigns: Path = BOOK, **options: Any
+) -> Iterator[Service]:
+    """A ready service whose advertisers have so much money; ended afterwards. `options` are Service's."""
+    with contextlib.ExitStack() as held:
+        ledger = _funded(data_dir, campaigns, wallet, held if redis_url else None)
+        service = Service(data_dir, campaigns=campaigns, stores=(redis_url, ledger), **options)
+        held.callback(service.end)
         yield service.ready()
-    finally:
-        service.end()
+
+
+def _funded(data_dir: Path, campaigns: Path, wallet: Micros, held: contextlib.ExitStack | None) -> str:
+    """Put money into a ledger that has none yet: the embedded one of a service to come, or, with `held`, one that runs
+    as long as that and whose URL is returned."""
+    folder = data_dir.with_name(f"{data_dir.name}-ledger") if held else data_dir / "ledger"
+    if folder.exists() and not held:
+        return ""
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    server = EmbeddedServer(folder, sync="always")
+    with contextlib.ExitStack() as mine:
+        (held or mine).callback(server.close)
+        server.launch(patience_s=STOP_TIMEOUT_S)
+        server.wait()
+        for advertiser in load_book(campaigns).advertisers:
+            fund(server.url, advertiser.id, wallet)
+    return server.url if held else ""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.bidder.supervisor.serving import until
 from tests.service.client import Answer, bid_request, bids, connected, post
-from tests.service.money import fund, spent
+from tests.service.money import spent
 from tests.service.service import Service, started
 
 pytestmark = pytest.mark.process
@@ -27,21 +27,14 @@ NOTICE_STATUS = {"win": 204, "bill": 204, "loss": 204, "imp": 200, "click": 302}
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for the tests of this module; each looks at what its own calls changed."""
     with started(tmp_path_factory.mktemp("notices") / "data") as running:
-        fund(running)
-        until(lambda: asyncio.run(_bids(running)), "a first bid")
         yield running
 
 
 async def a_bid(service: Service, **more: Any) -> dict[str, Any]:
     """A fresh bid of the service."""
-    (bid,) = await _bids(service, **more)
-    return bid
-
-
-async def _bids(service: Service, **more: Any) -> list[dict[str, Any]]:
     async with connected(service.exchange) as client:
-        answer = await client.ask(post(bid_request(**more), "xandr"))
-    return bids(answer) if answer.status == 200 else []
+        (bid,) = bids(await client.ask(post(bid_request(**more), "xandr")))
+    return bid
 
 
 def urls(bid: dict[str, Any]) -> dict[str, str]:
@@ -107,13 +100,13 @@ async def test_each_notice_is_answered_and_counted_once(service: Service, method
 async def test_the_bill_moves_the_clearing_price_once(service: Service) -> None:
     """burl moves the price that it tells, per thousand; nurl, the beacon, a repeat and a loss after it move nothing."""
     links = urls(await a_bid(service))
-    changes, before = Changes(service), await asyncio.to_thread(spent, service)
+    changes, before = Changes(service), await asyncio.to_thread(spent, service.ledger_url)
     for kind in ("win", "imp", "bill", "bill", "loss"):
         await call(service, links[kind])
     await changes.until("paceline_releases_total", 1)
     assert changes.of("paceline_line_item_spend_micros_total") == 250
     assert changes.of("paceline_clearing_prices_total", exchange="xandr") == 1
-    assert await asyncio.to_thread(spent, service) == before + 250
+    assert await asyncio.to_thread(spent, service.ledger_url) == before + 250
 
 
 @pytest.mark.parametrize("kind", NOTICE_STATUS)

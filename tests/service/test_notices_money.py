@@ -12,7 +12,7 @@ import pytest
 
 from tests.bidder.supervisor.serving import until
 from tests.service.client import bid_request, bids, connected, post
-from tests.service.money import fund, spent
+from tests.service.money import spent
 from tests.service.service import Service, started
 
 pytestmark = pytest.mark.process
@@ -52,7 +52,6 @@ async def send(service: Service, targets: list[str]) -> list[int]:
 def test_accepted_and_killed_before_it_was_charged_nothing_is_lost(service: Service) -> None:
     """The ledger stands still, bills are accepted all the same, all workers are killed by -9, the ledger goes on: every
     accepted bill is charged, once, and counted as spent; sent again, they change nothing."""
-    fund(service)
     targets = bills(service, 40)
     ledger = service.server("ledger").pid
     os.kill(ledger, signal.SIGSTOP)
@@ -62,20 +61,19 @@ def test_accepted_and_killed_before_it_was_charged_nothing_is_lost(service: Serv
             os.kill(pid, signal.SIGKILL)
     finally:
         os.kill(ledger, signal.SIGCONT)
-    until(lambda: spent(service) == 40 * COST, "every accepted bill")
+    until(lambda: spent(service.ledger_url) == 40 * COST, "every accepted bill")
     service.ready()
     until(
         lambda: service.scrape().total("paceline_line_item_spend_micros_total") == 40 * COST, "its counters"
     )
     assert asyncio.run(send(service, targets)) == [204] * 40
     until(lambda: service.scrape().total("paceline_charges_total", result="duplicate") == 40, "the repeats")
-    assert spent(service) == 40 * COST
+    assert spent(service.ledger_url) == 40 * COST
     until(lambda: service.scrape().total("paceline_spool_bytes") == 0, "empty spools")
 
 
 def test_an_orderly_end_charges_what_was_accepted(service: Service) -> None:
     """SIGTERM right behind the last answer: all is charged before the end, for what is not would still lie there."""
-    fund(service)
     targets = bills(service, 20)
     assert asyncio.run(send(service, targets)) == [204] * 20
     assert service.stop() == 0

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.bidder.supervisor.serving import until
+from tests.service.money import spent
 from tests.service.service import Service, started
 
 pytestmark = pytest.mark.process
@@ -82,9 +84,11 @@ def test_prebid_js_renders_our_bid_and_its_impression_is_paid(node: str, tmp_pat
         seen = service.scrape()
         assert seen.by("paceline_notices_total", "kind", result="accepted") == {"win": 1, "imp": 1}
         assert seen.total("paceline_line_item_impressions_total", line_item="open-banner") == 1
-        spent = seen.total("paceline_line_item_spend_micros_total", line_item="open-banner")
-        assert spent == round(winner["cpm"] * 1_000)
         seen.conserved()
+        paid = round(winner["cpm"] * 1_000)
+        until(
+            lambda: spent(service.ledger_url) == paid, "the charge, which is made behind the beacon's answer"
+        )
 
 
 def test_prebid_js_without_a_bid_gets_none_and_no_error(node: str, tmp_path: Path) -> None:
