@@ -17,6 +17,7 @@ import pytest
 from bidder.campaigns.load import load_book
 from bidder.config import ENVIRONMENT, SECRETS, Config, load
 from bidder.exchanges import SHIPPED
+from bidder.stores.embedded import EmbeddedServer
 from tests.corpus import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,6 +90,20 @@ def test_serving_commands_serve(command: str, folder: Path) -> None:
         assert running.wait(START_S) == 0
 
 
+def test_money_commands_run(folder: Path) -> None:
+    """The commands about money, in the README's order, against a ledger of their own."""
+    commands = [c for c in COMMANDS if re.match(r"paceline (budget|audit)", c)]
+    with EmbeddedServer(folder / "ledger") as ledger:
+        money = environment(PACELINE_LEDGER_URL=ledger.url, PACELINE_CAMPAIGNS=str(folder / "live"))
+        for command in commands:
+            words = [SCRIPT, *shlex.split(command)[1:]]
+            done = subprocess.run(
+                words, cwd=folder, env=money, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    assert "every balance is proven" in done.stdout
+
+
 def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
     """Wait until the operators' port says that the service is ready."""
     until = time.monotonic() + START_S
@@ -104,10 +119,11 @@ def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
 
 def test_no_command_is_left_out() -> None:
     """Each command of the README is run by a test of this file, or is one of the benchmarks."""
-    known = re.compile(r"make |paceline (serve|check|campaigns)|python -m benchmarks\.")
+    known = re.compile(r"make |paceline (serve|check|campaigns|budget|audit)|python -m benchmarks\.")
     assert [command for command in COMMANDS if not known.match(command)] == []
     for module in re.findall(r"python -m (benchmarks\.\w+)", README):
-        assert (ROOT / (module.replace(".", "/") + ".py")).exists()
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 
 
 def test_the_campaign_file_loads(tmp_path: Path) -> None:
