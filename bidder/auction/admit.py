@@ -43,11 +43,12 @@ class Money(Protocol):
 class Admission:
     """Admits the bids of one batch."""
 
-    __slots__ = ("_batch", "_factor", "_max_exp_s", "_money", "_now_s", "_thinned")
+    __slots__ = ("_batch", "_factor", "_max_exp_s", "_money", "_now_s", "_rates", "_thinned")
 
     def __init__(self, batch: Sequence[Pending], world: World, money: Money, now_s: float) -> None:
         self._batch, self._money, self._now_s = batch, money, int(now_s)
         self._factor, self._max_exp_s = world.factor, world.max_exp_s
+        self._rates: dict[str, int] = {}
         self._thinned = world.pricer.pace.thinned
 
     def admit(self, choice: "Choice") -> Drop | None:
@@ -64,18 +65,24 @@ class Admission:
             share = self._thinned.get(line.key)
             if share is not None and random.random() >= share:
                 return Drop.PACING
-        exchange = context.exchange
-        asked_s = choice.opportunity.imp.exp or 0
-        choice.issued_s = now_s = self._now_s
-        choice.exp_s = min(asked_s if asked_s > 0 else exchange.exp_s, self._max_exp_s)
-        choice.deadline_s = now_s + choice.exp_s + exchange.notice_delay_s
-        rate_ppm = round((self._factor(context.currency, line.currency) or 0.0) * PPM)
-        choice.rate_ppm = rate_ppm
+        exchange, now_s = context.exchange, self._now_s
+        exp_s = choice.opportunity.imp.exp or 0
+        if exp_s <= 0:
+            exp_s = exchange.exp_s
+        if exp_s > self._max_exp_s:
+            exp_s = self._max_exp_s
+        pair = context.currency + line.currency
+        rate_ppm = self._rates.get(pair)
+        if rate_ppm is None:
+            factor = self._factor(context.currency, line.currency) or 0.0
+            rate_ppm = self._rates[pair] = round(factor * PPM)
+        deadline_s = now_s + exp_s + exchange.notice_delay_s
         if not context.test:
             choice.cost = cost = cost_of_one(exchanged(choice.bid_cpm_micros, rate_ppm))
-            choice.lease = self._money.reserve(line.key, cost, now_s, choice.deadline_s)
-            if not choice.lease:
+            choice.lease = lease = self._money.reserve(line.key, cost, now_s, deadline_s)
+            if not lease:
                 return Drop.PACING if self._money.halted(line.key) else Drop.BUDGET
+        choice.exp_s, choice.issued_s, choice.deadline_s, choice.rate_ppm = exp_s, now_s, deadline_s, rate_ppm
         choice.bid_id = os.urandom(BID_ID_BYTES)
         if choice.exposure is not None:
             ad_key = choice.fitting.ad.key32
