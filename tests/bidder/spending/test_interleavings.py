@@ -207,7 +207,7 @@ class MoneyInMemory(Money):
 def test_in_memory() -> None:
     """Overspend 0, and every micro that is leased is free, reserved or on its way."""
     run_state_machine_as_test(
-        lambda: MoneyInMemory(MemoryStore()),  # type: ignore[no-untyped-call]
+        lambda: MoneyInMemory(MemoryStore()),
         settings=settings(max_examples=150, stateful_step_count=60, suppress_health_check=list(HealthCheck)),
     )
 
