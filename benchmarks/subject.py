@@ -29,12 +29,15 @@ from bidder.live import Live, build_world
 from bidder.notices.keys import Keyring
 from bidder.stores.embedded import EmbeddedServer, free_port
 from bidder.stores.people_writer import PeopleWriter, open_client
+from budget.money import micros_from_text
+from budget.redis_store import RedisStore
 
 VISITED = 3
 PEOPLE = 5_000
 SEED = 1
 BASE_URL = "https://bid.example"
 KEYS = ((1, bytes(range(32))),)
+PLENTY = micros_from_text(1_000_000_000)
 
 
 async def seed(redis_url: str, book: Book, people: Population, now_s: float) -> None:
@@ -44,6 +47,16 @@ async def seed(redis_url: str, book: Book, people: Population, now_s: float) -> 
         await PeopleWriter(client).save_many(_known(book, people, now_s), now_s)
     finally:
         await client.aclose()
+
+
+async def fund(ledger_url: str, book: Book) -> None:
+    """Give every shop's wallet more than a benchmark can spend."""
+    store = RedisStore.connect(ledger_url)
+    try:
+        for shop in book.advertisers:
+            await store.fund(shop.id, "benchmark", PLENTY)
+    finally:
+        await store.close()
 
 
 def _known(book: Book, people: Population, now_s: float) -> Iterator[tuple[bytes, dict[str, Profile]]]:
@@ -67,10 +80,13 @@ async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) ->
     def load(config: Config, keyring: Keyring, base_url: str) -> Live:
         return Live(build_world(config, (book, rates), keyring, base_url), book, rates, time.time())
 
+    await fund(store.url, book)
     reader, writer = os.pipe()
     setup = WorkerSetup(
         slot=0,
         redis_url=store.url,
+        ledger_url=store.url,
+        spool_dir=str(Path(folder) / "spool"),
         tally_path=str(Path(folder) / "worker-0.tally"),
         token_keys=KEYS,
         exchange_port=args.port or free_port(),
