@@ -1,9 +1,10 @@
 """Some hours of people, pages and notices on a manual clock: do frequency caps hold, and what does care cost?
 
 Place: run by hand: `python -m benchmarks.frequency_day [--hours H] [--seed N] [--json FILE]`; a test runs a short one.
-Shapes: several workers, each a reader and a writer on a connection of its own to a real server; people who look at
-    pages of 8 slots, offered in one request or in 8 that reach different workers within 50 ms; bids that are won,
-    lost, or never heard of again; notices that are 0 to 30 s late, lost and repeated; workers that die in between.
+Shapes: several workers, each with a reader, a writer and the logs that notices tell of, on a connection of its own
+    to a real server; people who look at pages of 8 slots, offered in one request or in 8 that reach different workers
+    within 50 ms; bids that are won, lost, or never heard of again; notices that are 0 to 30 s late, lost and
+    repeated; workers that die in between.
 Units: simulated milliseconds.
 Source: an impression is above a cap where more than the cap allows stand in the window that ends with it, by the true
     times at which they were shown. Impressions of which no notice ever came cannot be counted by anybody: they are
@@ -31,6 +32,8 @@ from bidder.audience.identity import Lookup
 from bidder.campaigns.caps import ADVERTISER, CAMPAIGN, CREATIVE, LINE, Cap
 from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.spending.exposures import PeopleLogs
+from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.address import parse
 from bidder.stores.connection import Connection
 from bidder.stores.embedded import EmbeddedServer
@@ -84,6 +87,8 @@ class Plan(Struct, frozen=True):
     deaths: float = 0.002
     """Share of requests that are never ended, because their worker died."""
     hold_s: float = 60.0
+    deadline_s: int = 900
+    """After a bid: so long a win notice lets its hold stand."""
     heed: bool = True
     """Whether bids under way are heeded; without it the day shows what they are for."""
 
@@ -128,6 +133,19 @@ class _Held(Struct):
     marks: bool
 
 
+class _Clock:
+    """The simulated time."""
+
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+
+    def now_s(self) -> float:
+        return self.now_ms / 1_000
+
+    def monotonic_ns(self) -> int:
+        return (self.now_ms - START_MS) * 1_000_000
+
+
 class Simulation:
     """One run of a Plan on a server."""
 
@@ -136,14 +154,15 @@ class Simulation:
         self.day = Day()
         self._plan = plan
         self._random = random.Random(seed)
-        self._now_ms = START_MS
+        self._clock = clock = _Clock()
         tally = Tally()
         self._connections = connections
         stores = Stores(read_timeout_ms=30_000)
         self._readers = [PeopleReader(each, stores, tally) for each in connections]
         self._writers = [FrequencyWriter(each, tally) for each in connections]
-        for reader, writer in zip(self._readers, self._writers, strict=True):
-            reader.simulated_ms = writer.simulated_ms = lambda: self._now_ms
+        self._logs = [PeopleLogs(each, tally, clock) for each in connections]
+        for reader, writer, logs in zip(self._readers, self._writers, self._logs, strict=True):
+            reader.simulated_ms = writer.simulated_ms = logs.simulated_ms = lambda: clock.now_ms
         self._events: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
         self._shown: dict[bytes, list[_Shown]] = {}
@@ -160,7 +179,7 @@ class Simulation:
             while (at_ms := at_ms + self._pause_ms()) < end_ms:
                 self._page(person, START_MS + int(at_ms))
         while self._events:
-            self._now_ms, _, step = heapq.heappop(self._events)
+            self._clock.now_ms, _, step = heapq.heappop(self._events)
             done = step()
             if asyncio.iscoroutine(done):
                 await done
@@ -180,7 +199,7 @@ class Simulation:
 
     def _at(self, at_ms: float, step: Callable[[], object]) -> None:
         self._count += 1
-        heapq.heappush(self._events, (max(self._now_ms, int(at_ms)), self._count, step))
+        heapq.heappush(self._events, (max(self._clock.now_ms, int(at_ms)), self._count, step))
 
     def _page(self, person: bytes, at_ms: int) -> None:
         """One request of SLOTS impressions, or as many requests as slots."""
@@ -199,7 +218,7 @@ class Simulation:
         (exposure,) = (await self._readers[worker].read([Lookup(person)], FAR_NS, [imps])).exposures
         assert exposure is not None
         if self._random.random() >= self._plan.deaths:
-            later_ms = self._now_ms + self._random.choice((1, 2, 5, 20, 60))
+            later_ms = self._clock.now_ms + self._random.choice((1, 2, 5, 20, 60))
             self._at(later_ms, lambda: self._decide(worker, exposure, imps))
 
     def _decide(self, worker: int, exposure: Exposure, imps: int) -> None:
@@ -229,30 +248,33 @@ class Simulation:
             exposure.busy = busy
             day.held += 1
             day.held_by_marks += marks
-            self._held[exposure.id].append(_Held(self._now_ms, line, marks))
+            self._held[exposure.id].append(_Held(self._clock.now_ms, line, marks))
         day.reached += found is Verdict.REACHED
         return found is Verdict.PASSES
 
     def _fate(self, person: bytes, bid: BidRecord, line: Line) -> None:
-        plan, draw = self._plan, self._random
+        plan, draw, now_ms = self._plan, self._random, self._clock.now_ms
         if draw.random() >= plan.win_rate:
             if draw.random() >= plan.silent:
-                self._tell(self._now_ms, lambda writer: writer.drop(person, bid.field, bid.bid_tag))
+                self._tell(now_ms, Verb.DROP, person, bid)
             return
-        shown_ms = self._now_ms + draw.randrange(50, 2_000)
-        self._tell(self._now_ms, lambda writer: writer.prolong(person, bid, plan.hold_s))
-        beacon = self._tell(shown_ms, lambda writer: writer.view(person, bid))
-        bill = self._tell(shown_ms, lambda writer: writer.view(person, bid))
-        self._shown[person].append(_Shown(shown_ms, self._now_ms, line, beacon or bill))
+        shown_ms = now_ms + draw.randrange(50, 2_000)
+        self._tell(now_ms, Verb.PROLONG, person, bid)
+        beacon = self._tell(shown_ms, Verb.VIEW, person, bid)
+        bill = self._tell(shown_ms, Verb.VIEW, person, bid)
+        self._shown[person].append(_Shown(shown_ms, now_ms, line, beacon or bill))
 
-    def _tell(self, at_ms: int, notice: Callable[[FrequencyWriter], None]) -> bool:
+    def _tell(self, at_ms: int, verb: Verb, person: bytes, bid: BidRecord) -> bool:
         """Send a notice to some worker up to 30 s later, perhaps again, perhaps never; says whether it comes."""
         draw = self._random
         if draw.random() < self._plan.lost:
             return False
+        deadline_s = self._clock.now_ms // 1_000 + self._plan.deadline_s
         for _ in range(2 if draw.random() < self._plan.repeated else 1):
-            writer = draw.choice(self._writers)
-            self._at(at_ms + draw.randrange(30_000), partial(notice, writer))
+            logs = draw.choice(self._logs)
+            came_ms = at_ms + draw.randrange(30_000)
+            told = _sighting(verb, person, bid, (came_ms / 1_000, deadline_s))
+            self._at(came_ms, partial(logs.apply, [told]))
         return True
 
     def _judge(self, shown: list[_Shown], held: list[_Held]) -> None:
@@ -272,6 +294,23 @@ class Simulation:
             )
             day.unneeded += unneeded
             day.unneeded_by_marks += unneeded and refusal.marks
+
+
+def _sighting(verb: Verb, person: bytes, bid: BidRecord, times_s: tuple[float, int]) -> Sighting:
+    """What a notice tells of a bid: when it came, and until when the bid may be seen."""
+    return Sighting(
+        verb=verb,
+        person=person,
+        visitor=False,
+        advertiser_id=bid.field.decode().removeprefix("a:"),
+        bid_id=bid.bid_tag.to_bytes(4, "little") + bytes(8),
+        campaign_key=bid.campaign,
+        line_key=bid.line,
+        creative_key=bid.creative,
+        window_s=bid.window_s,
+        seen_s=times_s[0],
+        deadline_s=times_s[1],
+    )
 
 
 def _keys(line: Line) -> tuple[int, int, int]:

@@ -7,7 +7,6 @@ Source: the plain read of the same people in the same run is the yardstick; what
 """
 
 import argparse
-import asyncio
 import json
 import math
 import os
@@ -26,9 +25,12 @@ from benchmarks.micro.people_read import ADVERTISERS, BATCHES, FAR_NS, PEOPLE, R
 from bidder.audience.frequency import BidRecord, Exposure
 from bidder.audience.identity import Lookup
 from bidder.campaigns.caps import ADVERTISER, CAMPAIGN, LINE, Cap
+from bidder.clock import SystemClock
 from bidder.config import Stores
 from bidder.keys import field_name
 from bidder.metrics import Tally
+from bidder.spending.exposures import PeopleLogs
+from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.address import parse
 from bidder.stores.connection import Connection
 from bidder.stores.embedded import EmbeddedServer
@@ -45,8 +47,14 @@ NEAR = (Cap(ADVERTISER, 0, 30, WEEK_S), Cap(CAMPAIGN, 1, 20, WEEK_S), Cap(LINE, 
 Run = Callable[[Sequence[int]], Awaitable[None]]
 
 
-def _bid(number: int, field: bytes = FIELDS[0]) -> BidRecord:
-    return BidRecord(field, number, 1, 2, number % 7, WEEK_S)
+def _bid(number: int) -> BidRecord:
+    return BidRecord(FIELDS[0], number, 1, 2, number % 7, WEEK_S)
+
+
+def _seen(person: bytes, advertiser: int, number: int) -> Sighting:
+    now_s, bid_id = time.time(), number.to_bytes(4, "little") + bytes(8)
+    keys = (1, 2, number % 7)
+    return Sighting(Verb.VIEW, person, False, f"shop-{advertiser}", bid_id, *keys, WEEK_S, now_s, int(now_s))
 
 
 async def _least(runs: dict[str, Run], batch: int, seconds: float) -> dict[str, float]:
@@ -104,13 +112,14 @@ async def _table(seconds: float) -> tuple[list[dict[str, float]], dict[str, floa
         viewers = [bytes([*person[:-1], person[-1] ^ 1]) for person in new]
         profiles = {f"shop-{i}": profile(i) for i in range(ADVERTISERS)}
         await PeopleWriter(client).save_many(((person, profiles) for person in viewers), time.time())
-        for person in viewers:
-            for field in FIELDS:
-                for number in range(RECORDS):
-                    writer.view(person, _bid(number, field))
-            await asyncio.sleep(0)
-        while connection.in_flight:  # noqa: ASYNC110  only replies end it
-            await asyncio.sleep(0.001)
+        await PeopleLogs(connection, tally, SystemClock()).apply(
+            [
+                _seen(person, advertiser, number)
+                for person in viewers
+                for advertiser in range(ADVERTISERS)
+                for number in range(RECORDS)
+            ]
+        )
 
         async def plain(draw: Sequence[int]) -> None:
             reading = await reader.read(new_lookups(draw), FAR_NS)

@@ -1,9 +1,9 @@
 """What notices tell, written to the people's logs: each call is answered before its order is taken for done.
 
 Place: the frequency lane's way to the people's store; the auction's own holds leave by stores/frequency_writer.
-Units: seconds; the scripts count from the store's own clock.
+Units: seconds; the scripts count from the store's own clock, so they are told how long ago, or for how long.
 Limits: CALLS scripts at once, so that reads for bids are never behind more than a fraction of a millisecond of
-    these; ANSWER_S for their answers.
+    these; ANSWER_S for their answers. No view is kept, and no hold stands, for longer than 30 days.
 Raises: StoreError, TimeoutError: some calls were perhaps not made, all may be made again.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import hiredis
 
-from bidder.audience.frequency import VISITOR_WINDOW_S, bid_tag
+from bidder.audience.frequency import MAX_WINDOW_S, VISITOR_WINDOW_S, bid_tag
 from bidder.clock import Clock
 from bidder.keys import field_name
 from bidder.metrics import Metric, Tally
@@ -90,7 +90,7 @@ class PeopleLogs:
             seconds = now_s - told.seen_s if told.verb is Verb.VIEW else max(1.0, told.deadline_s - now_s)
             window_s = min(told.window_s, VISITOR_WINDOW_S) if told.visitor else told.window_s
             keys = (told.campaign_key, told.line_key, told.creative_key)
-            packed = _BID.pack(tag, *keys, max(0, int(seconds)), window_s)
+            packed = _BID.pack(tag, *keys, min(max(0, int(seconds)), MAX_WINDOW_S), window_s)
         person = person_tag(told.person)
         now = b"0" if self.simulated_ms is None else b"%d" % self.simulated_ms()
         key = bulk(views_key(person))

@@ -1,10 +1,10 @@
-"""What becomes of bids, written to the logs of what people were shown: holds, views, losses, wins. Never awaited.
+"""The end of a batch in the people's store: bids that were made become holds, marks go. Never awaited.
 
-Place: the auction ends a batch here, in the tick of its answers; notices tell of views, losses and wins.
-Shapes: every call is one script for one person; all may come twice, late, and in any order.
+Place: the auction ends a batch here, in the tick of its answers; what notices tell comes by spending/exposures.
+Shapes: one call for each person of a batch; it may come twice, late, and after the notices of its bids.
 Units: seconds; moments are the store's own clock, so that workers need not agree on the time.
 Limits: MAX_KEPT calls that the store did not take are repeated every RETRY_S, in their order; the oldest go first
-    where there are more. They are lost with the process: who must not lose a view repeats it from a journal.
+    where there are more. With the process they are lost: marks fall by themselves, but bids stand without holds.
 Never: raises, waits, or writes a key that lives longer than 30 days.
 """
 
@@ -18,15 +18,13 @@ from typing import Final
 
 import hiredis
 
-from bidder.audience.frequency import MAX_WINDOW_S, VISITOR_WINDOW_S, Basis, BidRecord, Exposure
-from bidder.audience.identity import is_visitor
+from bidder.audience.frequency import MAX_WINDOW_S, VISITOR_WINDOW_S, Basis, Exposure
 from bidder.metrics import Metric, Tally
 from bidder.stores.asking import unknown_scripts
 from bidder.stores.connection import Batch
 from bidder.stores.errors import StoreError
-from bidder.stores.keys import person_tag
 from bidder.stores.people import Source
-from bidder.stores.scripts import DROP, END, PROLONG, VIEW, Script, bulk, number, with_text
+from bidder.stores.scripts import END, bulk, number, with_text
 
 MAX_KEPT: Final = 10_000
 RETRY_S: Final = 0.25
@@ -35,23 +33,17 @@ MAX_HOLD_S: Final = MAX_WINDOW_S
 MAX_FIELDS: Final = 65_536  # advertisers whose fields are kept packed
 
 METRICS: tuple[Metric, ...] = (
-    Metric(
-        "paceline_frequency_calls_total", "counter", "Calls that were made to the logs of views", ("verb",)
-    ),
-    Metric(
-        "paceline_frequency_repeated_total", "counter", "Calls that the store did not take and that were kept"
-    ),
-    Metric("paceline_frequency_lost_total", "counter", "Calls that were given up: too many, or refused"),
+    Metric("paceline_frequency_ends_total", "counter", "People for whom a batch was ended"),
+    Metric("paceline_frequency_repeated_total", "counter", "Ends that the store did not take, so were kept"),
+    Metric("paceline_frequency_lost_total", "counter", "Ends that were given up: too many, or refused"),
 )
-_VERBS: Final = {END: "end", VIEW: "view", DROP: "drop", PROLONG: "prolong"}
 
 _SIX: Final = struct.Struct("<IIIIII")
 _VISITOR: Final = Basis.VISITOR
-_ONE: Final = struct.Struct("<I")
 _FIRST_KEY: Final = b"$36\r\nf:{"
 _TO_MARKS: Final = b"}\r\n$36\r\nb:{"
-_END_KEY: Final = b"}\r\n"
-SERVER_TIME: Final = number(0)
+_SERVER_TIME: Final = number(0)
+_UNMARK_HEAD: Final = b"*3\r\n$4\r\nHDEL\r\n$36\r\nb:{"
 
 Call = tuple[bytes, bytes]
 """A packed command, and the tag of its keys."""
@@ -65,9 +57,7 @@ class FrequencyWriter:
         self._source = source
         self._tally = tally
         self._cells = tally.cells
-        self._made = {
-            script: tally.slot("paceline_frequency_calls_total", verb) for script, verb in _VERBS.items()
-        }
+        self._ends = tally.slot("paceline_frequency_ends_total")
         self._kept: deque[Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.simulated_ms: Callable[[], int] | None = None
@@ -99,27 +89,11 @@ class FrequencyWriter:
             else:
                 commands.append(b"".join((_UNMARK_HEAD, tag, ending)))
         if commands:
-            self._cells[self._made[END]] += len(commands)
+            self._cells[self._ends] += len(commands)
             self._send(commands, tags)
 
-    def view(self, person: bytes, bid: BidRecord, age_s: int = 0) -> None:
-        """See `view_call`."""
-        self._tell(VIEW, view_call(person, bid, age_s, self._now()))
-
-    def prolong(self, person: bytes, bid: BidRecord, hold_s: float) -> None:
-        """See `prolong_call`."""
-        self._tell(PROLONG, prolong_call(person, bid, hold_s, self._now()))
-
-    def drop(self, person: bytes, field: bytes, bid_tag: int) -> None:
-        """See `drop_call`."""
-        self._tell(DROP, drop_call(person, field, bid_tag, self._now()))
-
-    def _tell(self, script: Script, call: Call) -> None:
-        self._cells[self._made[script]] += 1
-        self._send([call[0]], [call[1]])
-
     def _now(self) -> bytes:
-        return number(0) if self.simulated_ms is None else bulk(b"%d" % self.simulated_ms())
+        return _SERVER_TIME if self.simulated_ms is None else bulk(b"%d" % self.simulated_ms())
 
     def _send(self, commands: Sequence[bytes], tags: Sequence[bytes]) -> None:
         """Send, or keep for later."""
@@ -202,38 +176,6 @@ class _Sent:
         writer.repeat(again, [(commands[n], tags[n]) for n in failed])
 
 
-def view_call(person: bytes, bid: BidRecord, age_s: int, now: bytes = SERVER_TIME) -> Call:
-    """A bid was seen `age_s` ago by whom its 16 bytes name; twice the same bid counts once."""
-    return _call(VIEW, person, (now, bid.field, _packed(bid, max(0, age_s), person)))
-
-
-def prolong_call(person: bytes, bid: BidRecord, hold_s: float, now: bytes = SERVER_TIME) -> Call:
-    """A bid was won: it may become a view for `hold_s` from now."""
-    return _call(
-        PROLONG, person, (now, bid.field, _packed(bid, min(max(1, int(hold_s)), MAX_HOLD_S), person))
-    )
-
-
-def drop_call(person: bytes, field: bytes, bid_tag: int, now: bytes = SERVER_TIME) -> Call:
-    """A bid was lost: its hold goes."""
-    return _call(DROP, person, (now, field, _ONE.pack(bid_tag)))
-
-
-def _call(script: Script, person: bytes, told: tuple[bytes, bytes, bytes]) -> Call:
-    now, field, packed = told
-    tag = person_tag(person)
-    return b"".join((_opening(script), tag, _END_KEY, now, bulk(field), bulk(packed))), tag
-
-
-@cache
-def _opening(script: Script) -> bytes:
-    """The beginning of a call of one key and three arguments."""
-    return script.head(1, 3) + _FIRST_KEY
-
-
-_UNMARK_HEAD: Final = b"*3\r\n$4\r\nHDEL\r\n$36\r\nb:{"
-
-
 @cache
 def _hold_head(holds: int) -> bytes:
     """The beginning of END with so many holds."""
@@ -256,9 +198,3 @@ def _holding(exposure: Exposure, ending: bytes, hold_s: int) -> bytes:
 def _named(field: bytes) -> bytes:
     """An advertiser's field as an argument."""
     return bulk(field)
-
-
-def _packed(bid: BidRecord, seconds: int, person: bytes) -> bytes:
-    """The keys of a bid as a script takes them; a visitor's view is not kept beyond VISITOR_WINDOW_S."""
-    window_s = min(bid.window_s, VISITOR_WINDOW_S) if is_visitor(person) else bid.window_s
-    return _SIX.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, seconds, window_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from bidder.audience.frequency import BidRecord, Verdict
 from bidder.audience.identity import Lookup, match_key
 from bidder.audience.person import Person, Profile
 from bidder.campaigns.caps import ADVERTISER, Cap
+from bidder.clock import SystemClock
 from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.spending.exposures import PeopleLogs
+from bidder.spending.sightings import Sighting, Verb
 from bidder.stores import cluster as module
 from bidder.stores import keys
 from bidder.stores.address import parse
@@ -122,6 +126,11 @@ async def source(nodes: _Nodes, writer: PeopleWriter, tally: Tally) -> AsyncIter
     assert isinstance(source, Cluster)
     yield source
     await source.close()
+
+
+def _seen(person: bytes) -> Sighting:
+    now_s, bid_id = time.time(), (1).to_bytes(4, "little") + bytes(8)
+    return Sighting(Verb.VIEW, person, False, "shop", bid_id, 1, 1, 1, 3_600, now_s, int(now_s) + 900)
 
 
 def _people(people: Sequence[Person | None]) -> list[bytes | None]:
@@ -246,10 +255,8 @@ async def test_views_cross_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -
     a slot that moves is followed."""
     for node in range(NODES):
         nodes.ask(node, "SCRIPT", "FLUSH")
-    reader, writer = (
-        PeopleReader(source, Stores(read_timeout_ms=30_000), tally),
-        FrequencyWriter(source, tally),
-    )
+    reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
+    writer, logs = FrequencyWriter(source, tally), PeopleLogs(source, tally, SystemClock())
     caps = (Cap(ADVERTISER, 0, 1, 3_600),)
     reading = await reader.read(LOOKUPS, FAR_NS, [1] * len(LOOKUPS))
     assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
@@ -258,9 +265,8 @@ async def test_views_cross_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -
         assert exposure.verdict(b"a:shop", caps) is Verdict.PASSES
         exposure.held.append(BidRecord(b"a:shop", 1, 1, 1, 1, 3_600))
     writer.finish(reading.exposures, 60)
-    for person in PEOPLE[::2]:
-        writer.view(person, BidRecord(b"a:shop", 1, 1, 1, 1, 3_600))
     await eventually(lambda: not source.in_flight and not writer.kept)
+    await logs.apply([_seen(person) for person in PEOPLE[::2]])
     by_match = [Lookup(None, (match_key("exchange", str(i)),)) for i in range(len(PEOPLE))]
     for lookups in (LOOKUPS, by_match):
         reading = await reader.read(lookups, FAR_NS, [1] * len(lookups))
