@@ -83,9 +83,10 @@ def _money(totals: Totals, proofs: tuple[Proof, ...]) -> list[Check]:
         *(
             Check(
                 f"{proof.name}: ledger = bills",
-                proof.spent,
+                proof.spent + proof.absorbed,
                 totals.due_micros.get(proof.advertiser, 0),
-                f"{proof.currency} micros",
+                f"{proof.currency} micros"
+                + (f", {proof.absorbed:,} of them late and absorbed" if proof.absorbed else ""),
             )
             for proof in proofs
         ),

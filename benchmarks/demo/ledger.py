@@ -37,6 +37,8 @@ class Proof(Struct, frozen=True):
     name: str
     currency: str
     spent: int
+    absorbed: int
+    """Late money without room in a budget: billed, and the operator's loss."""
     entries: int
     """Of the journal."""
     findings: tuple[str, ...]
@@ -71,19 +73,21 @@ class Ledger:
     async def _prove(self, shop: Advertiser) -> Proof:
         accounts = await self._store.accounts(shop.id)
         over = overspend(shop, accounts)
-        spent, entries = accounts.get(WALLET, Balance(Micros(0))).spent, 0
+        wallet, entries = accounts.get(WALLET, Balance(Micros(0))), 0
         try:
             proven = await audit(self._store, self._journal, shop.id)
         except Damaged as error:
             findings: tuple[str, ...] = (f"{shop.id} journal: {error}",)
         else:
             findings = tuple(f"{shop.id} {finding.subject}: {finding.what}" for finding in proven.findings)
-            entries, spent = proven.entries, proven.spent
+            entries = proven.entries
             over = {
                 name: max(over.get(name, 0), proven.overspend.get(name, 0))
                 for name in over | proven.overspend
             }
-        return Proof(shop.id, shop.name, shop.currency, spent, entries, findings, over)
+        return Proof(
+            shop.id, shop.name, shop.currency, wallet.spent, wallet.absorbed, entries, findings, over
+        )
 
 
 def overspend(shop: Advertiser, accounts: Mapping[str, Balance]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -33,25 +34,34 @@ EXP_S: Final = 3
 class Demand(NamedTuple):
     """One campaign of the demo."""
 
-    natural: float
-    """What it spends per minute where nothing holds it back."""
+    natural: Mapping[str, float]
+    """What its line items spend per minute where nothing holds them back."""
     share: float
     """Of that, what it gets: below 1 it has to be paced, or ends early; above 1 there is not enough to buy."""
 
 
 DEMANDS: Final = {
-    "fernhill-retargeting": Demand(4.4, 0.65),
-    "fernhill-prospecting": Demand(38.0, 0.60),
-    "fernhill-deals": Demand(4.2, 1.60),
-    "solepath-retargeting": Demand(8.4, 0.65),
-    "solepath-prospecting": Demand(13.0, 0.65),
-    "solepath-deals": Demand(3.6, 0.55),
-    "voltaro-retargeting": Demand(13.0, 0.65),
-    "voltaro-prospecting": Demand(23.0, 0.65),
-    "voltaro-deals": Demand(12.0, 0.60),
+    "fernhill-retargeting": Demand({"cart": 1.0, "searchers": 0.42, "film-visitors": 0.28}, 0.65),
+    "fernhill-prospecting": Demand({"home-market": 25.0, "everywhere": 0.95, "screens": 0.8}, 0.65),
+    "fernhill-deals": Demand({"deal": 3.7}, 1.60),
+    "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.28, "film-visitors": 0.1}, 0.65),
+    "solepath-prospecting": Demand({"home-market": 4.9, "everywhere": 4.2, "screens": 0.15}, 0.65),
+    "solepath-deals": Demand({"deal": 3.2}, 0.55),
+    "voltaro-retargeting": Demand({"cart": 3.5, "searchers": 0.58, "film-visitors": 0.13}, 0.65),
+    "voltaro-prospecting": Demand({"home-market": 70.0, "everywhere": 2.1, "context": 0.6}, 0.65),
+    "voltaro-deals": Demand({"deal": 9.7}, 0.65),
 }
+LEAST: Final = 0.01
+"""Of its campaign's budget, what a line item gets that spends next to nothing of its own accord."""
 PACING: Final = {"voltaro-deals": "even"}
 """Where the run's book differs from the demo's, so that one campaign alone spends as soon as possible."""
+MARKETS: Final = {
+    "fernhill-home-market": ["DEU", "FRA", "NLD"],
+    "solepath-home-market": ["USA", "CAN"],
+    "voltaro-home-market": ["POL", "GBR"],
+}
+"""One shop's each, in the run's book: three that bid the same constant value for the same impressions would show who
+yields, not how budgets are paced."""
 
 
 class Load(NamedTuple):
@@ -95,15 +105,22 @@ def write_rules(path: Path) -> None:
 
 
 def _limit(campaign: dict[str, Any], minutes: float) -> None:
-    """A total for the run; a line item with a daily budget of its own gets its part of it."""
-    demand, daily = DEMANDS[campaign["id"]], campaign["budget"].get("daily")
-    total = demand.natural * demand.share * minutes
-    campaign["budget"] = {"total": round(total, 6)}
+    """Totals for the run in the place of all budgets; those of line items add up to their campaign's."""
+    demand, lines = DEMANDS[campaign["id"]], campaign["line_items"]
+    shop = campaign["id"].partition("-")[0]
+    least = LEAST * sum(demand.natural.values())
+    totals = {
+        line["id"]: round(
+            demand.natural.get(line["id"].removeprefix(f"{shop}-"), least) * demand.share * minutes, 6
+        )
+        for line in lines
+    }
+    campaign["budget"] = {"total": round(sum(totals.values()), 6)}
     campaign["pacing"] = PACING.get(campaign["id"], campaign.get("pacing", "traffic"))
-    for line in campaign["line_items"]:
-        own = line.pop("budget", {}).get("daily")
-        if own and daily:
-            line["budget"] = {"total": round(total * own / daily, 6)}
+    for line in lines:
+        line["budget"] = {"total": totals[line["id"]]}
+        if line["id"] in MARKETS:
+            line["targeting"]["countries"] = MARKETS[line["id"]]
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
