@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from budget.accounts import WALLET
 from budget.audit import Audit, audit
+from budget.entries import Entry
+from budget.journal import whole_journal
 from budget.money import Micros
 from budget.redis_store import RedisStore
 from budget.store import Books
@@ -31,9 +33,9 @@ def ask(url: str, question: Callable[[RedisStore], Awaitable[T]]) -> T:
         return pool.submit(lambda: asyncio.run(once())).result()
 
 
-def fund(url: str, advertiser: str, amount: Micros) -> None:
-    """Money for a wallet, once."""
-    ask(url, lambda store: store.fund(advertiser, "tests", amount))
+def fund(url: str, advertiser: str, amount: Micros, op_id: str = "tests") -> None:
+    """Money for a wallet, once for each `op_id`."""
+    ask(url, lambda store: store.fund(advertiser, op_id, amount))
 
 
 def books(url: str, advertiser: str = "shop") -> Books:
@@ -49,3 +51,12 @@ def spent(url: str, advertiser: str = "shop") -> int:
 def proof(url: str, journal: Path, advertiser: str = "shop") -> Audit:
     """Every balance rebuilt from the journal and compared."""
     return ask(url, lambda store: audit(store, journal, advertiser))
+
+
+def journal(url: str, folder: Path, advertiser: str = "shop") -> list[Entry]:
+    """Every entry of an advertiser's journal, archived or not."""
+
+    async def read(store: RedisStore) -> list[Entry]:
+        return [entry async for entry in whole_journal(store, folder, advertiser)]
+
+    return ask(url, read)

@@ -21,7 +21,7 @@ import psutil
 import yaml
 
 from bidder.campaigns.load import load_book
-from bidder.stores.embedded import STOP_TIMEOUT_S, EmbeddedServer
+from bidder.stores.embedded import EmbeddedServer
 from budget.money import Micros
 from tests.bidder.supervisor.serving import Serving, until
 from tests.service.money import fund
@@ -117,6 +117,11 @@ class Service(Serving):
         return self._ledger_url or (self.data_dir / "ledger.url").read_text().strip()
 
     @property
+    def bookkeeper(self) -> int:
+        """The process that archives the journal."""
+        return until(lambda: self._running("bookkeeper"), "the bookkeeper")
+
+    @property
     def store_pid(self) -> int:
         """The embedded store's process."""
         return self.server("redis").pid
@@ -160,6 +165,13 @@ class Service(Serving):
         """Wait until every process that was ever seen has ended."""
         until(lambda: not self.left(), "the end of every process")
 
+    def _running(self, command: str) -> int:
+        for process in self.descendants():
+            with contextlib.suppress(psutil.Error):
+                if command in process.cmdline():
+                    return process.pid
+        return 0
+
     def left(self) -> list[psutil.Process]:
         """Processes that still run."""
         return [p for p in self._known if _runs(p)]
@@ -192,28 +204,32 @@ def _runs(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def started(
-    data_dir: Path, *, redis_url: str = "", wallet: Micros = WALLET, campaigns: Path = BOOK, **options: Any
+    data_dir: Path,
+    *,
+    redis_url: str = "",
+    ledger_url: str = "",
+    wallet: Micros = WALLET,
+    campaigns: Path = BOOK,
+    **options: Any,
 ) -> Iterator[Service]:
     """A ready service whose advertisers have so much money; ended afterwards. `options` are Service's."""
     with contextlib.ExitStack() as held:
-        ledger = _funded(data_dir, campaigns, wallet, held if redis_url else None)
-        service = Service(data_dir, campaigns=campaigns, stores=(redis_url, ledger), **options)
+        if redis_url and not ledger_url:
+            ledger_url = held.enter_context(EmbeddedServer(data_dir.with_name(f"{data_dir.name}-ledger"))).url
+        _fund(data_dir, ledger_url, campaigns, wallet)
+        service = Service(data_dir, campaigns=campaigns, stores=(redis_url, ledger_url), **options)
         held.callback(service.end)
         yield service.ready()
 
 
-def _funded(data_dir: Path, campaigns: Path, wallet: Micros, held: contextlib.ExitStack | None) -> str:
-    """Put money into a ledger that has none yet: the embedded one of a service to come, or, with `held`, one that runs
-    as long as that and whose URL is returned."""
-    folder = data_dir.with_name(f"{data_dir.name}-ledger") if held else data_dir / "ledger"
-    if folder.exists() and not held:
-        return ""
-    data_dir.mkdir(mode=0o700, exist_ok=True)
-    server = EmbeddedServer(folder, sync="always")
-    with contextlib.ExitStack() as mine:
-        (held or mine).callback(server.close)
-        server.launch(patience_s=STOP_TIMEOUT_S)
-        server.wait()
+def _fund(data_dir: Path, ledger_url: str, campaigns: Path, wallet: Micros) -> None:
+    """Put money into a ledger that has none yet: the given one, or the embedded one of a service to come."""
+    with contextlib.ExitStack() as held:
+        if not ledger_url:
+            folder = data_dir / "ledger"
+            if folder.exists():
+                return
+            data_dir.mkdir(mode=0o700, exist_ok=True)
+            ledger_url = held.enter_context(EmbeddedServer(folder, sync="always")).url
         for advertiser in load_book(campaigns).advertisers:
-            fund(server.url, advertiser.id, wallet)
-    return server.url if held else ""
+            fund(ledger_url, advertiser.id, wallet)
