@@ -4,6 +4,20 @@ Place: the elected worker calls `target` and `step` once per period with arrays 
     values by what `taking_part` says and stop a line item for the rest of a period at its `ceiling`. Pure.
 Shapes: (L,) float64, one row per line item, unless said otherwise; K budgets of each (flight, day, hour).
 Units: money in any one unit per line item; multipliers are shares of the full value.
+Source: measured, `python -m benchmarks.pacing` (benchmarks/results/pacing.json has every figure).
+    Law: PI on log m, with the integral gain of a Kalman filter: evidence counts by the number of wins behind it, and
+    doubt returns with a jump of supply. The target is remade from what is left, so what a period missed is spread over
+    the rest; the integral stops at the bounds, learns nothing where nothing was asked, and takes missed periods as a
+    long one.
+    Quality: value won / value of the best fixed multiplier known beforehand, 144 runs on real logs: mean 0.984, worst
+    0.939; without `ceiling` 0.984 and 0.907 (best published, on other data: 0.924 and 0.878). Dense traffic (300-24,000
+    wins per quarter of an hour), AvgErr per quarter of an hour, mean and worst of 18 line items: 4.0 and 7.1 % with a
+    period of 5 s, 2.6 and 5.1 % with 15 s, 3.0 and 6.3 % with 60 s.
+    Acting on the bid or on participation, as a share of the best fixed multiplier's value: with 1/4 of the money that
+    full value would cost, the bid 0.99, participation alone 0.28-0.39; with 1/16, 0.89-0.91 and 0.08-0.18. Bids held at
+    a floor and participation below it, on the heavier-tailed log: a floor of 0.01 costs nothing at 1/16 (0.904 for
+    0.905) and a sixth at 1/64 (0.44 for 0.535); 0.05 a third at 1/16 (0.602). Hence the bid, and participation only
+    below PARTICIPATE_BELOW, so that little money on much traffic can still be steered where bids cannot get smaller.
 Never: sees a request, a clock or a store.
 """
 
@@ -17,13 +31,15 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 M_MIN: Final = 1e-6
+"""One auction in 10,000, at PARTICIPATE_BELOW of the value."""
 PARTICIPATE_BELOW: Final = 0.01
+"""Of the full value; a smaller multiplier bids this and takes part in fewer auctions."""
 START: Final = 0.2
 """The multiplier of a line item of which nothing is known; a new day or flight begins with the last one."""
-
-
 SHARING_ROUNDS: Final = 8
 """Line items of a campaign that reach their own limit in a later round share what is left unevenly; money is kept."""
+NOTHING: Final = 1e-6
+"""Less money, or fewer wins, are none."""
 FEW: Final = 5.0
 """A win that costs more than so many periods' targets is no measure of a period."""
 
@@ -192,9 +208,7 @@ def shared(aim: Floats, group: Indices, money: Floats, wanted: Floats) -> Floats
         if not full.any():
             break
         open_ &= ~full
-        room = np.where(
-            np.isinf(money), np.inf, room - np.bincount(group, np.where(full, aim, 0.0), len(money))
-        )
+        room = np.maximum(room - np.bincount(group, np.where(full, aim, 0.0), len(money)), 0.0)
     return np.where(np.isinf(money)[group], aim, result)
 
 
@@ -219,8 +233,10 @@ def rows(state: State, index: Indices, first: Floats, gains: Gains = GAINS) -> S
 
 def asked_of(heard: Heard) -> tuple[Floats, NDArray[np.bool_]]:
     """(L,) the money that the time that really passed was to cost, 1 where nothing was asked; (L,) where it was."""
-    told = np.isfinite(heard.order.aim) & (heard.order.aim > 0) & (heard.stretch > 0)
-    return np.where(told, heard.order.aim, 1.0) * np.where(told, heard.stretch, 1.0), told
+    finite = np.isfinite(heard.order.aim)
+    asked = np.where(finite, heard.order.aim, 0.0) * heard.stretch
+    told = asked > NOTHING
+    return np.where(told, asked, 1.0), told
 
 
 def _learned(state: State, heard: Heard, limits: tuple[float, float], gains: Gains) -> tuple[State, Floats]:
@@ -248,7 +264,7 @@ def _learned(state: State, heard: Heard, limits: tuple[float, float], gains: Gai
 
 def _unit(unit: Floats, heard: Heard, gains: Gains) -> Floats:
     """(L,) the cost of a win, after a period."""
-    won = (heard.wins > 0) & (heard.spent > 0)
+    won = (heard.wins > NOTHING) & (heard.spent > NOTHING)
     seen = heard.spent / np.where(won, heard.wins, 1.0)
     return np.where(won, np.where(np.isnan(unit), seen, unit + gains.memory * (seen - unit)), unit)
 

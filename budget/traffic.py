@@ -18,6 +18,8 @@ HALF_LIFE_H: Final = 3 * WEEK_HOURS
 """An observation counts half after three weeks."""
 PRIOR_H: Final = 0.5
 """The prior weighs as much as so many observed hours: a bin seen for one week is already mostly its own."""
+LEAST: Final = 1e-3
+"""Requests an hour: less is none."""
 PRIOR_REQUESTS: Final = 30.0
 """... and as much as so many requests, so that a bin of a few requests is not believed."""
 
@@ -53,7 +55,7 @@ def weights(traffic: Traffic) -> Floats:
     requests, hours = (x.reshape(-1, 7, 24) for x in (traffic.requests, traffic.hours))
     seen = hours.sum(axis=(1, 2), keepdims=True)
     mean = np.where(seen > 0, requests.sum(axis=(1, 2), keepdims=True) / np.where(seen > 0, seen, 1.0), 0.0)
-    mean = np.where(mean > 0, mean, 1.0)
+    mean = np.maximum(mean, LEAST)
     prior = PRIOR_H + PRIOR_REQUESTS / mean
     counts = np.where(seen > 0, requests, 0.0)
     by_day = (counts.sum(axis=1, keepdims=True) + prior * mean) / (hours.sum(axis=1, keepdims=True) + prior)

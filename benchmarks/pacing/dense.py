@@ -1,6 +1,6 @@
 """Dense simulated traffic: real hourly shapes of several regions, the price landscape of a real log, a whole week.
 
-Shapes: L line items side by side (regions x budgets); PERIODS of a day, one a minute; quarters of an hour (L, 96).
+Shapes: L line items side by side (regions x budgets); MINUTES of a day; quarters of an hour (L, 96).
 Units: requests and money per minute; AvgErr is relative to the mean quarter of the plan.
 Source: AvgErr of Smart Pacing (KDD 2015): (B/K)^-1 sqrt(1/K sum (C(t) - B(t))^2); published 6-14 %.
 Limits: a day's volume, each quarter's and each minute's are drawn around the shape, so that no plan is exactly right.
@@ -19,9 +19,9 @@ from budget.pacing import GAINS, START, Gains, Heard, ceiling, start, step, taki
 from budget.plan import DAY_S, Kind, plan_of
 from budget.schedule import DAY, LEVELS, Schedule
 
-PERIODS: Final = 1440
+MINUTES: Final = 1440
 QUARTER: Final = 15
-REGIONS: Final = 8
+REGIONS: Final = 6
 PARTS: Final = (3, 10, 40)
 """Budgets: one over so much of what a day costs at full value."""
 REQUESTS_A_DAY: Final = 30_000_000
@@ -56,24 +56,27 @@ class World(Struct, frozen=True, eq=False):
     """(L, 168) learned before."""
     budgets: Floats
     requests: Floats
-    """(L, PERIODS) expected."""
+    """(L, MINUTES) expected."""
     first: Floats
     """(L,) multipliers to begin with."""
     view: Landscape
     deaf: range = NEVER
     """Minutes in which the controller does not run."""
+    period_s: int = 5
+    """Of the controller; a divisor of a minute."""
 
 
 class Day(Struct, frozen=True, eq=False):
     """What a day brought."""
 
     plan: Floats
-    """(L, PERIODS) money due in each minute, as known at midnight."""
+    """(L, MINUTES) money due in each minute, as known at midnight."""
     aim: Floats
-    """(L, PERIODS) what the controller aimed at."""
+    """(L, MINUTES) what the controller aimed at."""
     spent: Floats
-    multiplier: Floats
     wins: Floats
+    multiplier: Floats
+    """The last of each minute."""
 
 
 def landscape() -> Landscape:
@@ -99,14 +102,14 @@ def regions(count: int = REGIONS) -> list[Floats]:
 
 
 def volumes(shape: Floats, day: int, rng: np.random.Generator) -> Floats:
-    """(PERIODS,) expected requests of one day: the shape drawn as a smooth line through the hours, with noise."""
+    """(MINUTES,) expected requests of one day: the shape drawn as a smooth line through the hours, with noise."""
     hours = np.concatenate(
         [shape[(day * 24 - 1) % 168 : (day * 24 - 1) % 168 + 1], np.roll(shape, -day * 24)[:25]]
     )
-    smooth = np.interp(np.arange(PERIODS) / 60 + 0.5, np.arange(26), hours)
+    smooth = np.interp(np.arange(MINUTES) / 60 + 0.5, np.arange(26), hours)
     noise = rng.normal(0, DAY_SPREAD) + np.repeat(rng.normal(0, QUARTER_SPREAD, 96), QUARTER)
     expected: Floats = (
-        smooth / 60 * REQUESTS_A_DAY * 7 * np.exp(noise + rng.normal(0, MINUTE_SPREAD, PERIODS))
+        smooth / 60 * REQUESTS_A_DAY * 7 * np.exp(noise + rng.normal(0, MINUTE_SPREAD, MINUTES))
     )
     return expected
 
@@ -122,7 +125,7 @@ def learned(shapes: list[Floats], rng: np.random.Generator) -> Floats:
     return traffic.weights(seen)
 
 
-def ordinary(rng: np.random.Generator, day: int = 2, count: int = REGIONS) -> World:
+def ordinary(rng: np.random.Generator, day: int = 2, count: int = REGIONS, period_s: int = 5) -> World:
     """A day after some weeks of learning, begun with the multipliers at the end of the day before: regions x PARTS."""
     shapes, view = regions(count), landscape()
     weights = np.repeat(learned(shapes, rng), len(PARTS), axis=0)
@@ -132,9 +135,9 @@ def ordinary(rng: np.random.Generator, day: int = 2, count: int = REGIONS) -> Wo
     )
     full = today.sum(axis=1) * view.wins[-1] * view.cost[-1]
     budgets = full / np.tile(PARTS, count)
-    yesterday = World(day - 1, weights, budgets, before, np.full(len(budgets), START), view)
+    yesterday = World(day - 1, weights, budgets, before, np.full(len(budgets), START), view, NEVER, period_s)
     first = simulate(yesterday, rng).multiplier[:, -30:].mean(axis=1)
-    return World(day, weights, budgets, today, first, view)
+    return World(day, weights, budgets, today, first, view, NEVER, period_s)
 
 
 def simulate(world: World, rng: np.random.Generator, gains: Gains = GAINS) -> Day:
@@ -144,26 +147,27 @@ def simulate(world: World, rng: np.random.Generator, gains: Gains = GAINS) -> Da
         [plan_of(Kind.TRAFFIC, UTC, (MONDAY_S, np.inf), traffic=row) for row in world.weights]
     )
     state = start(world.first, gains)
-    left, told = np.full((count, LEVELS), np.inf), np.zeros((4, count, PERIODS))
+    left, told = np.full((count, LEVELS), np.inf), np.zeros((4, count, MINUTES))
     left[:, DAY] = world.budgets
-    since, spent, wins, aim = 0, np.zeros(count), np.zeros(count), np.zeros(count)
+    since, spent, wins, aim = midnight, np.zeros(count), np.zeros(count), np.zeros(count)
     most, least = np.full(count, np.inf), np.full(count, float(TOP_PRICE))
-    for minute in range(PERIODS):
-        now = midnight + minute * 60
+    period_s = world.period_s
+    for tick in range(DAY_S // period_s):
+        now, minute = midnight + tick * period_s, tick * period_s // 60
         if minute not in world.deaf:
-            ordered_s = now - (minute - since) * 60
             news = None
-            if minute:
-                stretch = schedule.weight(ordered_s, now) / schedule.weight(ordered_s, ordered_s + 60)
+            if tick:
+                stretch = schedule.weight(since, now) / schedule.weight(since, since + period_s)
                 news = Heard(state.order, spent, wins, stretch)
-            aim = target(left, schedule.shares(now, now + 60))
+            aim = target(left, schedule.shares(now, now + period_s))
             state = step(state, news, aim, gains=gains)
-            most, since, spent, wins = ceiling(state, least, gains), minute, 0 * spent, 0 * wins
-        cost, won = _minute(world.requests[:, minute], state.multiplier, world.view, rng)
+            most, since, spent, wins = ceiling(state, least, gains), now, 0 * spent, 0 * wins
+        cost, won = _bought(world.requests[:, minute] * period_s / 60, state.multiplier, world.view, rng)
         cost = np.minimum(cost, np.minimum(left[:, DAY], most))
         left[:, DAY] -= cost
         spent, wins = spent + cost, wins + won
-        told[:, :, minute] = aim, cost, state.multiplier, won
+        told[:3, :, minute] += aim, cost, won
+        told[3, :, minute] = state.multiplier
     return Day(_plan(world), *told)
 
 
@@ -181,7 +185,7 @@ def recovery(day: Day, event: int, within: float = 0.15, window: int = 5) -> Flo
     for row, (spent, aim) in enumerate(zip(day.spent, day.aim, strict=True)):
         ratio = np.convolve(spent, kernel, "valid") / np.convolve(aim, kernel, "valid")
         good = np.abs(ratio - 1.0) <= within
-        for after in range(PERIODS - event - window - 10):
+        for after in range(MINUTES - event - window - 10):
             if good[event + after : event + after + 10].all():
                 result[row] = after
                 break
@@ -195,17 +199,17 @@ def stepped(world: World, minute: int, factor: float, deaf: range = NEVER) -> Wo
     return structs.replace(world, requests=jumped, deaf=deaf)
 
 
-def _minute(
+def _bought(
     requests: Floats, multiplier: Floats, view: Landscape, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """(L,) cost and wins of a minute."""
+    """(L,) cost and wins of a period."""
     bid, part = taking_part(multiplier)
     at = np.log(bid)
     rate = np.interp(at, view.log_m, view.wins)
     wins = rng.poisson(requests * part * rate).astype(np.float64)
     mean, spread = np.interp(at, view.log_m, view.cost), np.interp(at, view.log_m, view.spread)
-    cost = wins * mean + np.sqrt(wins) * spread * rng.standard_normal(len(wins))
-    return np.maximum(cost, 0.0), wins
+    scale = spread**2 / mean
+    return rng.gamma(wins * mean / scale, scale), wins
 
 
 def _plan(world: World) -> Floats:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from benchmarks.pacing.dense import (
     PARTS,
     QUARTER,
+    REGIONS,
     Day,
     World,
     average_error,
@@ -20,7 +21,7 @@ from benchmarks.pacing.dense import (
     stepped,
 )
 from benchmarks.pacing.logs import Floats
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.pacing.picture import TICKS, Panel, Series, svg
 
 NOON: Final = 720
 OUTAGE: Final = range(540, 550)
@@ -46,10 +47,10 @@ class Told(Struct, frozen=True, eq=False):
     figures: Figures
 
 
-def days(seed: int = SEED, count: int = 8) -> dict[str, Told]:
-    """An ordinary day, and the same with faults; `count` regions."""
-    rng = np.random.default_rng(seed)
-    world = ordinary(rng, count=count)
+def days(period_s: int = 5, count: int = REGIONS) -> dict[str, Told]:
+    """An ordinary day, and the same with faults, of `count` regions; the controller runs every `period_s` seconds."""
+    rng = np.random.default_rng(SEED)
+    world = ordinary(rng, count=count, period_s=period_s)
     quiet, after = NOON, OUTAGE.stop
     kinds: dict[str, tuple[World, int | None]] = {
         "ordinary": (world, None),
@@ -122,10 +123,11 @@ def _around(told: dict[str, Told], name: str, mark: tuple[int, int]) -> list[Pan
         moved = day.multiplier[row, span] / day.multiplier[row, start]
         spend.append(Series(f"budget 1/{part}", COLOURS[row], _points(ratio, 1, start - mark[0])))
         multiplier.append(Series(f"budget 1/{part}", COLOURS[row], _points(moved, 1, start - mark[0])))
+    top = float(np.ceil(max(y for line in multiplier for _, y in line.points) / TICKS) * TICKS)
     x, shaded = (float(start - mark[0]), float(end - mark[0])), [(0.0, float(mark[1] - mark[0]))]
     return [
         Panel(f"{name}: spend per minute / plan", "minute", spend, x, (0, 4), marks=shaded),
-        Panel(f"{name}: multiplier / the one before", "minute", multiplier, x, (0, 4), marks=shaded),
+        Panel(f"{name}: multiplier / the one before", "minute", multiplier, x, (0, top), marks=shaded),
     ]
 
 

@@ -69,7 +69,7 @@ def _panel(panel: Panel) -> list[str]:
         parts.append(
             f'<text x="{_x(panel, value):.1f}" y="{bottom + 14}" text-anchor="middle">{value:g}</text>'
         )
-    parts.append(f'<text x="{right + 8}" y="{bottom + 14}">{escape(panel.x_label)}</text>')
+    parts.append(f'<text x="{right + 18}" y="{bottom + 14}">{escape(panel.x_label)}</text>')
     for i, series in enumerate(panel.series):
         dash = ' stroke-dasharray="5 4"' if series.dashed else ""
         parts.append(
