@@ -45,12 +45,13 @@ DEMANDS: Final = {
     "fernhill-prospecting": Demand({"home-market": 25.0, "everywhere": 0.95, "screens": 0.8}, 0.65),
     "fernhill-deals": Demand({"deal": 3.7}, 1.60),
     "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.28, "film-visitors": 0.1}, 0.65),
-    "solepath-prospecting": Demand({"home-market": 4.9, "everywhere": 4.2, "screens": 0.15}, 0.65),
+    "solepath-prospecting": Demand({"home-market": 14.0, "everywhere": 3.0, "screens": 0.15}, 0.65),
     "solepath-deals": Demand({"deal": 3.2}, 0.55),
     "voltaro-retargeting": Demand({"cart": 3.5, "searchers": 0.58, "film-visitors": 0.13}, 0.65),
     "voltaro-prospecting": Demand({"home-market": 70.0, "everywhere": 2.1, "context": 0.6}, 0.65),
     "voltaro-deals": Demand({"deal": 9.7}, 0.65),
 }
+MICROS: Final = 1_000_000
 LEAST: Final = 0.01
 """Of its campaign's budget, what a line item gets that spends next to nothing of its own accord."""
 PACING: Final = {"voltaro-deals": "even"}
@@ -109,18 +110,21 @@ def _limit(campaign: dict[str, Any], minutes: float) -> None:
     demand, lines = DEMANDS[campaign["id"]], campaign["line_items"]
     shop = campaign["id"].partition("-")[0]
     least = LEAST * sum(demand.natural.values())
-    totals = {
-        line["id"]: round(
-            demand.natural.get(line["id"].removeprefix(f"{shop}-"), least) * demand.share * minutes, 6
-        )
-        for line in lines
-    }
-    campaign["budget"] = {"total": round(sum(totals.values()), 6)}
+    totals = {}
+    for line in lines:
+        natural = demand.natural.get(line["id"].removeprefix(f"{shop}-"), least)
+        totals[line["id"]] = max(1, round(natural * demand.share * minutes * MICROS))
+    campaign["budget"] = {"total": _amount(sum(totals.values()))}
     campaign["pacing"] = PACING.get(campaign["id"], campaign.get("pacing", "traffic"))
     for line in lines:
-        line["budget"] = {"total": totals[line["id"]]}
+        line["budget"] = {"total": _amount(totals[line["id"]])}
+        line.get("targeting", {}).pop("hours", None)  # a minute looks alike at all times of day
         if line["id"] in MARKETS:
             line["targeting"]["countries"] = MARKETS[line["id"]]
+
+
+def _amount(micros: int) -> str:
+    return f"{micros / MICROS:.6f}"
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
