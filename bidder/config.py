@@ -96,9 +96,8 @@ class Ledger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spends: more of them fill the first fifth of a second, and lie idle in line items that do not spend."""
     journal_dir: str = ""
     """Durable segments of the ledger's journal, kept for ever; empty: `journal` in the data directory."""
-    pacing_period_s: Annotated[float, Meta(ge=0.2, le=300)] = (
-        5.0  # below it, counts per period are mostly noise
-    )
+    pacing_period_s: Annotated[float, Meta(ge=0.2, le=300)] = 15.0
+    """Of 5, 15 and 60 s, 15 keeps closest to the plan (benchmarks/results/pacing.json)."""
 
 
 class FrequencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
