@@ -34,7 +34,7 @@ def chart(courses: Sequence[Course], seconds: float, width: int) -> RenderableTy
     """All campaigns."""
     cells = _WIDE if width >= _ROOMY else _NARROW
     table = Table(expand=True, box=None, padding=(0, 1), header_style="dim", collapse_padding=True)
-    table.add_column("plan, and below it spent", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("planned, spent", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column(f"0 to {seconds:.0f} s", no_wrap=True, min_width=cells)
     for name in ("budget", "used", "off plan", "over"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -10,17 +10,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.demo.stage import DEMANDS
 from tests.corpus import ROOT
 
 pytestmark = pytest.mark.process
 SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
 
 
-def demo(seconds: float, folder: Path) -> "subprocess.Popen[str]":
-    """A demo without a terminal, on free ports, with the test's shop."""
+def demo(seconds: float, folder: Path, campaigns: Path | None = SHOP) -> "subprocess.Popen[str]":
+    """A demo without a terminal, on free ports, with the test's shop; None: the demo's own."""
     argv = [
         *(sys.executable, "-m", "bidder", "demo", "--headless", "--rate", "100", "--people", "500"),
-        *("--seconds", str(seconds), "--campaigns", str(SHOP), "--report", str(folder / "report.json")),
+        *("--seconds", str(seconds), "--report", str(folder / "report.json")),
+        *(("--campaigns", str(campaigns)) if campaigns else ()),
     ]
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
@@ -45,6 +47,33 @@ def test_a_short_demo_is_sound(tmp_path: Path) -> None:
     assert [check for check in report["conservation"] if not check["holds"]] == []
     assert sum(row["spent_micros"] for row in report["campaigns"]) > 0
     assert "bid requests from six simulated exchanges" in out
+
+
+def test_the_demos_own_shops_keep_to_their_plans(tmp_path: Path) -> None:
+    """Every campaign has a plan, a course and spends within its budget; caps hold; the ledger is proven to the micro,
+    and nothing is bid after the flights."""
+    with demo(6, tmp_path, None) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {row["id"] for row in report["campaigns"]} == DEMANDS.keys()
+    for row in report["campaigns"]:
+        assert 0 <= row["ledger_spent_micros"] <= row["planned_micros"] == row["budget_micros"]
+        series = row["series"]
+        assert len(series["at_s"]) == len(series["planned"]) == len(series["spent"]) >= 4
+        assert series["spent"] == sorted(series["spent"])
+        assert series["planned"][-1] == 1
+    assert sum(row["ledger_spent_micros"] for row in report["campaigns"]) > 0
+    assert report["overspend_micros"] == 0
+    assert report["cap_violations"] == {}
+    assert report["capped_views"] > 0
+    names = {check["check"] for check in report["conservation"]}
+    assert {
+        "Fernhill Outdoor: ledger = bills",
+        "findings in the ledger's audit = 0",
+        "cap violations = 0",
+    } <= names
+    assert "planned, spent" in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,10 +2,14 @@
 
 import json
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from benchmarks.demo import summary, view
+from benchmarks.demo.checks import checks
+from benchmarks.demo.courses import Course, Sample
+from benchmarks.demo.ledger import Proof
 from benchmarks.demo.readings import (
     CampaignReading,
     Metrics,
@@ -53,13 +57,21 @@ def totals() -> Totals:
     made = Totals(
         seconds=10, requests=100, bid_responses=30, no_bids=70, bids=30, wins=15, losses=15,
         impressions=12, billed=12, clicks=2, exchanges={"google": ExchangeTotals(60, 30, 15)},
+        due_micros={"shoes": 25_000_000}, capped_views=7,
     )  # fmt: skip
     for us in (500, 700, 900, 12_000):
         made.latency_us.add(us)
     return made
 
 
-def reading(text: str = EXPOSITION, seen: Totals | None = None) -> Reading:
+PROOF = Proof("shoes", "Shoe Shop", "USD", 25_000_000, 0, 60, (), {"wallet": 0, "campaign/shoes-all": 0})
+COURSE = Course(
+    "shoes-all", "Everybody", "Shoe Shop", "USD", "even", 100_000_000, 25_000_000,
+    (Sample(0, 0, 0), Sample(1, 0.1, 0.05), Sample(2, 0.2, 0.25)),
+)  # fmt: skip
+
+
+def reading(text: str = EXPOSITION, seen: Totals | None = None, proof: Proof = PROOF) -> Reading:
     """A whole reading."""
     metrics, seen = Metrics(text), seen or totals()
     campaigns = campaigns_of(load_book(SHOP), metrics, 0)
@@ -74,6 +86,8 @@ def reading(text: str = EXPOSITION, seen: Totals | None = None) -> Reading:
         88,
         9,
         metrics,
+        (COURSE,),
+        (proof,),
     )
 
 
@@ -116,7 +130,7 @@ def test_a_frame_fits_its_terminal(width: int) -> None:
 def test_the_books_agree() -> None:
     """A run in which every number meets its counterpart is sound."""
     made = reading()
-    assert [check.name for check in summary.checks(made.totals, made.metrics) if not check.holds] == []
+    assert [check.name for check in checks(made) if not check.holds] == []
     assert summary.sound(made)
 
 
@@ -137,8 +151,48 @@ def test_the_books_agree() -> None:
 def test_books_that_do_not_agree_are_told(old: str, new: str, broken: str) -> None:
     """Each broken balance makes the run unsound and stands in the summary by name."""
     made = reading(EXPOSITION.replace(old, new))
-    failed = [check.name for check in summary.checks(made.totals, made.metrics) if not check.holds]
+    failed = [check.name for check in checks(made) if not check.holds]
     assert any(name.startswith(broken) for name in failed)
+    assert not summary.sound(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "broken", "told"),
+    [
+        ({"spent": 24_999_999}, "Shoe Shop: ledger = bills", "USD micros"),
+        ({"spent": 25_000_001}, "Shoe Shop: ledger = bills", "USD micros"),
+        ({"overspend": {"campaign/shoes-all": 1}}, "spent beyond a budget = 0", "shoes campaign/shoes-all"),
+        ({"findings": ("shoes wallet: odd",)}, "findings in the ledger's audit = 0", "shoes wallet: odd"),
+    ],
+)
+def test_money_that_does_not_add_up_is_told(change: dict[str, object], broken: str, told: str) -> None:
+    """A micro too few or too many, a budget exceeded, a balance without proof: each makes the run unsound."""
+    made = reading(proof=msgspec.structs.replace(PROOF, **change))
+    assert [(check.name, check.detail) for check in checks(made) if not check.holds] == [(broken, told)]
+    assert not summary.sound(made)
+
+
+def test_late_money_without_room_is_billed_too() -> None:
+    """What the operator loses is no difference between the ledger and the bills."""
+    made = reading(proof=msgspec.structs.replace(PROOF, spent=24_000_000, absorbed=1_000_000))
+    assert summary.sound(made)
+    assert any("1,000,000 of them late and absorbed" in check.detail for check in checks(made))
+
+
+def test_a_view_beyond_a_cap_is_told() -> None:
+    """One is enough, and its cap is named."""
+    seen = totals()
+    seen.cap_violations["line item a: 2 per 10m"] = 1
+    made = reading(seen=seen)
+    failed = [(check.name, check.left, check.detail) for check in checks(made) if not check.holds]
+    assert failed == [("cap violations = 0", 1, "line item a: 2 per 10m")]
+    assert not summary.sound(made)
+
+
+def test_a_ledger_that_was_not_proven_makes_a_run_unsound() -> None:
+    """No proof is no balance."""
+    made = msgspec.structs.replace(reading(), proofs=())
+    assert [check.name for check in checks(made) if not check.holds] == ["ledger proven from its journal"]
     assert not summary.sound(made)
 
 
@@ -159,7 +213,13 @@ def test_the_report_has_what_was_promised() -> None:
         "bid_rate", "latency_ms", "no_bid_reasons", "campaigns", "conservation", "rss_mb",
     } <= report.keys()  # fmt: skip
     assert report["latency_ms"].keys() == {"p50", "p99", "p999"}
-    assert {"id", "budget_micros", "spent_micros", "impressions", "clicks"} <= report["campaigns"][0].keys()
+    assert {"cap_violations", "capped_views", "overspend_micros"} <= report.keys()
+    first, second = report["campaigns"]
+    assert {"id", "budget_micros", "spent_micros", "impressions", "clicks"} <= first.keys() & second.keys()
+    assert first["series"] == {"at_s": [0, 1, 2], "planned": [0, 0.1, 0.2], "spent": [0, 0.05, 0.25]}
+    assert (first["planned_micros"], first["utilisation"], first["overspend_micros"]) == (20_000_000, 0.25, 0)
+    assert first["pace_error"] == 0.0333
+    assert "series" not in second
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -174,6 +234,9 @@ def test_the_summary_is_readable(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert "status 500: google" in text
     assert "100 bid requests" in text
+    assert "of 7 views under a cap" in text
+    assert "Shoe Shop: ledger = bills" in text
+    assert "…" not in text
 
 
 def test_a_plain_line_says_the_same() -> None:

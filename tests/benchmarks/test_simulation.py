@@ -7,14 +7,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from benchmarks.exchange.report import Totals
-from benchmarks.exchange.simulation import Settings, Simulation
+from benchmarks.exchange.simulation import Settings, Simulation, full_seconds
+from benchmarks.exchange.witness import Witness
+from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.load import load_book
+from bidder.keys import key32, key64
+from bidder.notices.keys import Keyring
+from bidder.notices.token import Claim, seal
 
 NOW_S = 1_795_000_000
 Reply = Callable[[dict[str, Any], str], web.Response]
 PRICE = 25.0
+KEYRING = Keyring(((1, bytes(32)),))
 
 
 class Bidder:
@@ -75,7 +83,9 @@ async def running(bidder: Bidder) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-async def simulate(bidder: Bidder, limit: int = 400) -> tuple[Totals, list[int]]:
+async def simulate(
+    bidder: Bidder, limit: int = 400, witness: Witness | None = None
+) -> tuple[Totals, list[int]]:
     """A short run; the totals, and how many requests each snapshot had."""
     seen: list[int] = []
     async with running(bidder) as port:
@@ -83,8 +93,24 @@ async def simulate(bidder: Bidder, limit: int = 400) -> tuple[Totals, list[int]]
             exchange_port=port, public_port=port, public_base=bidder.base, rate=400, seconds=60, limit=limit,
             seed=5, people=500, now_s=NOW_S, thorough_share=0.0, patience=1_000,
         )  # fmt: skip
-        totals = await Simulation(settings).run(lambda t: seen.append(t.requests), asyncio.Event())
+        run = Simulation(settings, witness)
+        totals = await run.run(lambda t: seen.append(t.requests), asyncio.Event())
     return totals, seen
+
+
+class SealedBidder(Bidder):
+    """Its tokens are those of one capped line item of the demo's book, at a price of 25 CPM in any currency."""
+
+    def answer(self, request: dict[str, Any], imp: dict[str, Any]) -> dict[str, Any]:
+        made = super().answer(request, imp)
+        claim = Claim(
+            bid_id=bytes(12), exchange=key32("generic"), line_item=key64("fernhill-cart"), creative=0,
+            bid_cpm_micros=25_000_000, currency="USD", rate_ppm=1_000_000, imp=0, flags=0,
+            issued_s=NOW_S, expires_s=NOW_S,
+        )  # fmt: skip
+        bid = made["seatbid"][0]["bid"][0]
+        bid["nurl"] += f"&t={seal(claim, KEYRING.signing).exchange_token}"
+        return made
 
 
 async def test_a_run_adds_up() -> None:
@@ -172,3 +198,38 @@ async def test_stop_ends_a_run_early() -> None:
         totals = await Simulation(settings).run(lambda t: stop.set(), stop)
     assert totals.requests == totals.bid_responses + totals.no_bids
     assert not totals.errors
+
+
+async def test_a_stop_before_the_start_ends_it() -> None:
+    """A run that waits for its hour is as easily ended."""
+    stop = asyncio.Event()
+    stop.set()
+    settings = Settings(
+        exchange_port=1, public_port=1, public_base="https://b.example", rate=50, seconds=3_600,
+        seed=1, people=50, now_s=NOW_S, start_s=1e11,
+    )  # fmt: skip
+    totals = await Simulation(settings).run(lambda t: None, stop)
+    assert totals.requests == totals.errors == 0
+
+
+async def test_a_witness_sees_what_really_happened() -> None:
+    """Every ad on a screen counts for its viewer, more of them than the caps allow; every bill is summed up."""
+    witness = Witness(load_book(demo_book_path()), KEYRING, {})
+    totals, _ = await simulate(SealedBidder(), witness=witness)
+    assert not totals.errors, totals.examples
+    assert totals.capped_views == totals.impressions > 50
+    assert totals.cap_violations["line item fernhill-cart: 1 per 5s"] > 0
+    assert 0 < totals.due_micros["fernhill"] <= totals.billed * 25_000
+
+
+async def test_tokens_that_a_witness_cannot_open_are_errors() -> None:
+    """So a run against another service than was told proves nothing, and says so."""
+    totals, _ = await simulate(Bidder(), witness=Witness(load_book(demo_book_path()), KEYRING, {}))
+    assert totals.error_kinds == {"token": totals.impressions + totals.billed}
+    assert totals.due_micros == {}
+
+
+@pytest.mark.parametrize(("elapsed", "full"), [(0, 0), (1, 0.25), (2, 1), (60, 59)])
+def test_a_run_begins_slowly(elapsed: float, full: float) -> None:
+    """The rate rises from nothing within two seconds."""
+    assert full_seconds(elapsed) == full
