@@ -100,7 +100,7 @@ def test_the_bounds_of_money_and_frequency_are_allowed(tmp_path: Path) -> None:
     assert (config.ledger.lease_bids, Config().ledger.lease_bids) == (1, 4)
     assert (config.frequency.hold_s, config.frequency.busy_ms, config.frequency.visitors) == (0.5, 1, True)
     plain = Config()
-    assert (plain.ledger.max_exp_s, plain.ledger.prefetch, plain.ledger.pacing_period_s) == (3600, 10_000, 5)
+    assert (plain.ledger.max_exp_s, plain.ledger.prefetch, plain.ledger.pacing_period_s) == (3600, 10_000, 15)
     assert (plain.frequency.hold_s, plain.frequency.busy_ms, plain.frequency.visitors) == (60, 300, False)
 
 

@@ -162,7 +162,7 @@ def test_media_files_come_in_what_players_take(shop: Advertiser) -> None:
 
 def test_money_time_and_patience_are_bounded() -> None:
     """Every campaign has a budget, every shop a time zone of its own and capped retargeting; each kind of pacing, caps
-    of campaigns, line items and creatives, visitors, a budget by the hour and one guaranteed deal are shown somewhere."""
+    of campaigns, line items and creatives, visitors, a budget by the hour and one guaranteed deal are there."""
     campaigns = [campaign for shop in SHOPS for campaign in shop.campaigns]
     items = [item for campaign in campaigns for item in campaign.line_items]
     assert len({shop.time_zone for shop in SHOPS}) == len(SHOPS)
