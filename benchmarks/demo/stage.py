@@ -28,7 +28,7 @@ RATE: Final = 500.0
 PACING_PERIOD_S: Final = 1.0
 NOTICE_S: Final = 2
 """The simulated exchanges tell within seconds what became of a bid; what they keep silent about is free again soon."""
-EXP_S: Final = 3
+EXP_S: Final = 4
 
 
 class Demand(NamedTuple):
@@ -41,15 +41,15 @@ class Demand(NamedTuple):
 
 
 DEMANDS: Final = {
-    "fernhill-retargeting": Demand({"cart": 1.0, "searchers": 0.42, "film-visitors": 0.28}, 0.65),
-    "fernhill-prospecting": Demand({"home-market": 25.0, "everywhere": 0.95, "screens": 0.8}, 0.65),
-    "fernhill-deals": Demand({"deal": 3.7}, 1.60),
-    "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.28, "film-visitors": 0.1}, 0.65),
-    "solepath-prospecting": Demand({"home-market": 14.0, "everywhere": 3.0, "screens": 0.15}, 0.65),
+    "fernhill-retargeting": Demand({"cart": 0.86, "searchers": 0.34, "film-visitors": 0.27}, 0.65),
+    "fernhill-prospecting": Demand({"home-market": 24.8, "everywhere": 0.5, "screens": 0.77}, 0.65),
+    "fernhill-deals": Demand({"deal": 3.65}, 1.60),
+    "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.2, "film-visitors": 0.08}, 0.65),
+    "solepath-prospecting": Demand({"home-market": 14.3, "everywhere": 2.7, "screens": 0.15}, 0.65),
     "solepath-deals": Demand({"deal": 3.2}, 0.55),
-    "voltaro-retargeting": Demand({"cart": 3.5, "searchers": 0.58, "film-visitors": 0.13}, 0.65),
-    "voltaro-prospecting": Demand({"home-market": 70.0, "everywhere": 2.1, "context": 0.6}, 0.65),
-    "voltaro-deals": Demand({"deal": 9.7}, 0.65),
+    "voltaro-retargeting": Demand({"cart": 2.75, "searchers": 0.45, "film-visitors": 0.14}, 0.65),
+    "voltaro-prospecting": Demand({"home-market": 69.5, "everywhere": 1.2, "context": 0.33}, 0.65),
+    "voltaro-deals": Demand({"deal": 9.4}, 0.65),
 }
 MICROS: Final = 1_000_000
 LEAST: Final = 0.01
