@@ -20,11 +20,10 @@ from bidder.stores.connection import Batch, Reply
 from bidder.stores.errors import StoreReplyError
 from bidder.stores.keys import (
     PERSON_ID_BYTES,
+    Frame,
     match_tag,
     person_tag,
-    read_exposure,
     read_match,
-    read_match_exposure,
     read_person,
 )
 from bidder.stores.reading import PendingRead, Sought
@@ -36,6 +35,7 @@ _NOTHING_SEEN: Final[tuple[Reply, Reply, Reply]] = (MappingProxyType({}), 0, 0)
 _PERSON: Final = Basis.PERSON  # an attribute of an Enum takes 40 ns to find
 _VISITOR: Final = Basis.VISITOR
 _MARKS: Final = 1 << 32
+_NO_FRAME: Final[Frame] = ()
 
 
 class Marks:
@@ -58,7 +58,7 @@ def ask(read: PendingRead, lookups: Sequence[Lookup | None]) -> None:
     commands, tags, wanted = read.commands, read.tags, read.wanted
     sought = read.sought
     imps = sought.imps if sought is not None else (0,) * len(lookups)
-    last, ending = 0, b""
+    last, frame = 0, _NO_FRAME
     for place, lookup in enumerate(lookups):
         if lookup is None:
             continue
@@ -76,8 +76,8 @@ def ask(read: PendingRead, lookups: Sequence[Lookup | None]) -> None:
             tags.append(tag)
             if sought is not None and count:
                 if count != last:
-                    last, ending = count, sought.ending(count)
-                commands.append(read_exposure(tag, ending))
+                    last, frame = count, sought.frame(count)
+                commands.append(tag.join(frame))
                 wanted.append((place, person_id, tag))
             else:
                 commands.append(read_person(tag))
@@ -89,7 +89,7 @@ def ask(read: PendingRead, lookups: Sequence[Lookup | None]) -> None:
             tag = match_tag(match)
             tags.append(tag)
             if sought is not None and imps[place] and not number:  # views are counted for the best id
-                commands.append(read_match_exposure(tag, sought.ending(imps[place])))
+                commands.append(tag.join(sought.match_frame(imps[place])))
             else:
                 commands.append(read_match(tag))
 
@@ -99,7 +99,7 @@ def ask_found(read: PendingRead) -> None:
     sought = read.sought
     read.tags = [person_tag(person_id) for _, person_id, _ in read.wanted]
     read.commands = [
-        read_exposure(tag, sought.ending(sought.imps[place])) if sought and asked else read_person(tag)
+        tag.join(sought.frame(sought.imps[place])) if sought and asked else read_person(tag)
         for tag, (place, _, asked) in zip(read.tags, read.wanted, strict=True)
     ]
 
@@ -107,6 +107,9 @@ def ask_found(read: PendingRead) -> None:
 def take(read: PendingRead, batch: Batch) -> None:
     """Put the hashes that came into their places; an empty hash is nobody."""
     people, sought = read.people, read.sought
+    if sought is not None:
+        exposures, by_tag, mark, until_ns = sought.exposures, sought.by_tag, sought.mark, sought.until_ns
+    visitors = read.visitors
     for (place, person_id, tag), reply in zip(read.wanted, batch.replies, strict=False):
         views, busy, now_s = _NOTHING_SEEN
         if type(reply) is list and tag and len(reply) == SEEN_PARTS:
@@ -116,9 +119,12 @@ def take(read: PendingRead, batch: Batch) -> None:
             new = reply and people[place] is None
             if new:
                 people[place] = Person(person_id, reply)
-            if tag and sought is not None and (new or sought.exposures[place] is None):
-                basis = _VISITOR if read.visitors and is_visitor(person_id) else _PERSON
-                sought.share(place, Exposure(tag, basis, views, busy, now_s, sought.mark, sought.until_ns))
+            if tag and (new or exposures[place] is None):  # a tag stands only where views are sought
+                exposure = by_tag.get(tag)
+                if exposure is None:
+                    basis = _VISITOR if visitors and is_visitor(person_id) else _PERSON
+                    by_tag[tag] = exposure = Exposure(tag, basis, views, busy, now_s, mark, until_ns)
+                exposures[place] = exposure
         elif _refused(reply):
             read.sound = False
     if batch.error is not None:
@@ -156,7 +162,8 @@ def _count_match(sought: Sought, place: int, tag: bytes, row: Reply) -> None:
         _, views, busy, now_s = row
     else:
         return
-    sought.share(place, Exposure(tag, Basis.MATCH, views, busy, now_s, sought.mark, sought.until_ns))
+    exposure = Exposure(tag, Basis.MATCH, views, busy, now_s, sought.mark, sought.until_ns)
+    sought.exposures[place] = sought.by_tag.setdefault(tag, exposure)
 
 
 def unknown_scripts(batch: Batch) -> list[int]:

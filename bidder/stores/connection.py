@@ -110,15 +110,19 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader, waiting = self._reader, self._waiting
         reader.feed(data)
-        gets = reader.gets
+        gets, nothing, push = reader.gets, _NOTHING, hiredis.PushNotification
+        missing = 0
         try:
-            while (reply := gets()) is not _NOTHING:
-                if type(reply) is hiredis.PushNotification:
+            while (reply := gets()) is not nothing:
+                if type(reply) is push:
                     continue  # out of band: it answers nobody
-                batch = waiting[0]
-                replies = batch.replies
+                if not missing:
+                    batch = waiting[0]
+                    replies = batch.replies
+                    missing = batch.count - len(replies)
                 replies.append(reply)
-                if len(replies) == batch.count:
+                missing -= 1
+                if not missing:
                     waiting.popleft()
                     self.in_flight -= batch.count
                     self._tell(batch)

@@ -23,6 +23,7 @@ from bidder.metrics import Metric, Tally
 from bidder.stores.asking import unknown_scripts
 from bidder.stores.connection import Batch
 from bidder.stores.errors import StoreError
+from bidder.stores.keys import Frame
 from bidder.stores.people import Source
 from bidder.stores.scripts import END, bulk, number, with_text
 
@@ -38,12 +39,14 @@ METRICS: tuple[Metric, ...] = (
     Metric("paceline_frequency_lost_total", "counter", "Ends that were given up: too many, or refused"),
 )
 
-_SIX: Final = struct.Struct("<IIIIII")
+_SIX: Final = struct.Struct("<IIIIII2s")
 _VISITOR: Final = Basis.VISITOR
 _FIRST_KEY: Final = b"$36\r\nf:{"
 _TO_MARKS: Final = b"}\r\n$36\r\nb:{"
+_CRLF: Final = b"\r\n"
 _SERVER_TIME: Final = number(0)
 _UNMARK_HEAD: Final = b"*3\r\n$4\r\nHDEL\r\n$36\r\nb:{"
+_NO_FRAME: Final[Frame] = ()
 
 Call = tuple[bytes, bytes]
 """A packed command, and the tag of its keys."""
@@ -74,20 +77,21 @@ class FrequencyWriter:
         hold = min(max(1, int(hold_s)), MAX_HOLD_S)
         commands: list[bytes] = []
         tags: list[bytes] = []
-        mark = ending = b""
+        now, mark, ending, unmark = self._now(), b"", b"", _NO_FRAME
         for exposure in exposures:
             if exposure is None or exposure.finished:
                 continue
             exposure.finished = True
-            tag, held = exposure.tag, exposure.held
+            tag = exposure.tag
             if exposure.mark is not mark:
                 mark = exposure.mark
-                ending = b"}\r\n$8\r\n%b\r\n" % mark
+                marked = b"}\r\n$8\r\n%b\r\n" % mark
+                unmark, ending = (_UNMARK_HEAD, marked), marked + now
             tags.append(tag)
-            if held:
-                commands.append(_holding(exposure, ending + self._now(), hold))
+            if exposure.held:
+                commands.append(_holding(exposure, ending, hold))
             else:
-                commands.append(b"".join((_UNMARK_HEAD, tag, ending)))
+                commands.append(tag.join(unmark))
         if commands:
             self._cells[self._ends] += len(commands)
             self._send(commands, tags)
@@ -184,17 +188,17 @@ def _hold_head(holds: int) -> bytes:
 
 def _holding(exposure: Exposure, ending: bytes, hold_s: int) -> bytes:
     """END with the bids of one person."""
-    tag, held = exposure.tag, exposure.held
-    parts = [_hold_head(len(held)), tag, _TO_MARKS, tag, ending]
+    held = exposure.held
     longest_s = VISITOR_WINDOW_S if exposure.basis is _VISITOR else MAX_WINDOW_S
+    parts = [ending]
     for bid in held:
         window_s = bid.window_s if bid.window_s < longest_s else longest_s
-        packed = _SIX.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, hold_s, window_s)
-        parts += (_named(bid.field), b"$24\r\n", packed, b"\r\n")
-    return b"".join(parts)
+        parts.append(_named(bid.field))
+        parts.append(_SIX.pack(bid.bid_tag, bid.campaign, bid.line, bid.creative, hold_s, window_s, _CRLF))
+    return exposure.tag.join((_hold_head(len(held)), _TO_MARKS, b"".join(parts)))
 
 
 @lru_cache(MAX_FIELDS)
 def _named(field: bytes) -> bytes:
-    """An advertiser's field as an argument."""
-    return bulk(field)
+    """An advertiser's field as an argument, and the beginning of the next one."""
+    return bulk(field) + b"$24\r\n"

@@ -31,6 +31,9 @@ _MATCH_HEAD = MATCH.head(3, 4) + b"$36\r\nm:{"
 _LOGS = b"}\r\n$36\r\nf:{"
 _MARKS = b"}\r\n$36\r\nb:{"
 
+Frame = tuple[bytes, ...]
+"""What stands around a tag in a packed command: `tag.join(frame)` is the command, in one step for each person."""
+
 
 def person_tag(person_id: bytes) -> bytes:
     """The tag of a person of 16 bytes: 32 hexadecimal digits."""
@@ -79,19 +82,21 @@ def marks_key(tag: bytes) -> bytes:
 
 
 def marking(mark: bytes, imps: int, busy_ms: int, now_ms: int) -> bytes:
-    """The end of `read_exposure` and `read_match_exposure`: our mark of 8 bytes, how many impressions it stands for
+    """The end of `exposure_frame` and `match_frame`: our mark of 8 bytes, how many impressions it stands for
     and how long; `now_ms` 0 is the server's clock."""
     return b"}\r\n$8\r\n%b\r\n%b%b%b" % (mark, number(imps), number(busy_ms), bulk(b"%d" % now_ms))
 
 
-def read_exposure(tag: bytes, marking: bytes) -> bytes:
-    """The packed call that reads a person and what the person was shown, and leaves our mark."""
-    return b"".join((_READ_HEAD, tag, _LOGS, tag, _MARKS, tag, marking))
+def exposure_frame(marking: bytes) -> Frame:
+    """Around a person's tag: the packed call that reads the person and what the person was shown, and leaves our
+    mark."""
+    return _READ_HEAD, _LOGS, _MARKS, marking
 
 
-def read_match_exposure(tag: bytes, marking: bytes) -> bytes:
-    """The packed call that reads a row of the match table, or what was shown under an id that has none."""
-    return b"".join((_MATCH_HEAD, tag, _LOGS, tag, _MARKS, tag, marking))
+def match_frame(marking: bytes) -> Frame:
+    """Around the tag of a row of the match table: the packed call that reads the row, or what was shown under an id
+    that has none."""
+    return _MATCH_HEAD, _LOGS, _MARKS, marking
 
 
 def tag_slot(tag: bytes) -> int:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from bidder.audience.frequency import Exposure
 from bidder.audience.person import Person
 from bidder.stores.connection import Batch
-from bidder.stores.keys import marking
+from bidder.stores.keys import Frame, exposure_frame, marking, match_frame
 
 
 class ReadStatus(Enum):
@@ -43,7 +43,7 @@ class Reading(Struct, frozen=True):
 class Sought:
     """Views that a read asks for beside the people."""
 
-    __slots__ = ("_busy_ms", "_by_tag", "_endings", "_now_ms", "exposures", "imps", "mark", "until_ns")
+    __slots__ = ("_busy_ms", "_frames", "_now_ms", "by_tag", "exposures", "imps", "mark", "until_ns")
 
     def __init__(self, imps: Sequence[int], mark: bytes, busy: tuple[int, int], now_ms: int) -> None:
         """`busy` is how long our mark stands, in ms, and until when its requests must be answered, in ns."""
@@ -53,19 +53,23 @@ class Sought:
         self.exposures: list[Exposure | None] = [None] * len(imps)
         self._busy_ms, self.until_ns = busy
         self._now_ms = now_ms
-        self._by_tag: dict[bytes, Exposure] = {}
-        self._endings: dict[int, bytes] = {}
+        self.by_tag: dict[bytes, Exposure] = {}
+        """Of one tag the first stands for all, as it knows of no mark of ours."""
+        self._frames: dict[int, Frame] = {}
 
-    def ending(self, imps: int) -> bytes:
-        """The end of each of our calls that stands for so many impressions."""
-        found = self._endings.get(imps)
+    def frame(self, imps: int) -> Frame:
+        """Around the tag of a person who is read for so many impressions."""
+        found = self._frames.get(imps)
         if found is None:
-            found = self._endings[imps] = marking(self.mark, imps, self._busy_ms, self._now_ms)
+            found = self._frames[imps] = exposure_frame(self._marking(imps))
         return found
 
-    def share(self, place: int, exposure: Exposure) -> None:
-        """Put an exposure in its place; of one tag the first stands for all, as it knows of no mark of ours."""
-        self.exposures[place] = self._by_tag.setdefault(exposure.tag, exposure)
+    def match_frame(self, imps: int) -> Frame:
+        """The same around the tag of a row of the match table."""
+        return match_frame(self._marking(imps))
+
+    def _marking(self, imps: int) -> bytes:
+        return marking(self.mark, imps, self._busy_ms, self._now_ms)
 
 
 class PendingRead:

@@ -50,8 +50,8 @@ def test_packed_scripts_are_what_hiredis_packs(
     tag, mark = keys.person_tag(person_id), b"\r\n$8\r\n*1"
     ending = keys.marking(mark, imps, busy_ms, now_ms)
     for script, first, packed in (
-        (READ, keys.person_key(tag), keys.read_exposure(tag, ending)),
-        (MATCH, keys.match_key(tag), keys.read_match_exposure(tag, ending)),
+        (READ, keys.person_key(tag), tag.join(keys.exposure_frame(ending))),
+        (MATCH, keys.match_key(tag), tag.join(keys.match_frame(ending))),
     ):
         rest = (3, first, keys.views_key(tag), keys.marks_key(tag), mark, imps, busy_ms, now_ms)
         assert packed == hiredis.pack_command(("EVALSHA", script.digest, *rest))  # type: ignore[arg-type]  # the stub knows 1-tuples only
