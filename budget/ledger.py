@@ -122,7 +122,8 @@ class Ledger:
         self._tick(now_s)
         dead = tuple(sorted(w for w, until_s in self.workers.items() if 0 <= until_s < self.clock_s))
         if self._gone(worker):
-            return Poll(self.clock_s, 0.0, cursor, (), frozenset(self.paused), dead, self._live())
+            paused = frozenset(self.paused)
+            return Poll(self.clock_s, 0.0, cursor, (), paused, dead, self._live(), self.sequence)
         self._keep_alive(worker, hold_s)
         heard = int(cursor.partition("-")[0] or 0)
         inbox = [item for item in self._inboxes.get(worker, ()) if item[0] > heard]
@@ -137,6 +138,7 @@ class Ledger:
             paused=frozenset(self.paused),
             dead=tuple(other for other in dead if other != worker),
             workers=self._live(),
+            sequence=self.sequence,
         )
 
     def settle(self, settlement: Settlement, now_s: float) -> Status:

@@ -57,6 +57,16 @@ TRIES: Final = 64
 
 _ADVERTISERS, _INCARNATIONS = "ml:advertisers", "ml:incarnations"
 _OP_S, _FATE_S = str(OP_S), str(FATE_S)
+_INCARNATE: Final = """
+local n, second = redis.call('INCR', KEYS[1]), tonumber(redis.call('TIME')[1])
+if n < second then
+  n = second
+  redis.call('SET', KEYS[1], string.format('%.0f', n))
+end
+return n
+"""
+"""Never below the second of the epoch, so that a ledger that lost its keys gives no number twice: tokens, and workers
+that live, speak of leases under the numbers of before."""
 
 
 class RedisStore:
@@ -91,7 +101,7 @@ class RedisStore:
     async def incarnation(self) -> int:
         """See `Store`; so with all that follow."""
         with errors():
-            return int(await self._client.incr(_INCARNATIONS))
+            return int(await cast("Any", self._client).eval(_INCARNATE, 1, _INCARNATIONS))
 
     async def advertisers(self) -> list[str]:
         with errors():
@@ -138,7 +148,7 @@ class RedisStore:
     async def poll(
         self, advertiser: str, worker: int, cursor: str, hold_s: float, now_s: float = 0.0
     ) -> Poll:
-        clock_s, until_s, entries, paused, dead, workers = await self._scripts.run(
+        clock_s, until_s, entries, paused, dead, workers, sequence = await self._scripts.run(
             "poll",
             _keys(advertiser, "w", f"i:{worker}", "p"),
             (_now(now_s), str(worker), cursor, _seconds(KEEP_S + hold_s), str(POLL_ENTRIES)),
@@ -151,6 +161,7 @@ class RedisStore:
             frozenset(name.decode() for name in paused),
             tuple(sorted(map(int, dead))),
             workers,
+            sequence,
         )
 
     async def settle(

@@ -25,7 +25,7 @@ MIN_SAMPLE_S: Final = 1.0
 class Book:
     """One advertiser, as one worker sees it."""
 
-    __slots__ = ("advertiser", "clock_s", "paused", "slices", "until_s", "wheel", "worker")
+    __slots__ = ("advertiser", "clock_s", "paused", "sequence", "slices", "until_s", "wheel", "worker")
 
     def __init__(self, advertiser: str, worker: int) -> None:
         self.advertiser = advertiser
@@ -35,6 +35,8 @@ class Book:
         """No bid may stay unsettled beyond this."""
         self.clock_s = 0.0
         """The ledger's, as last heard."""
+        self.sequence = 0
+        """Of the ledger's journal, as last heard."""
         self.paused: frozenset[str] = frozenset()
         self.slices: dict[int, Slice] = {}
         """By lease, those that are closed but not empty too."""

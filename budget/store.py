@@ -118,6 +118,9 @@ class Poll(Struct, frozen=True):
     dead: tuple[int, ...] = ()
     """Workers whose leases can be reclaimed."""
     workers: int = 1
+    sequence: int = 0
+    """The number of the journal's last entry. It falls where the ledger has forgotten: it was flushed, restored from
+    an old copy, or a replica took over without its last moments; leases of before are not what they were."""
 
 
 class Settlement(Struct, frozen=True, gc=False):
@@ -190,7 +193,7 @@ class Store(Protocol):
     """A ledger. `now_s` 0: the store's own clock (production); tests and simulated days pass theirs."""
 
     async def incarnation(self) -> int:
-        """A number that no worker had before: 1 to 2^32 - 1."""
+        """A number that no worker had before, though the ledger forgot all it knew: 1 to 2^32 - 1."""
 
     async def advertisers(self) -> list[str]:
         """All that ever had an account."""

@@ -18,7 +18,11 @@ METRICS: tuple[Metric, ...] = (
         labels=("result",),
     ),
     Metric("paceline_leases_given_back_total", "counter", "Times that free money of a lease went home"),
-    Metric("paceline_leases_lost_total", "counter", "Times that the ledger took this worker for dead"),
+    Metric(
+        "paceline_leases_lost_total",
+        "counter",
+        "Times that the ledger took this worker for dead, or had forgotten its leases",
+    ),
     Metric("paceline_leases_reclaimed_total", "counter", "Dead workers whose leases were sent home"),
     Metric(
         "paceline_ledger_heard_total",

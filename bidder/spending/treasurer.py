@@ -294,9 +294,10 @@ class Treasurer:
                 poll = await self._store.poll(
                     desk.advertiser, book.worker, desk.cursor, self._rules.hold_s, self._told(now_s)
                 )
-            if not poll.until_s:
+            if not poll.until_s or poll.sequence < book.sequence:
                 self._lost(desk)
                 return
+            book.sequence = poll.sequence
             allowance.heard(poll.entries)
             desk.cursor, full = poll.cursor, len(poll.entries) >= POLL_ENTRIES
             expired = allowance.expire(desk.advertiser, poll.clock_s)
@@ -338,10 +339,13 @@ class Treasurer:
         return bool(self._allowance.worker)
 
     def _lost(self, desk: _Desk) -> None:
-        """This worker was silent for so long that its leases went home: it begins anew, under another number."""
+        """This worker was silent for so long that its leases went home, or the ledger was put back to an earlier state
+        and knows other leases: it begins anew, under another number."""
         if self._book(desk) is None:
             return
-        _log.warning("the ledger of %s took this worker for dead: it begins anew", desk.advertiser)
+        _log.warning(
+            "the ledger of %s knows other leases of this worker, or none: it begins anew", desk.advertiser
+        )
         self._counts.lost()
         self._allowance.forget(desk.advertiser)
         self._allowance.worker = 0

@@ -1,7 +1,8 @@
 -- A worker hears what became of its bids, and stays alive.
 -- KEYS 4 workers, 5 inbox of the worker, 6 paused accounts
 -- ARGV 2 worker, 3 cursor, 4 seconds of life that it brings, 5 the most entries
--- Returns {clock, alive until ("0": reclaimed), entries as {id, {field, value, ...}}, paused, dead workers, live workers}
+-- Returns {clock, alive until ("0": reclaimed), entries as {id, {field, value, ...}}, paused, dead workers, live workers,
+--          last entry}
 local alive_until = call('HGET', KEYS[4], ARGV[2])
 local gone = alive_until and tonumber(alive_until) < 0
 local until_s = 0
@@ -29,4 +30,5 @@ if not gone then
     for i = 1, #last, 2 do if last[i] == 'at' then told = tonumber(last[i + 1]) end end
   end
 end
-return {moment(told), moment(until_s), entries, call('SMEMBERS', KEYS[6]), dead, live}
+return {moment(told), moment(until_s), entries, call('SMEMBERS', KEYS[6]), dead, live,
+  number(call('HGET', KEYS[1], 'n'))}

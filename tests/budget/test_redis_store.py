@@ -48,6 +48,20 @@ async def test_scripts_are_loaded_again_where_the_server_forgot_them(
     assert statuses == [Status.SETTLED] * 3
 
 
+async def test_a_ledger_that_lost_its_keys_gives_no_number_twice(
+    store: RedisStore, redis_server: RealServer
+) -> None:
+    """They begin at the second of the epoch, in an empty ledger and in an old copy: a token of before speaks of no
+    lease of today."""
+    with redis_server.client() as client:
+        client.set("ml:incarnations", 41)
+        old = await store.incarnation()
+        redis_server.flush()
+        assert await store.incarnation() >= old > 1_700_000_000
+        client.set("ml:incarnations", 4_100_000_000)
+        assert await store.incarnation() == 4_100_000_001
+
+
 async def test_the_clock_is_the_servers_own(store: RedisStore) -> None:
     """Production tells no moment."""
     await store.fund(ADV, "a", FUNDS)

@@ -264,6 +264,25 @@ async def test_a_worker_taken_for_dead_begins_anew(office: Office) -> None:
     assert worker.reserve(1_000)
 
 
+async def test_a_ledger_put_back_to_an_earlier_state_is_noticed(office: Office) -> None:
+    """Leases that it does not know are no money: the worker begins anew, and bids out of what it is lent now."""
+    worker = Worker(office)
+    for _ in range(5):
+        worker.reserve(1_000)
+        await worker.step(2)
+    old = worker.allowance.worker
+    office.store.ledgers.clear()
+    await office.fund(5_000)
+    worker.reserve(1_000)
+    await worker.step(2)
+    assert worker.counted("paceline_leases_lost_total") == 1
+    for _ in range(5):
+        worker.reserve(1_000)
+        await worker.step(2)
+    assert worker.allowance.worker > old
+    assert worker.allowance.idle(LINE) + worker.allowance.committed(LINE) == office.left() <= 5_000
+
+
 async def test_closing_sends_home_what_is_free(office: Office) -> None:
     """What is reserved comes home after it, once it cannot be charged any more."""
     worker, other = Worker(office), Worker(office)
