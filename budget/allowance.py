@@ -90,8 +90,8 @@ class Allowance:
     def adopt(self, lines: Lines) -> None:
         """These are the live line items now; slices of those that are gone stay until they are empty.
 
-        A line item whose accounts are others than before bids out of a new slice; where only limits changed, the
-        ledger hears of them with the next lease.
+        A line item whose accounts, or whose days, are others than before bids out of a new slice; where only limits
+        changed, it wants the ledger to hear of them.
         """
         self._live = lines
         for line in list(self._lines.values()):
@@ -107,8 +107,10 @@ class Allowance:
         piece = line.current
         if piece is None:
             return
-        if advertiser == line.advertiser and piece.follow(limits):
-            line.limits = limits
+        same = advertiser == line.advertiser and limits.zone == line.limits.zone
+        if same and piece.follow(limits):
+            line.limits, line.untold = limits, True
+            self._wanting[line.key] = None
         else:
             self.close(line)
 
@@ -159,6 +161,7 @@ class Allowance:
             piece.closed = True
             piece.set_gate()
             line.current = None
+            line.over = line.untold = False
             del self._current[line.key]
 
     def drop(self, piece: Slice) -> None:
@@ -199,6 +202,13 @@ class Allowance:
         """The pace has a line item wait, or go on."""
         if line.halted != halted:
             line.halted = halted
+            for piece in line.slices:
+                piece.set_gate()
+
+    def exceed(self, line: Line, over: bool) -> None:
+        """A line item's limits are lower than what is gone already, or no more."""
+        if line.over != over:
+            line.over = over
             for piece in line.slices:
                 piece.set_gate()
 

@@ -86,12 +86,14 @@ class Line:
         "limits",
         "mark",
         "mark_s",
+        "over",
         "rate",
         "refused",
         "remaining",
         "retry_s",
         "settled_before",
         "slices",
+        "untold",
         "used_s",
         "useful",
         "wins",
@@ -108,6 +110,10 @@ class Line:
         """Settled out of slices that are no more."""
         self.halted = False
         """The pace has it wait."""
+        self.over = False
+        """More is leased and spent than its limits, which were lowered, allow: nothing is reserved meanwhile."""
+        self.untold = False
+        """The ledger has not heard of its limits."""
         self.freed = self.wins = 0
         """What was reserved and then not charged; impressions that were charged."""
         self.refused = 0
@@ -201,7 +207,7 @@ class Slice:
         self.low = 0
         """A reservation that leaves less than this says that more is needed."""
         self.gate_s = end_s
-        """No reservation from this moment on: the period's end, or 0 where it is paused or closed."""
+        """No reservation from this moment on: the period's end, or 0 where it is paused, closed or has too much."""
         self.buckets: dict[int, int] = {}
         self.granted = self.settled = self.given_back = 0
         self.closed = False
@@ -229,11 +235,12 @@ class Slice:
         return True
 
     def set_gate(self) -> None:
-        """Open while the period lasts, unless closed, halted or paused."""
+        """Open while the period lasts, unless closed, halted, paused or over its limits."""
         paused = self.book.paused
         shut = (
             self.closed
             or self.line.halted
+            or self.line.over
             or (paused and any(level.account in paused for level in self.path))
         )
         self.gate_s = 0.0 if shut else self.end_s

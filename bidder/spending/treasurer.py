@@ -187,13 +187,12 @@ class Treasurer:
             elif piece.pending is not None:
                 desk.wanting[line.key] = line
                 continue
-            elif (
-                now_s < line.retry_s or now_s >= piece.gate_s
-            ):  # there was no money just now, or it is paused
-                line.refused = 0
+            elif not line.untold and (now_s < line.retry_s or now_s >= piece.gate_s):
+                line.refused = 0  # there was no money just now, or it is paused
                 continue
             line.measure(now_s)
-            self._request(desk, piece, sizing.wanted(piece, self._rules), line.useful - piece.free)
+            wanted = max(sizing.wanted(piece, self._rules), int(line.untold))
+            self._request(desk, piece, wanted, line.useful - piece.free)
 
     def _open(self, line: Line, now_s: float) -> Slice:
         worker = self._allowance.book(line.advertiser).worker
@@ -241,7 +240,7 @@ class Treasurer:
         elif piece.closed:
             if piece.empty:
                 self._allowance.drop(piece)
-        elif sizing.curious(piece, now_s, self._rules):
+        elif sizing.curious(piece, now_s, self._rules) or (line.over and now_s >= line.retry_s):
             self._request(desk, piece, 1, 1)  # asks for next to nothing, to hear what remains
 
     # What is answered
@@ -267,7 +266,12 @@ class Treasurer:
             await _all(self._give_back(desk, piece, now_s) for piece in home[start : start + AT_ONCE])
 
     def _granted(self, piece: Slice, grant: Grant, now_s: float) -> None:
+        asked, line = piece.pending, piece.line
+        if isinstance(asked, LeaseRequest) and asked.path is piece.path:
+            line.untold = False
         piece.pending = None
+        if piece is line.current:
+            self._allowance.exceed(line, grant.remaining < 0)
         piece.book.until_s = max(piece.book.until_s, grant.until_s)
         piece.book.clock_s = max(piece.book.clock_s, grant.clock_s)
         sizing.granted(piece, grant, now_s, self._rules)

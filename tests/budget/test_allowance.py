@@ -208,19 +208,25 @@ def test_a_line_item_that_is_gone_keeps_its_reservations() -> None:
 
 
 def test_other_limits_on_the_same_accounts_keep_the_slice() -> None:
-    """The ledger hears of them with the next lease."""
+    """And the ledger is to hear of them."""
     allowance, piece = opened(limits(line_daily=5_000))
     allowance.adopt({LINE: (SHOP, limits(line_daily=9_000))})
+    assert allowance.wanting() == [piece.line]
+    assert piece.line.untold
     assert bid(allowance) == LEASE
     assert piece.path[-1].limit == 9_000
 
 
 @pytest.mark.parametrize(
     "found",
-    [(SHOP, limits(line_daily=5_000, line_hourly=100)), ("other", limits(line_daily=5_000))],
+    [
+        (SHOP, limits(line_daily=5_000, line_hourly=100)),
+        ("other", limits(line_daily=5_000)),
+        (SHOP, limits("Asia/Tokyo", line_daily=5_000)),
+    ],
 )
 def test_other_accounts_are_another_slice(found: tuple[str, Limits]) -> None:
-    """A lease keeps its path."""
+    """A lease keeps its path; and a day of another time zone ends at another moment, though it has the same name."""
     allowance, piece = opened(limits(line_daily=5_000))
     allowance.adopt({LINE: found})
     assert not bid(allowance)

@@ -283,6 +283,60 @@ async def test_a_ledger_put_back_to_an_earlier_state_is_noticed(office: Office) 
     assert worker.allowance.idle(LINE) + worker.allowance.committed(LINE) == office.left() <= 5_000
 
 
+async def test_a_lowered_limit_stops_bids_at_once() -> None:
+    """Below what is spent and leased already: what is free goes home, and nothing more is bid until there is room."""
+    office = Office({LINE: (SHOP, limits(line_total=1_000_000))})
+    await office.fund(10_000_000)
+    worker, other = Worker(office), Worker(office)
+    for each in (worker, other):
+        each.reserve(1_000)
+        await each.step()
+    for _ in range(20):
+        lease, deadline_s = worker.reserve(1_000), int(office.clock.now_s()) + 60
+        await office.settle(lease, 1_000, 1_000, deadline_s)
+        worker.reserve(1_000)
+        assert other.reserve(1_000)
+        await worker.step(1)
+        await other.step()
+    spent = office.balance("line/1")[1]
+    for each in (worker, other):
+        each.allowance.adopt({LINE: (SHOP, limits(line_total=spent // 2))})
+        await each.step(0.2)
+        assert each.reserve(1_000) == 0
+    for _ in range(40):
+        for each in (worker, other):
+            await each.step(4)
+            assert each.reserve(1_000) == 0
+    assert office.balance("line/1") == (0, spent)
+    worker.allowance.adopt({LINE: (SHOP, limits(line_total=spent + 5_000))})
+    await worker.step(0.2)
+    worker.reserve(1_000)
+    await worker.step(1)
+    assert worker.reserve(1_000)
+
+
+async def test_a_line_item_over_its_limit_bids_again_when_there_is_room() -> None:
+    """The limit was lowered below what was leased, not below what was spent: released money makes room."""
+    office = Office({LINE: (SHOP, limits(line_total=1_000_000))})
+    await office.fund(10_000_000)
+    worker = Worker(office)
+    worker.reserve(1_000)
+    await worker.step()
+    for _ in range(50):
+        worker.reserve(1_000)
+        await worker.step(0.2)
+    worker.allowance.adopt({LINE: (SHOP, limits(line_total=4_000))})
+    await worker.step(0.2)
+    assert worker.reserve(1_000) == 0
+    for _ in range(30):
+        await worker.step(5)
+    worker.reserve(1_000)
+    await worker.step(1)
+    bids = sum(bool(worker.reserve(1_000)) for _ in range(10))
+    assert 1 <= bids <= 4
+    assert sum(office.balance("line/1")) <= 4_000
+
+
 async def test_closing_sends_home_what_is_free(office: Office) -> None:
     """What is reserved comes home after it, once it cannot be charged any more."""
     worker, other = Worker(office), Worker(office)
