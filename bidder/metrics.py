@@ -130,6 +130,9 @@ def _map_file(path: Path | None) -> mmap.mmap:
     try:
         if os.fstat(descriptor).st_size != _FILE_BYTES:
             os.ftruncate(descriptor, _FILE_BYTES)
+        os.posix_fallocate(
+            descriptor, 0, _FILE_BYTES
+        )  # a hole in a full disk would be a SIGBUS, at any count
         return mmap.mmap(descriptor, _FILE_BYTES)
     finally:
         os.close(descriptor)

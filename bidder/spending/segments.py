@@ -118,7 +118,7 @@ class Cursor:
         try:
             if os.fstat(descriptor).st_size != _CURSOR_BYTES:
                 os.ftruncate(descriptor, 0)
-                os.ftruncate(descriptor, _CURSOR_BYTES)
+                os.posix_fallocate(descriptor, 0, _CURSOR_BYTES)  # a hole in a full disk would be a SIGBUS
             self._map = mmap.mmap(descriptor, _CURSOR_BYTES)
         finally:
             os.close(descriptor)

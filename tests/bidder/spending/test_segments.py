@@ -1,6 +1,7 @@
 """Records in files: whole ones come back, torn ones never do."""
 
 import contextlib
+import mmap
 import os
 import resource
 from collections.abc import Iterator
@@ -108,3 +109,9 @@ def test_a_cursor_remembers_and_a_strange_one_begins_anew(tmp_path: Path) -> Non
         anew = Cursor(path)
         assert [anew.done(0), anew.sent(0), anew.done(1), anew.sent(1)] == [0, 0, 0, 0]
         anew.close()
+
+
+def test_a_cursor_has_its_place_on_the_disk(tmp_path: Path) -> None:
+    """No hole is mapped: written to when the disk is full, it would end the process without a word."""
+    Cursor(tmp_path / "cursor").close()
+    assert (tmp_path / "cursor").stat().st_blocks * 512 >= mmap.PAGESIZE
