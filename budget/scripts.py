@@ -16,7 +16,9 @@ from typing import Any, Final, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
+    AskError,
     ClusterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -47,7 +49,15 @@ NAMES: Final = (
     "books",
 )
 _BUG = "PATH"
-_UNABLE = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_UNABLE = (
+    AskError,  # MovedError too: a slot is elsewhere
+    ClusterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
 _NOT_NOW = (
     "OOM",
     "MISCONF",

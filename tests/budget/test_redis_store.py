@@ -104,6 +104,20 @@ async def test_a_ledger_without_room_is_down(store: RedisStore, redis_server: Re
     assert await store.fund(ADV, "a", FUNDS, T0) is Status.DONE
 
 
+async def test_a_ledger_that_does_not_let_us_is_down(own_server: RealServer) -> None:
+    """Whoever took our permissions away gives them back: no charge is dropped for it."""
+    store = RedisStore.connect(own_server.url)
+    lease_id = await leased(store)
+    one = settlement(lease_id, 30)
+    with own_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-evalsha")
+        with pytest.raises(LedgerDown, match="evalsha"):
+            await store.settle(ADV, [one], T0)
+        client.execute_command("ACL", "SETUSER", "default", "+evalsha")
+    assert await store.settle(ADV, [one], T0) == [Status.SETTLED]
+    await store.close()
+
+
 class Restless(RedisStore):
     """Between looking up which leases there are and asking for them, one of them goes home."""
 
