@@ -75,7 +75,7 @@ class Admission:
         rate_ppm = self._rates.get(pair)
         if rate_ppm is None:
             factor = self._factor(context.currency, line.currency) or 0.0
-            rate_ppm = self._rates[pair] = round(factor * PPM)
+            rate_ppm = self._rates[pair] = max(1, round(factor * PPM))  # never for nothing
         deadline_s = now_s + exp_s + exchange.notice_delay_s
         if not context.test:
             choice.cost = cost = cost_of_one(exchanged(choice.bid_cpm_micros, rate_ppm))

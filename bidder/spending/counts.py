@@ -44,6 +44,12 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("paceline_ledger_failures_total", "counter", "Calls that the ledger did not answer"),
     Metric("paceline_ledger_down", "gauge", "1: the last call found no ledger", merge="max"),
+    Metric(
+        "paceline_ledger_ahead_seconds",
+        "gauge",
+        "The ledger's clock less the worker's, as last heard; above 60 nothing is bid",
+        merge="max",
+    ),
 )
 _SECONDS = next(metric for metric in METRICS if metric.name == "paceline_ledger_seconds")
 VERBS = ("incarnation", "lease", "give_back", "poll", "reclaim", "goodbye")
@@ -73,6 +79,10 @@ class Counts:
     def down(self, down: bool) -> None:
         """Whether the last call found no ledger."""
         self._tally.set("paceline_ledger_down", value=int(down))
+
+    def ahead(self, seconds: float) -> None:
+        """How far the ledger's clock is before ours."""
+        self._tally.set("paceline_ledger_ahead_seconds", value=round(seconds))
 
     def lease(self, grant: Grant, wanted: int) -> None:
         """One answer to a request for money."""

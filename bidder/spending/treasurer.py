@@ -37,6 +37,9 @@ ROUNDS: Final = 16
 AT_ONCE: Final = 16
 DOWN_S: Final = 1.0
 """A ledger that is down is asked again after this."""
+AHEAD_S: Final = 60.0
+"""A ledger whose clock is so far ahead of ours would take bills for late, and free what is reserved too early: nothing
+is bid out of it. Its clock never runs backward, so that one wrong moment of its server can be the cause."""
 
 _log = logging.getLogger(__name__)
 
@@ -272,7 +275,7 @@ class Treasurer:
         piece.pending = None
         if piece is line.current:
             self._allowance.exceed(line, grant.remaining < 0)
-        piece.book.until_s = max(piece.book.until_s, grant.until_s)
+        self._alive(piece.book, grant.until_s, grant.clock_s)
         piece.book.clock_s = max(piece.book.clock_s, grant.clock_s)
         sizing.granted(piece, grant, now_s, self._rules)
 
@@ -306,7 +309,8 @@ class Treasurer:
             desk.cursor, full = poll.cursor, len(poll.entries) >= POLL_ENTRIES
             expired = allowance.expire(desk.advertiser, poll.clock_s)
             allowance.paused(desk.advertiser, poll.paused)
-            book.until_s, book.clock_s = max(book.until_s, poll.until_s), poll.clock_s
+            self._alive(book, poll.until_s, poll.clock_s)
+            book.clock_s = poll.clock_s
             self._counts.heard(poll.entries, expired)
             desk.dead.update(dict.fromkeys(poll.dead))
         desk.polled_s = now_s
@@ -356,6 +360,16 @@ class Treasurer:
         desk.cursor = ""
         desk.pending.clear()
         desk.sweep = iter(())
+
+    def _alive(self, book: Book, until_s: float, clock_s: float) -> None:
+        """Bids may stand until a moment; until none where the ledger's clock is too far ahead of ours."""
+        ahead_s = clock_s - self._clock.now_s()
+        self._counts.ahead(ahead_s)
+        if ahead_s <= AHEAD_S:
+            book.until_s = max(book.until_s, until_s)
+        elif book.until_s or not book.clock_s:
+            _log.error("the ledger's clock is %.0f s ahead: nothing is bid for %s", ahead_s, book.advertiser)
+            book.until_s = 0.0
 
     def _desk(self, advertiser: str) -> _Desk:
         found = self._desks.get(advertiser)

@@ -283,6 +283,28 @@ async def test_a_ledger_put_back_to_an_earlier_state_is_noticed(office: Office) 
     assert worker.allowance.idle(LINE) + worker.allowance.committed(LINE) == office.left() <= 5_000
 
 
+@pytest.mark.parametrize(("ahead_s", "bids"), [(59, True), (61, False)])
+async def test_nothing_is_bid_out_of_a_ledger_from_the_future(
+    office: Office, ahead_s: int, bids: bool
+) -> None:
+    """By its clock bills would be late before they come; when the clocks agree again, bids go on."""
+    worker = Worker(office)
+    told = worker.treasurer._told
+    worker.treasurer._told = lambda now_s: now_s + ahead_s  # type: ignore[method-assign]  # its server's clock is wrong
+    worker.reserve(1_000)
+    await worker.step()
+    assert bool(worker.reserve(1_000)) is bids
+    assert worker.counted("paceline_ledger_ahead_seconds") == ahead_s
+    await worker.step(5)
+    assert bool(worker.reserve(1_000)) is bids
+    worker.treasurer._told = told  # type: ignore[method-assign]
+    await worker.step(30)
+    assert worker.reserve(1_000)
+    worker.treasurer._told = lambda now_s: now_s + ahead_s  # type: ignore[method-assign]
+    await worker.step(20)
+    assert bool(worker.reserve(1_000)) is bids
+
+
 async def test_a_lowered_limit_stops_bids_at_once() -> None:
     """Below what is spent and leased already: what is free goes home, and nothing more is bid until there is room."""
     office = Office({LINE: (SHOP, limits(line_total=1_000_000))})
