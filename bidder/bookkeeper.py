@@ -30,6 +30,7 @@ from bidder.spending.pacemaker import Pacemaker
 from bidder.spending.standings import Standings
 from bidder.stores.people_writer import open_client
 from budget import journal
+from budget.accounts import WALLET
 from budget.redis_store import RedisStore
 from budget.store import Balance, LedgerDown
 
@@ -144,7 +145,7 @@ class Bookkeeper:
         while not self._stopping.is_set():
             try:
                 await journal.archive(self._store, folder)
-                await self._close_periods()
+                await self._tidy()
                 self._tally.set("paceline_journal_archived_timestamp_seconds", value=int(self._clock.now_s()))
             except journal.Busy:
                 pass  # another one keeps this folder
@@ -155,15 +156,25 @@ class Bookkeeper:
                 _log.exception("the journal cannot be archived: it waits in the ledger")
             await self._pause(ARCHIVE_S)
 
-    async def _close_periods(self) -> None:
-        """Let go of accounts of days and hours long over."""
+    async def _tidy(self) -> None:
+        """Let go of accounts of days and hours long over; send home what dead workers hold: of an advertiser that left
+        the campaign files, or bids no more, no worker hears."""
         before = datetime.fromtimestamp(self._clock.now_s()).astimezone() - CLOSE_AFTER
         for advertiser in await self._store.advertisers():
             accounts = await self._store.accounts(advertiser)
+            if accounts[WALLET].leased:
+                await self._reclaim(advertiser)
             over = [account for account, balance in accounts.items() if _is_over(account, balance, before)]
             if over:
                 op_id = f"close-{advertiser}-{int(self._clock.now_s())}"
                 await self._store.close_periods(advertiser, op_id, over)
+
+    async def _reclaim(self, advertiser: str) -> None:
+        """The ledger's own clock says who is dead; ours, whom to ask it about."""
+        now_s = self._clock.now_s()
+        for worker, until_s in (await self._store.workers(advertiser)).items():
+            if until_s < now_s:
+                await self._store.reclaim(advertiser, f"reclaim/{worker:x}/{self._me}", worker)
 
 
 def _is_over(account: str, balance: Balance, before: datetime) -> bool:

@@ -211,6 +211,13 @@ class RedisStore:
             held = await cast("Any", self._client).hgetall(f"ml:{{{advertiser}}}:a")
         return balances_of([part for pair in held.items() for part in pair])
 
+    async def workers(self, advertiser: str) -> dict[int, float]:
+        """Until when each is alive, of those whose leases are not home."""
+        with errors():
+            held = await cast("Any", self._client).hgetall(f"ml:{{{advertiser}}}:w")
+        alive = {int(worker): float(until_s) for worker, until_s in held.items()}
+        return {worker: until_s for worker, until_s in alive.items() if until_s >= 0}
+
     async def books(self, advertiser: str) -> Books:
         prefix = f"ml:{{{advertiser}}}:"
         for _ in range(TRIES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from budget.accounts import Level
 from budget.audit import audit
 from budget.money import Micros
 from budget.redis_store import RedisStore
-from budget.store import LeaseRequest, Status
+from budget.store import KEEP_S, LeaseRequest, Status
 from tests.bidder.campaigns.written import BOOK
 
 LEASE = 1 << 32 | 1
@@ -113,6 +114,24 @@ async def test_it_paces_and_tells(tmp_path: Path, server: EmbeddedServer) -> Non
     assert list((desk.journal / "shop").glob("*.jsonl"))
     assert (await audit(store, desk.journal, "shop")).findings == ()
     await client.aclose()
+
+
+async def test_it_sends_home_what_a_dead_worker_held(tmp_path: Path, server: EmbeddedServer) -> None:
+    """Of an advertiser that no campaign file names any more, whose leases no worker looks after."""
+    store = RedisStore.connect(server.url)
+    await store.fund("gone", "gift", Micros(1_000))
+    long_ago_s = time.time() - KEEP_S - 2
+    for worker, hold_s in ((1, 0.0), (2, 3_600.0)):
+        path, lease = (Level("wallet"),), worker << 32 | 1
+        request = LeaseRequest(f"{worker}", worker, lease, path, Micros(400), Micros(400), hold_s)
+        (grant,) = await store.lease("gone", [request], long_ago_s)
+        assert grant.granted == 400
+    desk = Desk(tmp_path, server.url)
+    async with desk.running():
+        await _until(lambda: desk.gauge("paceline_journal_archived_timestamp_seconds"), "an archive")
+    assert list((await store.books("gone")).leases) == [2 << 32 | 1]
+    assert await store.withdraw("gone", "back", Micros(600)) is Status.DONE
+    await store.close()
 
 
 async def test_one_of_two_leads(tmp_path: Path, server: EmbeddedServer) -> None:
