@@ -41,13 +41,13 @@ class Demand(NamedTuple):
 
 
 DEMANDS: Final = {
-    "fernhill-retargeting": Demand({"cart": 0.86, "searchers": 0.34, "film-visitors": 0.27}, 0.65),
+    "fernhill-retargeting": Demand({"cart": 0.86, "searchers": 0.34, "film-visitors": 0.27}, 0.60),
     "fernhill-prospecting": Demand({"home-market": 24.8, "everywhere": 0.5, "screens": 0.77}, 0.65),
     "fernhill-deals": Demand({"deal": 3.65}, 1.60),
-    "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.2, "film-visitors": 0.08}, 0.65),
+    "solepath-retargeting": Demand({"cart": 2.0, "searchers": 0.2, "film-visitors": 0.08}, 0.60),
     "solepath-prospecting": Demand({"home-market": 14.3, "everywhere": 2.7, "screens": 0.15}, 0.65),
-    "solepath-deals": Demand({"deal": 3.2}, 0.55),
-    "voltaro-retargeting": Demand({"cart": 2.75, "searchers": 0.45, "film-visitors": 0.14}, 0.65),
+    "solepath-deals": Demand({"deal": 3.2}, 0.40),
+    "voltaro-retargeting": Demand({"cart": 2.75, "searchers": 0.45, "film-visitors": 0.14}, 0.60),
     "voltaro-prospecting": Demand({"home-market": 69.5, "everywhere": 1.2, "context": 0.33}, 0.65),
     "voltaro-deals": Demand({"deal": 9.4}, 0.65),
 }
