@@ -119,8 +119,8 @@ async def test_it_paces_and_tells(tmp_path: Path, server: EmbeddedServer) -> Non
 async def test_it_sends_home_what_a_dead_worker_held(tmp_path: Path, server: EmbeddedServer) -> None:
     """Of an advertiser that no campaign file names any more, whose leases no worker looks after."""
     store = RedisStore.connect(server.url)
-    await store.fund("gone", "gift", Micros(1_000))
     long_ago_s = time.time() - KEEP_S - 2
+    await store.fund("gone", "gift", Micros(1_000), long_ago_s)
     for worker, hold_s in ((1, 0.0), (2, 3_600.0)):
         path, lease = (Level("wallet"),), worker << 32 | 1
         request = LeaseRequest(f"{worker}", worker, lease, path, Micros(400), Micros(400), hold_s)
