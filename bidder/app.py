@@ -23,7 +23,7 @@ from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
 from bidder.config import Announcement, Config, Stores, WorkerSetup
 from bidder.link import announce
-from bidder.live import LineDirectory, Live, load_live
+from bidder.live import LineDirectory, Live, keep_currencies, load_live
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
@@ -137,6 +137,7 @@ class Worker:
             await previous
         try:
             live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
+            keep_currencies(self._auction.world.index.lines, live.world.index.lines)
         except (CampaignError, RatesError) as error:
             log.error("campaigns are not reloaded, the last good ones stay: %s", error)
             self._tally.set("paceline_campaigns_reload_failed", value=1)

@@ -23,7 +23,7 @@ from bidder.campaigns.rates import RatesError, load_rates
 from bidder.clock import SystemClock
 from bidder.config import Announcement, Config, WorkerSetup
 from bidder.link import announce
-from bidder.live import campaigns_path, rates_path
+from bidder.live import campaigns_path, keep_currencies, rates_path
 from bidder.metrics import Tally
 from bidder.spending.board import Board
 from bidder.spending.pacemaker import Pacemaker
@@ -80,10 +80,12 @@ class Bookkeeper:
 
     async def _reload(self) -> None:
         try:
-            self._lines = await asyncio.to_thread(self._load)
+            lines = await asyncio.to_thread(self._load)
+            keep_currencies(self._lines, lines)
         except (CampaignError, RatesError) as error:
             _log.error("campaigns are not reloaded, the last good ones stay: %s", error)
             return
+        self._lines = lines
         with contextlib.suppress(RedisError, OSError):
             await self._remember()
         self._maker = None

@@ -7,7 +7,7 @@ Raises: CampaignError, RatesError, with every mistake located.
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from bidder.auction.world import World
 from bidder.campaigns.compile import Columns, Line
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.index import Index
-from bidder.campaigns.load import load_book
+from bidder.campaigns.load import CampaignError, load_book
+from bidder.campaigns.located import Problem
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates, load_rates
 from bidder.config import Config, Priors
@@ -107,6 +108,22 @@ def prior_rates(priors: Priors, columns: Columns) -> PriorRates:
     click_rates = np.array([by_medium[medium] for medium in PREFERRED_MEDIUM], np.float64)
     rest = Rest(priors.conversion_rate, priors.affinity_weight)
     return PriorRates(click_rates, columns.click_rate, columns.conversion_rate, rest)
+
+
+def keep_currencies(before: Iterable[Line], after: Iterable[Line]) -> None:
+    """Raise CampaignError where an advertiser counts in another currency than before: the ledger knows amounts alone,
+    so that a wallet of yen would become one of dollars."""
+    known = {line.advertiser_id: line.currency for line in before}
+    changed = {
+        line.advertiser_id: line.currency
+        for line in after
+        if known.get(line.advertiser_id, line.currency) != line.currency
+    }
+    if changed:
+        raise CampaignError(
+            Problem("campaigns", 0, "", f"{name} counts in {known[name]}: it cannot become {currency}")
+            for name, currency in changed.items()
+        )
 
 
 class LineDirectory:

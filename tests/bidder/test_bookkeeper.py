@@ -188,3 +188,7 @@ async def test_a_bad_campaign_file_changes_nothing(tmp_path: Path, server: Embed
         desk.keeper.reload()
         await desk.keeper._reloading
         assert [line.id for line in desk.keeper._lines] == ["others"]
+        (tmp_path / "book.yaml").write_text(BOOK.replace("currency: EUR", "currency: JPY"))
+        desk.keeper.reload()
+        await desk.keeper._reloading
+        assert [line.id for line in desk.keeper._lines] == ["others"]

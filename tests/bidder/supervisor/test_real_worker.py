@@ -75,4 +75,11 @@ def test_a_bad_campaign_file_at_the_start_ends_it_with_the_place(serving: Servin
     assert log.splitlines()[-1].endswith("cannot use the configuration: its log says why")
     until(lambda: serving.metric("paceline_campaigns_reload_failed") == 1, "the alarm of the running one")
     assert serving.metric("paceline_line_items") > 0
+    campaigns.write_bytes(BOOK.read_bytes())
+    until(lambda: serving.metric("paceline_campaigns_reload_failed") == 0, "good campaigns")
+    campaigns.write_text(BOOK.read_text().replace("currency: USD", "currency: JPY"))
+    until(
+        lambda: serving.metric("paceline_campaigns_reload_failed") == 1,
+        "a wallet that counts in another currency",
+    )
     assert psutil.pid_exists(serving.process.pid)
