@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -82,15 +84,14 @@ def _blocks(shares: Sequence[float | None], style: str) -> Text:
 
 def _spent(samples: Sequence[Sample | None]) -> Text:
     """Green near the plan, yellow where less is spent, red where more."""
-    text = Text()
-    for sample in samples:
-        if sample is None:
-            text.append(" ")
-            continue
-        ahead = 0.0 if sample.planned is None else sample.spent - sample.planned
-        style = "green" if abs(ahead) <= _NEAR else "red" if ahead > 0 else "yellow"
-        text.append(_block(sample.spent), style)
-    return text
+    cells = [(" ", "") if sample is None else (_block(sample.spent), _colour(sample)) for sample in samples]
+    runs = groupby(cells, key=itemgetter(1))
+    return Text.assemble(*(("".join(block for block, _ in run), style) for style, run in runs))
+
+
+def _colour(sample: Sample) -> str:
+    ahead = 0.0 if sample.planned is None else sample.spent - sample.planned
+    return "green" if abs(ahead) <= _NEAR else "red" if ahead > 0 else "yellow"
 
 
 def _block(share: float | None) -> str:
