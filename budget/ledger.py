@@ -18,6 +18,7 @@ from budget.remembered import Remembered
 from budget.requests import check_lease, check_release, check_settlement, is_period, worker_of
 from budget.store import (
     FATE_S,
+    FREED_S,
     KEEP_S,
     LEASE_OPS,
     MAX_FUNDED,
@@ -177,7 +178,7 @@ class Ledger:
             return Status.DUPLICATE
         if self.clock_s > release.deadline_s or release.lease_id not in self.balances.leases:
             return Status.LATE
-        self._fates.put(release.bid_id, Status.RELEASED, release.deadline_s + FATE_S, self.clock_s)
+        self._fates.put(release.bid_id, Status.RELEASED, release.deadline_s + FREED_S, self.clock_s)
         self._write(
             Verb.RELEASE,
             bid_id=release.bid_id.hex(),

@@ -32,6 +32,7 @@ from budget.requests import (
 from budget.scripts import Call, Client, Scripts, errors
 from budget.store import (
     FATE_S,
+    FREED_S,
     KEEP_S,
     LEASE_OPS,
     MAX_FUNDED,
@@ -315,7 +316,7 @@ def _settle(prefix: str, one: Settlement, now: str) -> Call:
 def _release(prefix: str, one: Release, now: str) -> Call:
     check_release(one)
     lease, bid = f"{one.lease_id:016x}", one.bid_id.hex()
-    args = (now, bid, lease, str(one.price), str(one.deadline_s), _FATE_S)
+    args = (now, bid, lease, str(one.price), str(one.deadline_s), str(FREED_S))
     return "release", _bid_keys(prefix, lease, bid, one.lease_id), args
 
 

@@ -27,6 +27,10 @@ LATE_S: Final = 3_600
 FATE_S: Final = LATE_S + 3 * 3_600
 """So long after a bid's deadline it is remembered what became of it. A settlement that waited longer, in the spool
 of a worker that could not reach the ledger, is absorbed: nobody could tell any more that it is no repetition."""
+FREED_S: Final = 600
+"""So long after its deadline a released bid is: then nothing could be freed any more, and a bill is late money whether
+it is remembered or not. Most bids lose: remembered for FATE_S, they would be most of the ledger's memory. The margin is
+for a server whose time was set back, where keys end sooner than by the ledger's clock."""
 OP_S: Final = 30 * 86_400
 """So long an op_id is known; of a lease, the last LEASE_OPS of them are."""
 LEASE_OPS: Final = 8

@@ -1,6 +1,6 @@
 -- A bid that lost: its lease's owner is told to free what was reserved.
 -- KEYS 4 lease, 5 what became of the bid, 6 inbox of the lease's worker
--- ARGV 2 bid id, 3 lease id, 4 price, 5 deadline, 6 seconds after the deadline that a bid is remembered
+-- ARGV 2 bid id, 3 lease id, 4 price, 5 deadline, 6 seconds after the deadline that it is remembered
 -- Returns released | late | duplicate
 local fate = call('GET', KEYS[5])
 if fate and tonumber(string.sub(fate, 2)) >= clock then return 'duplicate' end

@@ -13,6 +13,7 @@ from budget.journal import JournaledStore
 from budget.money import Micros
 from budget.store import (
     FATE_S,
+    FREED_S,
     KEEP_S,
     LEASE_OPS,
     MAX_AMOUNT,
@@ -232,6 +233,17 @@ class StoreContract:
         assert await store.settle(ADV, [edge], end_s) == [Status.LATE]
         assert await store.settle(ADV, [beyond], end_s + 0.001) == [Status.ABSORBED]
         assert await store.settle(ADV, [edge, beyond], end_s + FATE_S - 1) == [Status.DUPLICATE] * 2
+
+    async def test_a_released_bid_is_forgotten_when_it_does_not_matter(self, store: JournaledStore) -> None:
+        """FREED_S after its deadline nothing can be freed, and a bill is late money, once, known or not."""
+        lease_id = await leased(store, 1_000)
+        known, forgotten = settlement(lease_id, 3), settlement(lease_id, 4)
+        assert await store.release(ADV, [released(known), released(forgotten)], T0) == [Status.RELEASED] * 2
+        end_s = T0 + 60 + FREED_S
+        assert await store.release(ADV, [released(known)], end_s) == [Status.DUPLICATE]
+        assert await store.release(ADV, [released(forgotten)], end_s + 0.001) == [Status.LATE]
+        for one in (known, forgotten):
+            assert await store.settle(ADV, [one, one], end_s + 0.001) == [Status.LATE, Status.DUPLICATE]
 
     async def test_a_lease_never_pays_more_than_it_holds(self, store: JournaledStore) -> None:
         """A settlement above what is left is charged from what is available."""
