@@ -31,7 +31,7 @@ from bidder.supervisor.scrape import Scrape
 from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import Slot, Unusable
 from bidder.web.ops import ops_app
-from bidder.web.sockets import PortTaken, claim_port
+from bidder.web.sockets import PortTaken, claim_port, outlive_connections
 
 WATCH_S: Final = 1.0
 KILL_AFTER_S: Final = 5.0
@@ -232,6 +232,7 @@ class Supervisor:
             ops_app(service), access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S
         )
         await runner.setup()
+        outlive_connections(bound)
         await web.SockSite(runner, bound).start()
         return runner
 

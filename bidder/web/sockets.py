@@ -26,7 +26,7 @@ def claim_port(host: str, port: int, purpose: str) -> socket.socket:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             port = probe.getsockname()[1]
-        return shared_socket(host, port)
+        return _bound(host, port)
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had: {_reason(error)}"
         raise PortTaken(f"the {purpose} port {host}:{port} {reason}") from None
@@ -34,6 +34,18 @@ def claim_port(host: str, port: int, purpose: str) -> socket.socket:
 
 def shared_socket(host: str, port: int) -> socket.socket:
     """A socket bound with SO_REUSEPORT, to listen on beside other workers; raises OSError."""
+    bound = _bound(host, port)
+    outlive_connections(bound)
+    return bound
+
+
+def outlive_connections(bound: socket.socket) -> None:
+    """Before it listens: connections that we close first wait in the kernel for a minute, and hold no restart up."""
+    # After it was bound: set before, a second claim would not find a port that is held and not listened on.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def _bound(host: str, port: int) -> socket.socket:
     bound = _socket(host)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -24,6 +24,21 @@ def test_the_holder_itself_takes_no_connection() -> None:
         socket.create_connection(held.getsockname())
 
 
+def test_connections_that_we_closed_first_hold_no_restart_up() -> None:
+    """A service that hung up on its clients can be started again at once; while it is held, nobody else can."""
+    with claim_port("127.0.0.1", 0, "public") as held:
+        number = held.getsockname()[1]
+        with shared_socket("127.0.0.1", number) as worker:
+            worker.setblocking(True)
+            worker.listen()
+            with socket.create_connection(("127.0.0.1", number)) as client:
+                worker.accept()[0].close()
+                assert client.recv(1) == b""
+        with pytest.raises(PortTaken):
+            claim_port("127.0.0.1", number, "public")
+    claim_port("127.0.0.1", number, "public").close()
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "::ffff:1:2:3:4:5:6:7"])
 def test_an_address_that_is_not_ours_is_named(host: str) -> None:
     """An address of another machine, or no address at all, is one clear line."""
