@@ -67,9 +67,11 @@ class Folder:
             self._lock(descriptor)
             for old in (*self.run.glob("*.tally"), *self._told()):
                 old.unlink(missing_ok=True)
-            yield
-            for told in self._told():
-                told.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                for told in self._told():
+                    told.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 

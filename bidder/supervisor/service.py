@@ -145,8 +145,10 @@ class Supervisor:
                 task.cancel()
             await self._drain(keepers)
             servers.cancel()  # only now: workers that drain need them
-        for ended in keepers:
-            ended.result()
+        # All are asked: of several that cannot be used, the others would be logged with their tracebacks.
+        for failure in [ended.exception() for ended in keepers]:
+            if failure is not None:
+                raise failure
         for task in (watch, servers):
             with contextlib.suppress(asyncio.CancelledError):
                 await task

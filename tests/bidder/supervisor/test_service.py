@@ -131,10 +131,16 @@ def test_a_worker_that_dies_again_and_again_raises_the_alarm(serve: Serve) -> No
 
 
 def test_a_configuration_that_workers_refuse_ends_the_start(serve: Serve) -> None:
-    """Exit status 78 at the first start stops the service with one line, instead of restarting for ever."""
+    """Exit status 78 at the first start stops the service with one line, instead of restarting for ever.
+
+    Nothing in the folder says that it runs.
+    """
     serving = serve(STANDIN="exit:78")
     assert serving.wait() == 1
     assert serving.log.read_text().splitlines()[-1].startswith("paceline: worker ")
+    assert not (serving.data_dir / "run" / "ports.json").exists()
+    assert not (serving.data_dir / "redis.url").exists()
+    assert not (serving.data_dir / "ledger.url").exists()
 
 
 def test_two_services_on_one_data_directory_refuse(serve: Serve) -> None:
