@@ -34,7 +34,7 @@ def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("budget", help="show, add, take and pause advertisers' money")
     commands = parser.add_subparsers(dest="budget_command", required=True)
     show = commands.add_parser("show", help="accounts as a tree: limit, spent, leased, available, late")
-    show.add_argument("advertiser", nargs="?", help="default: all that the ledger knows")
+    show.add_argument("advertiser", nargs="?", help="default: all of the ledger and of the campaigns")
     show.add_argument("--json", action="store_true", help="micros, for programs")
     show.add_argument("--leases", action="store_true", help="also what each worker holds")
     show.set_defaults(run=lambda args: run(args, _show))
@@ -67,7 +67,9 @@ async def _show(config: Config, args: argparse.Namespace, store: Store) -> int:
     in_ledger = set(await store.advertisers())
     if args.advertiser and args.advertiser not in in_ledger | known.keys():
         raise CannotBe(f"{args.advertiser} has no account; {hint(in_ledger | known.keys())}")
-    names = [args.advertiser] if args.advertiser else sorted(in_ledger)
+    # Who has campaigns and no money yet is shown too; not the demo's shops, which stand for no configuration.
+    running = known.keys() if config.campaigns else set()
+    names = [args.advertiser] if args.advertiser else sorted(in_ledger | running)
     shown = [(await store.books(name), known.get(name)) for name in names]
     if args.json:
         print(json.dumps([as_json(books, advertiser, args.leases) for books, advertiser in shown], indent=1))

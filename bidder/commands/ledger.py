@@ -105,6 +105,13 @@ def amount_text(micros: int) -> str:
     return f"{'-' if micros < 0 else ''}{whole:,}.{decimals}"
 
 
+def amount_texts(column: Sequence[int | None]) -> list[str]:
+    """One column of a table: all with the decimals that the finest needs; `-` where there is none."""
+    texts = ["-" if micros is None else amount_text(micros) for micros in column]
+    decimals = max((len(text.rpartition(".")[2]) for text in texts if text != "-"), default=0)
+    return [text if text == "-" else text + "0" * (decimals - len(text.rpartition(".")[2])) for text in texts]
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], texts: frozenset[int]) -> str:
     """Rows under their headings; columns whose number is in `texts` are flush left, the others right."""
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]

@@ -5,13 +5,14 @@ Shapes: a campaign hangs below the wallet, a line item below its campaign, a day
 Units: text shows decimals of the currency, JSON micros.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from bidder.campaigns.model import Advertiser
-from bidder.commands.ledger import amount_text, table
+from bidder.commands.ledger import amount_text, amount_texts, table
 from budget.accounts import WALLET
+from budget.money import Micros
 from budget.store import Balance, Books, LeaseBalance
 
 BAR: Final = 10
@@ -22,13 +23,13 @@ _LEASES: Final = ("WORKER", "ALIVE UNTIL", "LEASE", "LINE ITEM", "GRANTED", "SET
 def as_text(books: Books, advertiser: Advertiser | None, leases: bool) -> str:
     """For a person."""
     named = f"  {advertiser.name}  {advertiser.currency}" if advertiser else ""
-    rows = [_row(name, depth, balance, books) for name, depth, balance in _tree(books, advertiser)]
+    rows = _rows(list(_tree(books, advertiser)), books)
     parts = [books.advertiser + named, table(_COLUMNS, rows, frozenset({0, 6, 7}))]
     absorbed = _accounts(books)[WALLET].absorbed
     if absorbed:
         parts.append(f"absorbed, which no account pays: {amount_text(absorbed)}")
     if leases:
-        held = [_lease_row(books, lease) for lease in _leases(books)]
+        held = _lease_rows(books)
         parts.append(table(_LEASES, held, frozenset({0, 1, 2, 3})) if held else "no leases")
     return "\n".join(parts)
 
@@ -87,7 +88,7 @@ def _numbers(balance: Balance) -> dict[str, int | float | None]:
 
 def _accounts(books: Books) -> dict[str, Balance]:
     """Those that there are, the wallet, and those that are paused before they had any money."""
-    missing = {name: Balance(None) for name in sorted(books.paused)} | {WALLET: Balance(None)}
+    missing = {name: Balance(None) for name in sorted(books.paused)} | {WALLET: Balance(Micros(0))}
     return {**missing, **books.accounts}
 
 
@@ -124,18 +125,35 @@ def _tree(books: Books, advertiser: Advertiser | None) -> Iterator[tuple[str, in
         waiting += [(child, depth + 1) for child in reversed(under)]
 
 
-def _row(name: str, depth: int, balance: Balance, books: Books) -> tuple[str, ...]:
-    short = "/".join(name.split("/")[-2:])
-    limit = "-" if balance.limit is None else amount_text(balance.limit)
-    free = "-" if balance.available is None else amount_text(balance.available)
-    amounts = (
-        limit,
-        amount_text(balance.spent),
-        amount_text(balance.leased),
-        free,
-        amount_text(balance.late),
+def _rows(tree: Sequence[tuple[str, int, Balance]], books: Books) -> list[tuple[str, ...]]:
+    balances = [balance for _, _, balance in tree]
+    amounts = zip(
+        amount_texts([balance.limit for balance in balances]),
+        amount_texts([balance.spent for balance in balances]),
+        amount_texts([balance.leased for balance in balances]),
+        amount_texts([balance.available for balance in balances]),
+        amount_texts([balance.late for balance in balances]),
+        strict=True,
     )
-    return ("  " * depth + short, *amounts, _bar(used(balance)), "paused" if name in books.paused else "")
+    return [
+        (
+            "  " * depth + "/".join(name.split("/")[-2:]),
+            *texts,
+            _bar(used(balance)),
+            ", ".join(_why_nothing_leaves(name, balance, books)),
+        )
+        for (name, depth, balance), texts in zip(tree, amounts, strict=True)
+    ]
+
+
+def _why_nothing_leaves(name: str, balance: Balance, books: Books) -> Iterator[str]:
+    """What an operator looks for where a line item does not bid."""
+    if name in books.paused:
+        yield "paused"
+    if name == WALLET and not balance.limit:
+        yield "not funded"
+    elif balance.available is not None and balance.available <= 0:
+        yield "nothing left"
 
 
 def _bar(share: float | None) -> str:
@@ -149,9 +167,19 @@ def _leases(books: Books) -> list[LeaseBalance]:
     return sorted(books.leases.values(), key=lambda lease: (lease.worker, lease.path, lease.lease_id))
 
 
-def _lease_row(books: Books, lease: LeaseBalance) -> tuple[str, ...]:
+def _lease_rows(books: Books) -> list[tuple[str, ...]]:
+    leases = _leases(books)
+    amounts = zip(
+        amount_texts([lease.granted for lease in leases]),
+        amount_texts([lease.settled for lease in leases]),
+        amount_texts([lease.left for lease in leases]),
+        strict=True,
+    )
+    return [(*_holder(books, lease), *texts) for lease, texts in zip(leases, amounts, strict=True)]
+
+
+def _holder(books: Books, lease: LeaseBalance) -> tuple[str, ...]:
     until_s = books.workers.get(lease.worker)
     alive = "gone" if until_s is None else datetime.fromtimestamp(until_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     line = next((name.split("/")[1] for name in lease.path if name.startswith("line/")), lease.path[-1])
-    amounts = (amount_text(lease.granted), amount_text(lease.settled), amount_text(lease.left))
-    return (str(lease.worker), alive, f"{lease.lease_id:x}", line, *amounts)
+    return (str(lease.worker), alive, f"{lease.lease_id:x}", line)

@@ -174,6 +174,17 @@ def test_an_empty_ledger_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert wallet(capsys)["spent_micros"] == 0
 
 
+def test_who_has_campaigns_and_no_money_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An advertiser of the configured campaigns that was never funded: the first thing to look for."""
+    monkeypatch.setenv("PACELINE_CAMPAIGNS", str(demo_book_path()))
+    status, out, err = told(capsys, "show")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0].startswith(f"{SHOP.id}  {SHOP.name}")
+    assert out.splitlines()[2].endswith("not funded")
+
+
 def test_a_ledger_that_does_not_answer_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

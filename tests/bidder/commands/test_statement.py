@@ -2,7 +2,7 @@
 
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
-from bidder.commands.ledger import amount_text, hint
+from bidder.commands.ledger import amount_text, amount_texts, hint
 from bidder.commands.statement import as_json, as_text
 from budget.accounts import Level
 from budget.memory_store import MemoryStore
@@ -123,9 +123,24 @@ async def test_absorbed_money_is_said() -> None:
 
 
 async def test_nothing_at_all_is_a_wallet_of_nothing() -> None:
-    """An advertiser that the ledger never saw."""
+    """An advertiser that the ledger never saw has no money, and that is said."""
     text = as_text(await MemoryStore().books("nobody"), None, leases=False)
-    assert text.splitlines()[-1].split()[0] == "wallet"
+    assert text.splitlines()[-1].split() == ["wallet", *["0.00"] * 5, "not", "funded"]
+
+
+async def test_an_account_with_nothing_left_is_said() -> None:
+    """All is leased or spent: nobody need wonder why nothing bids."""
+    store = MemoryStore(lambda: NOW_S)
+    await store.fund(SHOP.id, "f", Micros(5))
+    request = LeaseRequest("l", WORKER, WORKER << 32 | 1, (Level("wallet"),), Micros(5), Micros(5), 60.0)
+    await store.lease(SHOP.id, [request])
+    assert as_text(await store.books(SHOP.id), SHOP, leases=False).endswith("0.0%  nothing left")
+
+
+def test_decimals_stand_below_each_other() -> None:
+    """All amounts of a column have as many as its finest; where there is none, a dash."""
+    assert amount_texts([1_500_000, None, 20_500, -3_000_000]) == ["1.5000", "-", "0.0205", "-3.0000"]
+    assert amount_texts([None]) == ["-"]
 
 
 def test_amounts_are_exact() -> None:
