@@ -1,1 +1,1 @@
-"""Money: amounts here; ledger, leases and pacing join them. Knows nothing of openrtb or bidder."""
+"""Money: ledger, journal and audit; leases and what workers hold; plans and pacing. Knows no openrtb and no bidder."""

@@ -1,7 +1,7 @@
 """The books of one advertiser: every verb as a decision, every change as one journal entry.
 
-Place: `memory_store` holds one per advertiser; the scripts in budget/lua decide in the same way, and one contract
-    suite and one property test hold both to it.
+Place: the model in Python; what serves are the scripts in budget/lua, which decide in the same way: one contract suite
+    and one property test hold both to it. `memory_store` holds one per advertiser, for tests.
 Shapes: a verb reads the clock, decides, and lets its entry move the balances: what the journal says is what happened.
 Units: Micros; seconds. The clock is the latest moment ever told, to the millisecond: it never runs backward.
 Raises: ValueError for what only our own bug could ask for.

@@ -1,7 +1,7 @@
 """How hard each line item bids: one multiplier per line item, moved on a log scale towards its plan.
 
-Place: the elected worker calls `target` and `step` once per period with arrays for all line items; the workers multiply
-    values by what `taking_part` says and stop a line item for the rest of a period at its `ceiling`. Pure.
+Place: the bookkeeper that leads calls `target` and `step` once per period with arrays for all line items; workers
+    multiply values by what `taking_part` says and stop a line item for the rest of a period at its `ceiling`. Pure.
 Shapes: (L,) float64, one row per line item, unless said otherwise; K budgets of each (flight, day, hour).
 Units: money in any one unit per line item; multipliers are shares of the full value.
 Source: measured, `python -m benchmarks.pacing` (benchmarks/results/pacing.json has every figure).

@@ -1,6 +1,6 @@
 """What share of a budget is due by a moment: even, by traffic, as soon as possible, or ahead of it.
 
-Place: schedule.py asks for all line items at once, reports draw plan against spend with it. Pure.
+Place: schedule.py takes plans of all line items at once; reports draw what was due beside what was spent. Pure.
 Shapes: hours of the week (168,) float64, Monday 00 first, in the advertiser's time zone; bit i of a mask of open hours
     is hour i of the week. Campaigns name hours in the viewer's time zone: where that is not the advertiser's, plan
     with ALL_HOURS and let the learned traffic tell when the line item can run.
@@ -104,42 +104,14 @@ def weight(plan: Plan, start_s: float, end_s: float) -> float:
 
 def due(plan: Plan, now_s: float) -> float:
     """The share of the flight's budget that should be spent by now. Without an end: nothing ever, but for ASAP."""
-    return _due(plan, (plan.start_s, plan.end_s), now_s)
-
-
-def due_today(plan: Plan, now_s: float) -> float:
-    """The share of this day's budget that should be spent by now."""
-    return _due(plan, _flight_day(plan, now_s), now_s)
-
-
-def day_budget(plan: Plan, now_s: float, total_left: float, daily: float = inf) -> float:
-    """What this day may cost: its part of what was left of the total at its start, and at most the daily budget.
-
-    What earlier days did not spend is thereby spread over the remaining ones.
-    """
-    start_s, end_s = _flight_day(plan, now_s)
-    if plan.end_s == inf or plan.kind is Kind.ASAP:
-        return min(daily, total_left)
-    before, after = due(plan, start_s), due(plan, end_s)
-    return min(daily, total_left * (after - before) / (1.0 - before)) if before < 1.0 else 0.0
-
-
-def _flight_day(plan: Plan, now_s: float) -> tuple[float, float]:
-    start_s, end_s = day_of(plan.zone, now_s)
-    return max(start_s, plan.start_s), min(end_s, plan.end_s)
-
-
-def _due(plan: Plan, span: tuple[float, float], now_s: float) -> float:
-    """The share of a span's budget that is due by now."""
-    start_s, end_s = span
-    if now_s < start_s:
+    if now_s < plan.start_s:
         return 0.0
-    if now_s >= end_s or plan.kind is Kind.ASAP:
+    if now_s >= plan.end_s or plan.kind is Kind.ASAP:
         return 1.0
-    whole = weight(plan, start_s, end_s)
+    whole = weight(plan, plan.start_s, plan.end_s)
     if whole <= 0 or whole == inf:
         return 0.0
-    even = min(1.0, weight(plan, start_s, now_s) / whole)
+    even = min(1.0, weight(plan, plan.start_s, now_s) / whole)
     return even + TILT * even * (1.0 - even) if plan.kind is Kind.FRONT_LOADED else even
 
 

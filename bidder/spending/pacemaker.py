@@ -178,9 +178,8 @@ class Pacemaker:
         fade = np.exp(-elapsed_s / FADE_S)
         if self._before is not None:
             ended = np.stack((sums.settled - self._before.settled, sums.freed - self._before.freed))
-            self._ended = self._ended * fade + np.maximum(
-                ended, 0.0
-            )  # a worker that began anew counts from 0
+            # A worker that began anew counts from 0: less than before is nothing.
+            self._ended = self._ended * fade + np.maximum(ended, 0.0)
         return pacing.expected_spend(sums.reserved, self._ended[0], self._ended[1])
 
     def _heard(self, sums: "_Sums", committed: Floats, stretch: float) -> pacing.Heard | None:

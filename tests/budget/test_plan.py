@@ -20,10 +20,8 @@ from budget.plan import (
     WEEK_HOURS,
     Kind,
     Plan,
-    day_budget,
     day_of,
     due,
-    due_today,
     hour_of_week,
     hours_of_week,
     plan_of,
@@ -93,7 +91,8 @@ def test_days_have_23_to_25_hours(date: str, hours: int) -> None:
 )
 def test_noon_of_an_even_day(date: str, share: float) -> None:
     """By noon an even day owes the hours that really passed."""
-    assert due_today(even("2026-01-01", None), at(f"{date}T12:00")) == pytest.approx(share)
+    morning = Schedule([even("2026-01-01", None)]).shares(at(date), at(f"{date}T12:00"))
+    assert morning[0, DAY] == pytest.approx(share)
 
 
 def test_a_missing_midnight() -> None:
@@ -117,10 +116,12 @@ def test_shares_due_never_fall(plan: Plan, parts: list[float]) -> None:
 
 @given(plans(), st.floats(0, 1))
 def test_shares_of_a_day_never_fall(plan: Plan, part: float) -> None:
-    """What is due of a day lies in [0, 1] and grows from midnight on."""
+    """What is due of a day's rest lies in [0, 1] and grows with the period."""
     now = plan.start_s + part * (plan.end_s - plan.start_s - 1)
     later = min(now + HOUR_S, day_of(plan.zone, now)[1] - 1, plan.end_s - 1)
-    assert 0.0 <= due_today(plan, now) <= due_today(plan, max(now, later)) + 1e-12 <= 1.0 + 1e-12
+    schedule = Schedule([plan])
+    soon, whole = (schedule.shares(now, max(until, now + 1))[0, DAY] for until in (later, later + HOUR_S))
+    assert 0.0 <= soon <= whole + 1e-12 <= 1.0 + 1e-12 or plan.kind is Kind.ASAP
 
 
 @given(plans(), st.integers(600, 7 * DAY_S))
@@ -180,7 +181,8 @@ def test_front_loaded() -> None:
     """A front-loaded plan has 62.5 % due after half of its weight, of the flight and of the day."""
     plan = plan_of(Kind.FRONT_LOADED, BERLIN, (at("2026-11-23"), at("2026-11-25")))
     assert due(plan, at("2026-11-24")) == pytest.approx(0.625)
-    assert due_today(plan, at("2026-11-24T12:00")) == pytest.approx(0.625)
+    morning = Schedule([plan]).shares(at("2026-11-24"), at("2026-11-24T12:00"))
+    assert morning[0, DAY] == pytest.approx(0.625)
 
 
 def test_without_an_end() -> None:
@@ -192,7 +194,6 @@ def test_without_an_end() -> None:
     assert shares[FLIGHT] == inf
     assert shares[DAY] == pytest.approx(60 / (12.5 * HOUR_S))
     assert shares[HOUR] == pytest.approx(1 / 30)
-    assert day_budget(plan, now, 1000.0) == 1000.0
 
 
 def test_a_period_over_midnight_takes_the_rest_of_the_day() -> None:
@@ -206,19 +207,20 @@ def test_a_period_over_midnight_takes_the_rest_of_the_day() -> None:
 
 
 def test_unspent_money_rolls_over() -> None:
-    """What one day leaves of the total is spread evenly over the days that remain, within the daily budget."""
-    plan = even("2026-11-23", "2026-11-27")
-    assert day_budget(plan, at("2026-11-23T12:00"), 400.0) == pytest.approx(100.0)
-    assert day_budget(plan, at("2026-11-24T12:00"), 360.0) == pytest.approx(120.0)
-    assert day_budget(plan, at("2026-11-26T12:00"), 360.0) == pytest.approx(360.0)
-    assert day_budget(plan, at("2026-11-24T12:00"), 360.0, daily=110.0) == 110.0
-    assert day_budget(plan, at("2026-11-28T12:00"), 360.0) == 0.0
+    """What one day leaves of the total is spread evenly over the days that remain."""
+    schedule = Schedule([even("2026-11-23", "2026-11-27")])
+    days = [at(f"2026-11-{day}") for day in (23, 24, 25, 26, 27, 28)]
+    parts = [schedule.shares(start, end)[0, FLIGHT] for start, end in pairwise(days)]
+    assert parts == pytest.approx([1 / 4, 1 / 3, 1 / 2, 1.0, 0.0])
 
 
 def test_a_day_when_clocks_change_gets_its_hours() -> None:
     """Of a flight of two even days of which one has 23 hours, that one gets 23/47 of the money."""
     plan = even("2026-03-28", "2026-03-30")
-    assert day_budget(plan, at("2026-03-29T12:00"), 47.0 - 24.0) == pytest.approx(23.0)
+    first, last = (
+        Schedule([plan]).shares(at(f"2026-03-{day}"), at(f"2026-03-{day + 1}")) for day in (28, 29)
+    )
+    assert (first[0, FLIGHT], last[0, FLIGHT]) == pytest.approx((24 / 47, 1.0))
     assert due(plan, at("2026-03-29")) == pytest.approx(24 / 47)
 
 
