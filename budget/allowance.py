@@ -183,7 +183,8 @@ class Allowance:
         return found
 
     def heard(self, entries: Iterable[Inbox]) -> None:
-        """Bids were charged or released, each told once; those of leases that are no more are passed over."""
+        """Bids were charged or released, each told once; those of leases that are no more are passed over. Raises
+        Unreserved."""
         by_lease = self._by_lease
         for entry in entries:
             piece = by_lease.get(entry.lease_id)

@@ -22,6 +22,11 @@ MIN_SAMPLE_S: Final = 1.0
 """A rate is never taken over less: two bids within a millisecond are no flood."""
 
 
+class Unreserved(Exception):
+    """The ledger tells of a bid for which nothing is reserved here: its books and ours are of two worlds, as after it
+    was put back to an earlier state."""
+
+
 class Book:
     """One advertiser, as one worker sees it."""
 
@@ -267,10 +272,11 @@ class Slice:
             self.free += cost
 
     def settle(self, price: int, amount: int, deadline_s: int) -> None:
-        """A bid that reserved `price` was charged `amount`, 0 where it was released."""
+        """A bid that reserved `price` was charged `amount`, 0 where it was released; raises Unreserved."""
         bucket = deadline_s // BUCKET_S
         reserved = self.buckets.get(bucket, 0)
-        assert 0 <= amount <= price <= reserved, "a bid was heard of that never was reserved"
+        if not 0 <= amount <= price <= reserved:
+            raise Unreserved(f"lease {self.lease_id:x}: {price} of {reserved} until {deadline_s}")
         self.buckets[bucket] = reserved - price
         self.free += price - amount
         self.settled += amount

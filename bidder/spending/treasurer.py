@@ -26,7 +26,7 @@ from bidder.spending.counts import METRICS, Counts
 from bidder.spending.sizing import Rules
 from budget.allowance import BUCKET_S, Allowance
 from budget.money import Micros
-from budget.slices import Book, Line, Slice
+from budget.slices import Book, Line, Slice, Unreserved
 from budget.store import POLL_ENTRIES, Grant, LeaseRequest, LedgerDown, Status, Store
 
 __all__ = ["METRICS", "Rules", "Treasurer"]
@@ -305,7 +305,12 @@ class Treasurer:
                 self._lost(desk)
                 return
             book.sequence = poll.sequence
-            allowance.heard(poll.entries)
+            try:
+                allowance.heard(poll.entries)
+            except Unreserved:
+                _log.exception("the ledger's books are not ours")
+                self._lost(desk)
+                return
             desk.cursor, full = poll.cursor, len(poll.entries) >= POLL_ENTRIES
             expired = allowance.expire(desk.advertiser, poll.clock_s)
             allowance.paused(desk.advertiser, poll.paused)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from budget.store import KEEP_S, Settlement
+from budget.store import KEEP_S
 from tests.bidder.spending.office import SHOP, Office, Worker, limits
 from tests.servers import eventually
 
@@ -283,6 +283,20 @@ async def test_a_ledger_put_back_to_an_earlier_state_is_noticed(office: Office) 
     assert worker.allowance.idle(LINE) + worker.allowance.committed(LINE) == office.left() <= 5_000
 
 
+async def test_news_of_a_bid_that_was_never_made_stops_nobody(office: Office) -> None:
+    """A lease whose books are not ours is left to be reclaimed; bids go on out of another."""
+    worker = Worker(office)
+    worker.reserve(1_000)
+    await worker.step()
+    lease, deadline_s = worker.reserve(1_000), int(office.clock.now_s()) + 60
+    await office.settle(lease, 3_000, 2_000, deadline_s)
+    await worker.step(1)
+    assert worker.counted("paceline_leases_lost_total") == 1
+    worker.reserve(1_000)
+    await worker.step(1)
+    assert worker.reserve(1_000) not in (0, lease)
+
+
 @pytest.mark.parametrize(("ahead_s", "bids"), [(59, True), (61, False)])
 async def test_nothing_is_bid_out_of_a_ledger_from_the_future(
     office: Office, ahead_s: int, bids: bool
@@ -438,10 +452,8 @@ async def test_run_survives_a_bug(office: Office, caplog: pytest.LogCaptureFixtu
     worker = Worker(office)
     worker.reserve(1_000)
     await worker.step()
-    wrong = Settlement(
-        b"x" * 12, worker.reserve(1_000), 2_000, 2_000, int(office.clock.now_s()) + 60, ("wallet",)
-    )  # type: ignore[arg-type]  # plain numbers
-    await office.store.settle(SHOP, [wrong], office.clock.now_s())
+    worker.store.loses = lambda name: 1 // 0 == 0
+    worker.reserve(1_000)
     office.clock.advance(5)
     running = asyncio.create_task(worker.treasurer.run())
     await eventually(lambda: "failed" in caplog.text)
