@@ -1,6 +1,6 @@
 """A ledger in this process: the same verbs and answers as the one on Redis, gone with the process.
 
-Place: the contract tests, the simulated day, a demo without a server.
+Place: tests alone: the contract, the simulated day, workers without a server.
 Units: Micros; seconds.
 Limits: nothing awaits, so each verb is atomic, and the same calls give the same answers.
 """

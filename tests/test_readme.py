@@ -78,13 +78,16 @@ def test_short_commands_run(command: str, folder: Path) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("paceline serve")])
 def test_serving_commands_serve(command: str, folder: Path) -> None:
-    """`paceline serve`, as the README writes it, becomes ready and stops on SIGTERM."""
+    """`paceline serve`, as the README writes it, becomes ready, with the demo's shops bids on the README's request, and
+    stops on SIGTERM."""
     ports = dict.fromkeys(("PACELINE_EXCHANGE_PORT", "PACELINE_PUBLIC_PORT", "PACELINE_OPS_PORT"), "0")
     running = subprocess.Popen(
         [SCRIPT, *shlex.split(command)[1:]], cwd=folder, env=environment(**ports), stderr=subprocess.DEVNULL
     )
     try:
         assert _ready(folder / "data/run/ports.json", running)
+        if "--config" not in command:
+            assert _bid(json.loads((folder / "data/run/ports.json").read_text())["exchange"])
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(START_S) == 0
@@ -115,6 +118,15 @@ def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
         except (OSError, ValueError, KeyError):
             time.sleep(0.05)
     return False
+
+
+def _bid(port: int) -> bool:
+    """Whether the request of the README's `curl` is answered with a bid."""
+    (command,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    url, body = (shlex.split(command)[place] for place in (2, 4))
+    url = url.replace(":8080/", f":{port}/")
+    with urllib.request.urlopen(urllib.request.Request(url, body.encode()), timeout=5) as answer:
+        return answer.status == 200 and bool(json.loads(answer.read())["seatbid"][0]["bid"][0]["burl"])
 
 
 def test_no_command_is_left_out() -> None:

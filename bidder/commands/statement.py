@@ -17,7 +17,7 @@ from budget.store import Balance, Books, LeaseBalance
 
 BAR: Final = 10
 _COLUMNS: Final = ("ACCOUNT", "LIMIT", "SPENT", "LEASED", "AVAILABLE", "LATE", "USED", "")
-_LEASES: Final = ("WORKER", "ALIVE UNTIL", "LEASE", "LINE ITEM", "GRANTED", "SETTLED", "LEFT")
+_LEASES: Final = ("WORKER", "ALIVE UNTIL", "LEASE", "LINE ITEM", "GRANTED", "SETTLED", "GIVEN BACK", "LEFT")
 
 
 def as_text(books: Books, advertiser: Advertiser | None, leases: bool) -> str:
@@ -172,6 +172,7 @@ def _lease_rows(books: Books) -> list[tuple[str, ...]]:
     amounts = zip(
         amount_texts([lease.granted for lease in leases]),
         amount_texts([lease.settled for lease in leases]),
+        amount_texts([lease.granted - lease.settled - lease.left for lease in leases]),
         amount_texts([lease.left for lease in leases]),
         strict=True,
     )

@@ -94,12 +94,14 @@ async def test_leases_are_told_by_worker() -> None:
         "ITEM",
         "GRANTED",
         "SETTLED",
+        "GIVEN",
+        "BACK",
         "LEFT",
     ]
     row = text[-1].split()
     assert row[0] == str(WORKER)
     assert row[1] == "2027-01-15"
-    assert row[-4:] == [LINE.id, "8.00", "2.00", "6.00"]
+    assert row[-5:] == [LINE.id, "8.00", "2.00", "0.00", "6.00"]
 
 
 async def test_without_the_campaign_file_leases_tell_the_tree() -> None:
