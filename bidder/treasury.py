@@ -68,12 +68,13 @@ class Treasury:
         costs = {line.key: cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in index.lines}
         if not await self._treasurer.prefetch(self._config.ledger.prefetch, costs, PREFETCH_S):
             _log.warning("the ledger did not answer: nothing is bid before it does")
-        self._paces = PaceKeeper(self._board, self.allowance, self._clock, self._tally)
+        period_s = self._config.ledger.pacing_period_s
+        self._paces = PaceKeeper(self._board, self.allowance, self._clock, self._tally, period_s)
         self._paces.adopt(index.columns.keys, live.world.pricer.pace)
         await self._paces.step()
         self._tasks = [
             asyncio.create_task(self._treasurer.run()),
-            asyncio.create_task(self._paces.run(self._config.ledger.pacing_period_s, self._stopping)),
+            asyncio.create_task(self._paces.run(self._stopping)),
         ]
 
     def adopt(self, live: Live) -> None:

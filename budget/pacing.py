@@ -36,8 +36,6 @@ PARTICIPATE_BELOW: Final = 0.01
 """Of the full value; a smaller multiplier bids this and takes part in fewer auctions."""
 START: Final = 0.2
 """The multiplier of a line item of which nothing is known; a new day or flight begins with the last one."""
-SHARING_ROUNDS: Final = 8
-"""Line items of a campaign that reach their own limit in a later round share what is left unevenly; money is kept."""
 NOTHING: Final = 1e-6
 """Less money, or fewer wins, are none."""
 FEW: Final = 5.0
@@ -188,28 +186,6 @@ def expected_spend(reserved: Floats, settled: Floats, freed: Floats) -> Floats:
     """
     ended = settled + freed
     return reserved * np.where(ended > 0, settled / np.where(ended > 0, ended, 1.0), 1.0)
-
-
-def shared(aim: Floats, group: Indices, money: Floats, wanted: Floats) -> Floats:
-    """Targets that together keep within what their campaign may spend in the period.
-
-    aim: (L,) of each line item's own budgets; group: (L,) its campaign; money: (G,) of each campaign's budgets,
-    infinity where nothing paces it; wanted: (L,) > 0, in what proportion to share it (what each would spend
-    unthrottled). What one line item may not use goes to the others.
-    """
-    bounded = np.where(np.isinf(money), 0.0, money)
-    room, result = bounded, np.zeros_like(aim)
-    open_ = np.ones(len(aim), np.bool_)
-    for _ in range(SHARING_ROUNDS):
-        parts = np.bincount(group, np.where(open_, wanted, 0.0), len(money))
-        offer = np.where(open_, wanted, 0.0) * (room / np.where(parts > 0, parts, 1.0))[group]
-        full = open_ & (aim <= offer)
-        result = np.where(full, aim, np.where(open_, offer, result))
-        if not full.any():
-            break
-        open_ &= ~full
-        room = np.maximum(room - np.bincount(group, np.where(full, aim, 0.0), len(money)), 0.0)
-    return np.where(np.isinf(money)[group], aim, result)
 
 
 def rows(state: State, index: Indices, first: Floats, gains: Gains = GAINS) -> State:

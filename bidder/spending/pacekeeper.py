@@ -21,7 +21,10 @@ from bidder.spending.board import NO_CEILING, Board, Paces, Report
 from budget.allowance import Allowance
 from budget.slices import Line
 
-LOOKS: Final = 10
+LOOKS: Final = 9
+"""At ceilings, in a period."""
+POSTS: Final = 3
+"""In a period, so that the bookkeeper's step never hears of a report that is a whole period old."""
 CHUNK: Final = 200
 """Line items: some 0.3 ms of work."""
 
@@ -46,8 +49,11 @@ class PaceOf(Protocol):
 class PaceKeeper:
     """Posts and follows."""
 
-    def __init__(self, board: Board, allowance: Allowance, clock: Clock, tally: Tally) -> None:
-        self._board, self._allowance = board, allowance
+    def __init__(
+        self, board: Board, allowance: Allowance, clock: Clock, tally: Tally, period_s: float
+    ) -> None:
+        """`period_s` is that of pacing."""
+        self._board, self._allowance, self._period_s = board, allowance, period_s
         self._clock, self._tally = clock, tally
         self._keys: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._numbers: dict[int, int] = {}
@@ -56,6 +62,7 @@ class PaceKeeper:
         self._pace: PaceOf | None = None
         self._followed: Paces | None = None
         self._ceilings: dict[int, int] = {}
+        self._begun_s = 0.0
         self._begun: dict[int, int] = {}
         """By key, what was committed when the period began."""
 
@@ -68,17 +75,17 @@ class PaceKeeper:
         if self._followed is not None:
             self._follow(self._followed)
 
-    async def run(self, period_s: float, stopping: asyncio.Event) -> None:
-        """Step until told to stop; a call under way is not cut short. Ceilings are looked at LOOKS times a period."""
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Step until told to stop; a call under way is not cut short."""
         look = 0
         while not stopping.is_set():
-            if look % LOOKS == 0:
+            if look % (LOOKS // POSTS) == 0:
                 await self.step()
             else:
                 await self.watch()
             look += 1
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(period_s / LOOKS):
+                async with asyncio.timeout(self._period_s / LOOKS):
                     await stopping.wait()
 
     async def step(self) -> None:
@@ -93,10 +100,12 @@ class PaceKeeper:
             self._tally.count("paceline_pace_board_failures_total")
             _log.warning("the pacing board cannot be reached, the last pace holds: %s", type(error).__name__)
             paces = None
-        if paces is not None:
+        fresh = paces is not None and (self._followed is None or paces.at_s != self._followed.at_s)
+        if paces is not None and fresh:
             self._follow(paces)
         if self._followed is not None:
-            self._begin(self._followed)
+            if fresh or now_s - self._begun_s >= self._period_s:
+                self._begin(self._followed, now_s)
             self._tally.set("paceline_pace_age_seconds", value=max(0, int(now_s - self._followed.at_s)))
 
     async def report(self, now_s: float) -> Report:
@@ -149,11 +158,11 @@ class PaceKeeper:
         thinned = dict(zip(self._keys[thin].tolist(), share[thin].tolist(), strict=True))
         self._pace.set(multiplier, thinned)
 
-    def _begin(self, paces: Paces) -> None:
+    def _begin(self, paces: Paces, now_s: float) -> None:
         """A period begins, with a new pace or, where nobody leads, with the last one: nobody waits any more."""
         bounded = np.flatnonzero(paces.ceiling != NO_CEILING)
         self._ceilings = dict(zip(paces.keys[bounded].tolist(), paces.ceiling[bounded].tolist(), strict=True))
-        self._begun = {}
+        self._begun, self._begun_s = {}, now_s
         for line in self._allowance.lines():
             if line.halted:
                 self._allowance.halt(line, False)

@@ -1,11 +1,13 @@
 """The pace of all line items: from what the ledger and the workers say, one multiplier each, once per period.
 
 Place: the bookkeeper that leads steps it; budget/pacing and budget/plan hold the mathematics.
-Shapes: L line items in the order given, G campaigns; money in Micros of each advertiser's currency as float64.
+Shapes: L line items in the order given, then their G campaigns: a row of the controller for each; money in Micros of
+    each advertiser's currency as float64.
 Units: seconds since the epoch.
-Rule: a line item aims at the least of its own budgets' parts and of its share of the campaign's. Reserved money counts
-    as far as it is expected to be charged, by what became of earlier reservations. Guaranteed deals, and line items
-    that spend as soon as possible, are never slowed.
+Rule: a row aims at the least part of its budgets that is due in the period; a line item goes at the slower of its own
+    pace and its campaign's, so that line items which share a budget bid the same share of their values: none could
+    buy more for that money. Reserved money counts as far as it is expected to be charged, by what became of
+    earlier reservations. Guaranteed deals, and line items that spend as soon as possible, are never slowed.
 Never: I/O, a clock.
 """
 
@@ -65,10 +67,11 @@ class Pacemaker:
         self._free = np.array([line.guaranteed or line.pacing == Kind.ASAP.value for line in lines], np.bool_)
         self._least = np.array([cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in lines], float)
         self._traffic = traffic.nothing_seen(len(lines))
-        self._state = pacing.start(_first(self.keys, last))
-        self._before: _Sums | None = None
+        first = _first(self.keys, last)
+        shared = [max([first[row] for row in rows]) for rows in self._campaigns]
+        self._state = pacing.start(np.concatenate((first, np.array(shared, float))))
+        self._before: _Told | None = None
         self._ended = np.zeros((2, len(lines)))
-        self._at_s = now_s
         self._watched_s, self._watched = 0.0, np.zeros(len(lines))
         self._plan(now_s)
 
@@ -77,17 +80,14 @@ class Pacemaker:
     ) -> tuple[Paces, Standing]:
         """The pace of the coming period, and where things stand."""
         sums = _sums(self.keys, reports)
-        elapsed_s = max(now_s - self._at_s, 1e-3)
-        self._at_s = now_s
         left, limit, used, spent, leased = self._left(now_s, accounts)
-        expected = self._expected(sums, elapsed_s)
-        heard = self._heard(sums, spent + expected, elapsed_s / period_s)
+        expected = self._expected(sums)
+        heard = self._hear(sums, spent + expected, period_s)
         if now_s - self._planned_s >= REPLAN_S:
             self._plan(now_s)
         aim = self._aim(now_s, now_s + period_s, left, expected)
         self._state = pacing.step(self._state, heard, aim)
-        self._before, self._committed = sums, spent + expected
-        multiplier, share = pacing.taking_part(self._state.multiplier)
+        multiplier, share = pacing.taking_part(self._of_lines(self._state.multiplier))
         multiplier[self._free] = share[self._free] = 1.0
         order = np.argsort(self.keys)
         paces = Paces(
@@ -97,11 +97,25 @@ class Pacemaker:
             share[order].astype(np.float32),
             self._ceiling(max(1, len(reports)))[order],
         )
-        error = self._error(heard)
-        standing = Standing(
-            spent, leased, sums.reserved, sums.idle, limit, used, error, self._state.multiplier
+        return paces, Standing(
+            spent,
+            leased,
+            sums.reserved,
+            sums.idle,
+            limit,
+            used,
+            self._error(heard),
+            np.where(self._free, 1.0, self._of_lines(self._state.multiplier)),
         )
-        return paces, standing
+
+    def _of_lines(self, rows: Floats) -> Floats:
+        """(L,) the lesser of each line item's row and its campaign's."""
+        count = len(self.lines)
+        return np.minimum(rows[:count], rows[count:][self._group])
+
+    def _all(self, lines: Floats) -> Floats:
+        """(L + G,) amounts of line items, then their sums by campaign."""
+        return np.concatenate((lines, np.bincount(self._group, lines, len(self._campaigns))))
 
     def learned(self) -> dict[bytes, bytes]:
         """What was learned of traffic, by line item key, as the board keeps it."""
@@ -123,7 +137,7 @@ class Pacemaker:
                 if np.isfinite(values).all() and (values >= 0).all():
                     requests[row], hours[row] = values[:bins], values[bins:]
         self._traffic = traffic.Traffic(requests, hours)
-        self._plan(self._at_s)
+        self._plan(self._planned_s)
         return unknown
 
     def _plan(self, now_s: float) -> None:
@@ -173,71 +187,86 @@ class Pacemaker:
                     least, limits[row], used[row] = room, level.limit, balance.spent
         return left, limits, used, spent, leased
 
-    def _expected(self, sums: "_Sums", elapsed_s: float) -> Floats:
+    def _expected(self, sums: "_Sums") -> Floats:
         """(L,) what of the reserved money will be charged."""
-        fade = np.exp(-elapsed_s / FADE_S)
-        if self._before is not None:
-            ended = np.stack((sums.settled - self._before.settled, sums.freed - self._before.freed))
+        before = self._before
+        if before is not None and sums.at_s > before.sums.at_s:
+            fade = np.exp(-(sums.at_s - before.sums.at_s) / FADE_S)
+            ended = np.stack((sums.settled - before.sums.settled, sums.freed - before.sums.freed))
             # A worker that began anew counts from 0: less than before is nothing.
             self._ended = self._ended * fade + np.maximum(ended, 0.0)
         return pacing.expected_spend(sums.reserved, self._ended[0], self._ended[1])
 
-    def _heard(self, sums: "_Sums", committed: Floats, stretch: float) -> pacing.Heard | None:
+    def _hear(self, sums: "_Sums", committed: Floats, period_s: float) -> pacing.Heard | None:
+        """What was spent since the last reports; None where there are no newer ones."""
         before = self._before
+        if before is not None and sums.at_s <= before.sums.at_s:
+            return None
+        self._before = _Told(sums, committed)
         if before is None:
             return None
-        spent = np.maximum(committed - self._committed, 0.0)
-        seen = np.maximum(sums.seen - before.seen, 0.0)
-        self._watch(seen)
-        wins = np.maximum(sums.wins, 1.0)
-        unit = np.where(sums.settled > 0, sums.settled / wins, np.maximum(spent, 1.0))
-        return pacing.Heard(
-            self._state.order, spent, spent / np.maximum(unit, 1.0), np.where(seen > 0, stretch, 0.0)
-        )
+        elapsed_s = sums.at_s - before.sums.at_s
+        seen = np.maximum(sums.seen - before.sums.seen, 0.0)
+        self._watch(seen, sums.at_s)
+        spent = self._all(np.maximum(committed - before.committed, 0.0))
+        settled, wins = self._all(sums.settled), np.maximum(self._all(sums.wins), 1.0)
+        unit = np.where(settled > 0, settled / wins, np.maximum(spent, 1.0))
+        stretch = np.where(self._all(seen) > 0, elapsed_s / period_s, 0.0)
+        return pacing.Heard(self._state.order, spent, spent / np.maximum(unit, 1.0), stretch)
 
-    def _watch(self, seen: Floats) -> None:
+    def _watch(self, seen: Floats, at_s: float) -> None:
         """Requests of a minute are learned at once: the histogram is large."""
         self._watched += seen
-        passed_s = self._at_s - self._watched_s
+        passed_s = at_s - self._watched_s
         if not self._watched_s or passed_s >= 60.0:
             if self._watched_s:
-                hours = np.array([hour_of_week(line.limits.zone, self._at_s) for line in self.lines], np.intp)
+                hours = np.array([hour_of_week(line.limits.zone, at_s) for line in self.lines], np.intp)
                 self._traffic = traffic.observed(self._traffic, hours, self._watched, passed_s)
-            self._watched_s, self._watched = self._at_s, np.zeros(len(self.lines))
+            self._watched_s, self._watched = at_s, np.zeros(len(self.lines))
 
     def _aim(self, now_s: float, until_s: float, left: Floats, expected: Floats) -> Floats:
-        shares = self._schedule.shares(now_s, until_s)
-        own = pacing.target(left - expected[:, None], shares)
+        """(L + G,) what the period may cost; infinity for who is not slowed."""
+        own = pacing.target(left - expected[:, None], self._schedule.shares(now_s, until_s))
         reserved = np.bincount(self._group, expected, len(self._campaigns))
         campaign = pacing.target(
             self._campaign_left - reserved[:, None], self._campaign_schedule.shares(now_s, until_s)
         )
-        asked = self._state.order.aim
-        wanted = np.where(np.isfinite(asked) & (asked > 0), asked, 1.0) / np.maximum(
-            self._state.multiplier, pacing.M_MIN
-        )
-        aim = pacing.shared(own, self._group, campaign, np.maximum(wanted, 1.0))
-        return np.where(self._free, inf, aim)
+        hurried = np.bincount(self._group, ~self._free, len(self._campaigns)) == 0
+        return np.concatenate((np.where(self._free, inf, own), np.where(hurried, inf, campaign)))
 
     def _ceiling(self, workers: int) -> NDArray[np.int64]:
         """(L,) what each worker may commit in the period, counting that not all of it will be charged."""
         settled, ended = self._ended[0], self._ended.sum(axis=0)
         charged = np.clip(settled / np.where(ended > 0, ended, 1.0), MIN_CHARGED, 1.0)
-        ceiling = pacing.ceiling(self._state, self._least) / np.where(ended > 0, charged, 1.0)
+        least = np.concatenate((self._least, [max(self._least[rows]) for rows in self._campaigns]))
+        ceiling = self._of_lines(pacing.ceiling(self._state, least)) / np.where(ended > 0, charged, 1.0)
         most = np.maximum(ceiling / workers, self._least)
         bounded = np.isfinite(most) & ~self._free
         return np.where(bounded, np.where(bounded, most, 0.0), NO_CEILING).astype(np.int64)
 
     def _error(self, heard: pacing.Heard | None) -> Floats:
+        """(L,) of the row that slows the line item more."""
         if heard is None:
             return np.zeros(len(self.lines))
+        count = len(self.lines)
         asked, told = pacing.asked_of(heard)
-        return np.where(told, heard.spent / asked - 1.0, 0.0)
+        error = np.where(told, heard.spent / asked - 1.0, 0.0)
+        own = self._state.multiplier[:count] <= self._state.multiplier[count:][self._group]
+        return np.where(own & told[:count], error[:count], error[count:][self._group])
+
+
+class _Told(Struct, frozen=True, eq=False):
+    """What was last learned from."""
+
+    sums: "_Sums"
+    committed: Floats
 
 
 class _Sums(Struct, frozen=True, eq=False):
     """What all workers reported, (L,) each."""
 
+    at_s: float
+    """When, on average; 0: nobody reported."""
     reserved: Floats
     idle: Floats
     seen: Floats
@@ -259,7 +288,8 @@ def _sums(keys: NDArray[np.uint64], reports: Mapping[int, Report]) -> _Sums:
         columns = (report.reserved, report.idle, report.seen, report.settled, report.freed, report.wins)
         for row, column in zip(totals, columns, strict=True):
             row[rows] += column[known]
-    return _Sums(*totals)
+    at_s = sum(report.at_s for report in reports.values()) / max(1, len(reports))
+    return _Sums(at_s, *totals)
 
 
 def _groups(lines: Sequence[Line]) -> tuple[NDArray[np.intp], list[list[int]]]:

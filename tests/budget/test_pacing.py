@@ -22,7 +22,6 @@ from budget.pacing import (
     ceiling,
     expected_spend,
     rows,
-    shared,
     start,
     step,
     taking_part,
@@ -228,37 +227,6 @@ def test_reserved_money_counts_as_far_as_it_will_be_charged() -> None:
     """Reservations count by what became of earlier ones, and wholly before any ended."""
     reserved, ended = np.full(3, 100.0), np.array([0.0, 1.0, 3.0])
     assert expected_spend(reserved, ended, np.array([0.0, 3.0, 0.0])).tolist() == [100.0, 25.0, 100.0]
-
-
-@given(
-    st.lists(
-        st.tuples(st.one_of(finite, st.just(inf)), st.integers(0, 2), st.floats(0.1, 1e6)),
-        min_size=1,
-        max_size=12,
-    ),
-    st.lists(st.one_of(finite, st.just(inf)), min_size=3, max_size=3),
-)
-def test_a_campaign_is_shared_out(lines: list[tuple[float, int, float]], budgets: list[float]) -> None:
-    """No line item gets more than its own target, and together they get no more than their campaign."""
-    aim, group, wanted = (np.array(column) for column in zip(*lines, strict=True))
-    money = np.array(budgets)
-    result = shared(aim, group, money, wanted)
-    assert (result >= 0).all()
-    assert (result <= aim * (1 + 1e-9)).all()
-    for number, most in enumerate(budgets):
-        together = result[group == number].sum()
-        assert together <= most * (1 + 1e-9) + 1e-9
-
-
-def test_what_one_cannot_use_goes_to_the_others() -> None:
-    """A line item at its own target leaves the rest of the campaign's money to the others, in their proportion."""
-    result = shared(
-        np.array([1.0, inf, inf, 7.0]),
-        np.array([0, 0, 0, 1]),
-        np.array([10.0, inf]),
-        np.array([1, 1, 2, 1.0]),
-    )
-    assert result.tolist() == pytest.approx([1.0, 3.0, 6.0, 7.0])
 
 
 def test_state_moves_with_its_line_item() -> None:

@@ -66,6 +66,7 @@ class Market:
     def __init__(self, lines: Sequence[Line], supply: Callable[[str, float], float], now_s: float) -> None:
         self.lines, self.supply, self.now_s = list(lines), supply, now_s
         self.maker = Pacemaker(lines, now_s)
+        self.reported: Report | None = None
         self.paces: Paces | None = None
         self.standing: Standing | None = None
         self.accounts: dict[str, Balance] = {}
@@ -85,8 +86,9 @@ class Market:
         self._charge(charged)
         self.settled += charged
         self.freed += self.pending - charged
+        self.reported = self.report()
         self.paces, self.standing = self.maker.step(
-            self.now_s, {"shop": self.accounts}, {1: self._report(np.zeros(len(self.lines)))}, PERIOD_S
+            self.now_s, {"shop": self.accounts}, {1: self.reported}, PERIOD_S
         )
         pace = {
             int(key): float(m * share)
@@ -118,7 +120,8 @@ class Market:
                     before, spent=Micros(before.spent + int(amount))
                 )
 
-    def _report(self, idle: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Report:
+    def report(self) -> Report:
+        """Of the one worker, now."""
         keys = np.array([line.key for line in self.lines], np.uint64)
 
         def whole(
@@ -130,7 +133,7 @@ class Market:
             self.now_s,
             keys,
             np.zeros(len(keys), np.int64),
-            whole(idle),
+            np.zeros(len(keys), np.int64),
             self.seen.copy(),
             whole(self.settled),
             whole(self.freed),
@@ -163,14 +166,24 @@ def test_a_day_is_spent_evenly(tmp_path: Path) -> None:
 
 
 def test_a_campaign_is_shared(tmp_path: Path) -> None:
-    """Two line items without budgets of their own share the campaign's: together they keep its plan."""
-    lines = _lines(tmp_path, "budget: {daily: 240}\n        pacing: even", a="", b="")
-    market = Market(lines, lambda name, _: (900 if name == "a" else 300) / DAY_S, MIDNIGHT_S)
+    """Line items without budgets of their own share the campaign's and bid the same share of their values: together
+    they keep its plan, whatever each can buy; one without supply keeps nothing from the others."""
+    lines = _lines(tmp_path, "budget: {daily: 240}\n        pacing: even", a="", b="", c="")
+    market = Market(lines, lambda name, _: {"a": 900, "b": 300, "c": 0}[name] / DAY_S, MIDNIGHT_S)
     market.run(DAY_S)
     hours = [a + b for a, b in zip(market.hours("a"), market.hours("b"), strict=True)]
     assert all(abs(hour - 10) < 1 for hour in hours[2:24]), hours
     assert 0.97 * 240 <= market.spent("a") + market.spent("b") <= 240
-    assert market.spent("b") > 10
+    assert market.spent("a") == pytest.approx(3 * market.spent("b"), rel=0.01)
+
+
+def test_a_line_item_keeps_its_own_plan_within_its_campaign(tmp_path: Path) -> None:
+    """One with a budget of its own is held to it, and what it leaves of the campaign's goes to the other."""
+    lines = _lines(tmp_path, "budget: {daily: 240}\n        pacing: even", a="budget: {daily: 48}", b="")
+    market = Market(lines, _steady(240 * 5 / DAY_S), MIDNIGHT_S)
+    market.run(DAY_S)
+    assert market.spent("a") == pytest.approx(48, rel=0.03)
+    assert market.spent("a") + market.spent("b") == pytest.approx(240, rel=0.03)
 
 
 def test_the_next_day_begins_where_the_last_one_ended(tmp_path: Path) -> None:
@@ -217,6 +230,23 @@ def test_who_must_spend_is_never_slowed(tmp_path: Path, more: str) -> None:
     keys = {line.id: line.key for line in lines}
     assert pace[keys["b"]] == 1.0
     assert pace[keys["a"]] < 1.0
+
+
+def test_an_old_report_teaches_nothing(tmp_path: Path) -> None:
+    """Reports that were heard before change no multiplier; the next ones count for all the time since."""
+    market = Market(_lines(tmp_path, a="budget: {daily: 240}"), _steady(240 * 5 / DAY_S), MIDNIGHT_S)
+    market.run(6 * 3600)
+    assert market.paces is not None
+    assert market.reported is not None
+    before = market.paces.multiplier[0]
+    report = market.reported
+    for late_s in (1, 20, 40):
+        paces, _ = market.maker.step(
+            market.now_s - 60 + late_s, {"shop": market.accounts}, {1: report}, PERIOD_S
+        )
+        assert paces.multiplier[0] == pytest.approx(before, rel=0.05)
+    market.run(DAY_S - 6 * 3600)
+    assert all(abs(hour - 10) < 1 for hour in market.hours("a")[7:24]), market.hours("a")
 
 
 def test_a_period_has_a_ceiling(tmp_path: Path) -> None:
