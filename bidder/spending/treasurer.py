@@ -12,6 +12,7 @@ Source: leases and escrow as in RTBkit's banker; sizes as in `sizing.Rules`.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
@@ -33,8 +34,10 @@ __all__ = ["METRICS", "Rules", "Treasurer"]
 
 CHUNK: Final = 200
 SWEEP: Final = 200
-ROUNDS: Final = 16
+ROUNDS: Final = 128
 AT_ONCE: Final = 16
+WAKE_S: Final = 0.005
+"""A bid that found no money brings a round so soon, for all that come in between."""
 DOWN_S: Final = 1.0
 """A ledger that is down is asked again after this."""
 AHEAD_S: Final = 60.0
@@ -82,15 +85,21 @@ class Treasurer:
         self._desks: dict[str, _Desk] = {}
         self._sequence = itertools.count(1)
         self._stepping: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        allowance.wake = self._wake.set
 
     async def run(self) -> None:
-        """Step for ever; ends by being cancelled."""
+        """Step for ever, sooner where a bid found no money; ends by being cancelled."""
         while True:
             try:
                 await self._shielded()
             except Exception:  # our bug; the next advertiser's money must not wait for its correction
                 _log.exception("a round of the treasurer failed")
-            await asyncio.sleep(self._rules.interval_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._rules.interval_s):
+                    await self._wake.wait()
+                    await asyncio.sleep(WAKE_S)
+            self._wake.clear()
 
     async def step(self, now_s: float) -> None:
         """One round for every advertiser that has something due."""

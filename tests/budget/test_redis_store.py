@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from msgspec import structs
 from redis.exceptions import ResponseError
 
 from budget.money import Micros
-from budget.redis_store import RedisStore
+from budget.redis_store import RedisStore, _lease
 from budget.scripts import NAMES, source
-from budget.store import KEEP_S, MAX_AMOUNT, LedgerDown, Status
+from budget.store import KEEP_S, MAX_AMOUNT, LeaseRequest, LedgerDown, Status
 from tests.budget.calls import ADV, FUNDS, PATH, T0, leased, request, settlement
 from tests.budget.contract import StoreContract
 from tests.servers import RealServer
@@ -46,6 +48,31 @@ async def test_scripts_are_loaded_again_where_the_server_forgot_them(
         client.script_flush()
     statuses = await store.settle(ADV, [settlement(lease_id, 1) for _ in range(3)], T0)
     assert statuses == [Status.SETTLED] * 3
+
+
+async def test_calls_of_one_moment_go_together(store: RedisStore, redis_server: RealServer) -> None:
+    """Many callers at once share a round trip; each gets its own answer, and the one that is wrong its own error."""
+    lease_id = await leased(store)
+    asked = request("other", 5, lease_id)
+    other = structs.replace(asked, path=asked.path[:-1])
+    with redis_server.client() as client:
+        before = client.info("stats")["total_reads_processed"]
+        found = await asyncio.gather(
+            *(store.poll(ADV, 1, "", 60.0, T0) for _ in range(40)),
+            store.pause(ADV, "p", "line/1", True, T0),
+            store._scripts.run("lease", *_call(other)),
+            return_exceptions=True,
+        )
+        reads = client.info("stats")["total_reads_processed"] - before
+    assert [type(answer).__name__ for answer in found[:40]] == ["Poll"] * 40
+    assert found[40] is Status.DONE
+    assert isinstance(found[41], ValueError)
+    assert reads < 10
+
+
+def _call(wanted: LeaseRequest) -> tuple[Sequence[str], Sequence[str]]:
+    _, keys, args = _lease(ADV, wanted, str(T0))
+    return keys, args
 
 
 async def test_a_ledger_that_lost_its_keys_gives_no_number_twice(

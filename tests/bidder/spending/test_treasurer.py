@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import msgspec
 import pytest
 
 from budget.store import KEEP_S
@@ -29,6 +31,29 @@ async def test_the_first_need_makes_a_lease(office: Office) -> None:
     assert worker.reserve(1_000)
     assert office.left() == worker.allowance.idle(LINE) + worker.allowance.committed(LINE)
     assert worker.counted("paceline_leases_total", "done") == 1
+
+
+async def test_a_bid_without_money_wakes_the_treasurer(office: Office) -> None:
+    """The first need is met at once, not with the next turn; need upon need where there is no money wakes nobody."""
+    worker = Worker(office)
+    lazy = msgspec.structs.replace(worker.treasurer._rules, interval_s=3_600.0)
+    worker.treasurer._rules = lazy
+    running = asyncio.create_task(worker.treasurer.run())
+    await asyncio.sleep(0)
+    assert not worker.reserve(500)
+    async with asyncio.timeout(30):
+        while not worker.reserve(500):
+            await asyncio.sleep(0.001)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    line = worker.allowance.line(1)
+    assert line is not None
+    woken: list[int] = []
+    worker.allowance.wake = lambda: woken.append(1)
+    line.retry_s = office.clock.now_s() + 5
+    assert not worker.reserve(10**9)
+    assert woken == []
 
 
 async def test_nothing_is_asked_without_a_need(office: Office) -> None:
