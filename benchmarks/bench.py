@@ -39,7 +39,8 @@ COST: Final = "64"
 MIXED: Final = "64 mixed"
 SHARES: Final = (0.5, 0.8)
 _DIALECTS: Final = ("generic", "google", "xandr")
-_BODIES: Final = 2_000
+_BODIES: Final = 20_000
+"""At 10,000 requests/s each is sent every two seconds, of people some of whom are more active than others."""
 
 
 class Plan(Struct, frozen=True):

@@ -20,6 +20,7 @@ import uvloop
 from benchmarks.books import synthetic
 from benchmarks.demo.people import profile
 from benchmarks.exchange.population import Population
+from benchmarks.exchange.requests import PEOPLE
 from bidder.app import Worker
 from bidder.audience.person import Profile
 from bidder.campaigns.model import Book
@@ -33,7 +34,6 @@ from budget.money import micros_from_text
 from budget.redis_store import RedisStore
 
 VISITED = 3
-PEOPLE = 5_000
 SEED = 1
 BASE_URL = "https://bid.example"
 KEYS = ((1, bytes(range(32))),)

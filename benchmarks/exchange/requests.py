@@ -87,9 +87,13 @@ class Traffic:
         return self._people[self._fits[dialect.name]]
 
 
+PEOPLE: Final = 20_000
+"""Behind prepared calls: so many that few of them are asked for again within the minute that a bid is held."""
+
+
 def prepare(seed: int, count: int, now_s: float, dialects: tuple[Dialect, ...] = DIALECTS) -> list[Call]:
     """`count` calls of a stream, made at once; `now_s` dates the consent that they carry."""
-    traffic = Traffic(seed, Population(seed, 5_000, now_s), dialects)
+    traffic = Traffic(seed, Population(seed, PEOPLE, now_s), dialects)
     return [traffic.draw() for _ in range(count)]
 
 

@@ -19,8 +19,8 @@ from benchmarks.books import synthetic
 from benchmarks.demo.people import profile
 from benchmarks.exchange.dialects import BY_NAME
 from benchmarks.exchange.population import Population
-from benchmarks.exchange.requests import prepare
-from benchmarks.subject import PEOPLE, SEED, VISITED
+from benchmarks.exchange.requests import PEOPLE, prepare
+from benchmarks.subject import SEED, VISITED
 from bidder.auction.admit import Admission
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.identify import lookup_of

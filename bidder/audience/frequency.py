@@ -36,6 +36,10 @@ HOLD: Final = 1
 
 HEADER: Final = struct.Struct("<BxHII")
 RECORD: Final = struct.Struct("<IIIIIHH")
+_GIVEN_UP: Final = slice(2, 4)
+"""Of a log, how many views its header counts."""
+_KINDS_AT: Final = HEADER.size + 20
+"""Of a log, the lower byte of its first record's kind."""
 _NUMBERS: Final = [struct.Struct("<BxHII" + count * "IIIIIHH") for count in range(MAX_RECORDS + 1)]
 _COLUMNS: Final = 7
 _FIRST_AT, _FIRST_KIND, _FIRST_COUNT = 4, 9, 10  # after the header's four numbers
@@ -277,6 +281,8 @@ def _seen(
 
 def _bins_of(value: bytes, now_s: int) -> tuple[int, int] | None:
     """(recency bin, frequency bin) of a log; None where it has no view or cannot be read."""
+    if VIEW not in value[_KINDS_AT :: RECORD.size] and value[_GIVEN_UP] == b"\0\0":
+        return None  # holds alone: seen at a tenth of the cost of opening them
     count = _records_of(value)
     if count < 0:
         return None
