@@ -88,7 +88,7 @@ class Worker:
         source = await open_source(stores, self._tally)
         live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
         self._treasury = Treasury(self._config, self._setup, source, self._tally, self._clock)
-        await self._treasury.start(live)
+        await self._treasury.start(live, self._directory.remember_advertisers)
         frequency = self._config.frequency
         views = FrequencyWriter(source, self._tally)
         hands = Hands(self._treasury.allowance, views, frequency.hold_s)
@@ -158,6 +158,7 @@ class Worker:
 
     def _count(self, live: Live) -> None:
         self._directory.adopt(live.world.index.lines)
+        self._directory.remember_advertisers(shop.id for shop in live.book.advertisers)  # inactive ones too
         tally = self._tally
         tally.set("paceline_campaigns_loaded_timestamp_seconds", value=int(live.loaded_s))
         tally.set("paceline_campaigns_reload_failed", value=0)

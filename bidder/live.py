@@ -1,7 +1,8 @@
 """The live snapshot: campaigns, rates and rules become the World that the auction decides by.
 
 Place: app.py builds one at start and another when the files change; a bad file changes nothing.
-Limits: RETIRED line items that a reload removed are remembered, so that their notices still count.
+Limits: RETIRED line items that a reload removed are remembered, so that their notices still count; advertisers, who
+    are few, are never forgotten, so that bills of line items that nobody remembers find their wallets.
 Raises: CampaignError, RatesError, with every mistake located.
 """
 
@@ -24,6 +25,7 @@ from bidder.campaigns.located import Problem
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates, load_rates
 from bidder.config import Config, Priors
+from bidder.keys import key64
 from bidder.learning.priors import ConstantShading, PriorRates, Rest
 from bidder.notices.apply import Entry
 from bidder.notices.keys import Key, Keyring
@@ -127,20 +129,30 @@ def keep_currencies(before: Iterable[Line], after: Iterable[Line]) -> None:
 
 
 class LineDirectory:
-    """Line items by key, for notices: those that are live and the last ones that were."""
+    """Line items by key, for notices: those that are live and the last ones that were; and whoever may have to pay."""
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
+        self._advertisers: dict[int, str] = {}
 
     def line_item(self, key: int) -> Entry | None:
         """The line item of a `key64`; None where there is none any more."""
         return self._entries.get(key)
+
+    def advertiser(self, key: int) -> str | None:
+        """The id of an advertiser by its `key64`; None: it never had a line item here, nor an account."""
+        return self._advertisers.get(key)
+
+    def remember_advertisers(self, ids: Iterable[str]) -> None:
+        """These may have bids under way, though they have no line items here."""
+        self._advertisers.update((key64(name), name) for name in ids)
 
     def adopt(self, lines: list[Line]) -> None:
         """Put a new snapshot's line items on top."""
         fresh = {line.key: _entry(line) for line in lines}
         old = [(key, entry) for key, entry in self._entries.items() if key not in fresh]
         self._entries = {**dict(old[-RETIRED:]), **fresh}
+        self._advertisers.update((line.advertiser_key, line.advertiser_id) for line in lines)
 
 
 def _entry(line: Line) -> Entry:

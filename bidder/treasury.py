@@ -3,6 +3,8 @@
 Place: app.py opens one per worker, tells it of every new index, and closes it after the last answer.
 Rule: opened before the ports listen, so that the first bid finds money; closed after they are shut: what was
     accepted is carried out first, then leases go home.
+    Whose account the ledger has is heard before the first notice comes: bills of line items that are in no campaign
+    any more are theirs. A ledger that is down then is asked again until it tells.
 Limits: a ledger that does not answer keeps no worker from being ready for longer than PREFETCH_S, nor from ending for
     longer than CLOSE_S.
 """
@@ -10,6 +12,7 @@ Limits: a ledger that does not answer keeps no worker from being ready for longe
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -32,11 +35,15 @@ from bidder.stores.people_writer import open_client
 from budget.allowance import Allowance
 from budget.money import CpmMicros, cost_of_one
 from budget.redis_store import RedisStore
+from budget.store import LedgerDown, Store
 
 PREFETCH_S: Final = 3.0
 CLOSE_S: Final = 5.0
+RETRY_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
+
+Remember = Callable[[Iterable[str]], None]
 
 
 class Treasury:
@@ -60,14 +67,17 @@ class Treasury:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, live: Live) -> None:
-        """Lease for the live line items, then carry on in the background."""
+    async def start(self, live: Live, remember: Remember) -> None:
+        """Lease for the live line items, then carry on in the background; `remember` is told whom the ledger knows."""
         self.drain.run()
+        hearing = asyncio.create_task(hear_advertisers(self._store, remember, self._stopping))
         index = live.world.index
         self._bound(index)
         costs = {line.key: cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in index.lines}
         if not await self._treasurer.prefetch(self._config.ledger.prefetch, costs, PREFETCH_S):
             _log.warning("the ledger did not answer: nothing is bid before it does")
+        else:
+            await asyncio.wait({hearing}, timeout=PREFETCH_S)
         period_s = self._config.ledger.pacing_period_s
         self._paces = PaceKeeper(self._board, self.allowance, self._clock, self._tally, period_s)
         self._paces.adopt(index.columns.keys, live.world.pricer.pace)
@@ -75,6 +85,7 @@ class Treasury:
         self._tasks = [
             asyncio.create_task(self._treasurer.run()),
             asyncio.create_task(self._paces.run(self._stopping)),
+            hearing,
         ]
 
     def adopt(self, live: Live) -> None:
@@ -103,6 +114,20 @@ class Treasury:
 
     def _bound(self, index: Index) -> None:
         self.allowance.adopt({line.key: (line.advertiser_id, line.limits) for line in index.lines})
+
+
+async def hear_advertisers(
+    store: Store, remember: Remember, stopping: asyncio.Event, retry_s: float = RETRY_S
+) -> None:
+    """Ask the ledger once whose accounts it has; again after `retry_s` where it is down, until told to stop."""
+    while not stopping.is_set():
+        try:
+            remember(await store.advertisers())
+            return
+        except LedgerDown:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(retry_s):
+                    await stopping.wait()
 
 
 def _rules(config: Config) -> Rules:

@@ -57,7 +57,7 @@ class Viewings:
                 whole = _bounds(campaign.frequency, f"campaign {shop.id}/{campaign.id}")
                 for line in campaign.line_items:
                     part = _bounds(line.frequency, f"line item {line.id}")
-                    self._lines[key64(line.id)] = (*own, *whole, *part)
+                    self._lines[key64(f"{shop.id}/{line.id}")] = (*own, *whole, *part)
 
     def saw(self, viewer: Viewer, line_key: int, creative_key: int, at_s: float) -> tuple[int, list[str]]:
         """A view, by `key64` of its line item and creative: how many caps bind it, and those that it is beyond."""

@@ -33,7 +33,7 @@ class Witness:
         self._keyring, self._price_keys = keyring, price_keys
         self._viewings = Viewings(book)
         self._owners = {
-            key64(line.id): shop.id
+            key64(f"{shop.id}/{line.id}"): shop.id
             for shop in book.advertisers
             for campaign in shop.campaigns
             for line in campaign.line_items

@@ -88,6 +88,7 @@ def _urls(context: Context, choice: Choice, world: World) -> NoticeUrls:
     claim = Claim(
         bid_id=choice.bid_id,
         exchange=exchange_key(exchange),
+        advertiser=choice.line.advertiser_key,
         line_item=choice.line.key,
         creative=choice.fitting.ad.key,
         bid_cpm_micros=choice.bid_cpm_micros,

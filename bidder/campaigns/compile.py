@@ -33,10 +33,13 @@ class Line(Struct, gc=False):
 
     id: str
     key: int
+    """Of the id and the advertiser's: a line item that moves to another advertiser is another."""
     campaign_id: str
     advertiser: int
     """Number of the advertiser in the book."""
     advertiser_id: str
+    advertiser_key: int
+    """`key64` of `advertiser_id`, for tokens."""
     field: bytes
     """The advertiser's field in a person's hash."""
     domain: str
@@ -181,10 +184,11 @@ def _line(
             banners.setdefault(ad.size, []).append(ad)
     return Line(
         id=item.id,
-        key=key64(item.id),
+        key=key64(f"{advertiser.id}/{item.id}"),
         campaign_id=campaign.id,
         advertiser=number,
         advertiser_id=advertiser.id,
+        advertiser_key=key64(advertiser.id),
         field=field_name(advertiser.id),
         domain=advertiser.domain,
         bundle=advertiser.bundle or "",

@@ -9,6 +9,9 @@ Rule: `bill` moves money, or `imp` where the exchange's profile says billing = "
     nothing, as do forged, foreign and repeated ones. Tokens of test requests, and prices rendered for an audit, are
     counted as `test` and do nothing else.
     A click leads to the landing page of the token's line item and creative.
+    A line item that nobody remembers (it was removed, then the worker restarted) still owes: the token names the
+    advertiser, whose wallet is charged or gets back what was reserved, counted as line item `unknown`. Its clicks lead
+    nowhere and its views are kept for nobody. Where the advertiser is unknown too, nothing is done.
 Units: Micros of the advertiser's currency.
 Limits: repeats are known here per worker and for a bounded time (recent.py): a fast path. That a bid is charged once,
     by whichever workers, is the ledger's doing.
@@ -30,7 +33,7 @@ from bidder.notices.keys import Keyring
 from bidder.notices.orders import Order, Queue
 from bidder.notices.recent import Recent
 from bidder.notices.token import NOBODY, Audience, Claim, TokenFault, open_token
-from budget.accounts import Limits, path_at
+from budget.accounts import WALLET, Limits, path_at
 from budget.money import CpmMicros, Micros, cost_of_one, exchanged
 from openrtb import macros
 
@@ -99,8 +102,8 @@ class Entry(Struct, frozen=True):
     landing_urls: Mapping[int, str]
     """`key64` of a creative to its landing page."""
     advertiser_id: str
-    limits: Limits
-    """What bounds it, for the accounts of the moment of a bid."""
+    limits: Limits | None
+    """What bounds it, for the accounts of the moment of a bid; None: nobody knows, but its lease."""
     campaign_key: int
     line_key: int
     creative_keys: Mapping[int, int]
@@ -114,6 +117,9 @@ class Directory(Protocol):
 
     def line_item(self, key: int) -> Entry | None:
         """The line item of a `key64`; None where there is none any more."""
+
+    def advertiser(self, key: int) -> str | None:
+        """The id of an advertiser, by its `key64`, also of one who has no line items any more; None: never heard of."""
 
 
 _AUDIENCE: Final = {
@@ -152,7 +158,7 @@ class Notices:
         claim = open_token(notice.token, self._keyring, _AUDIENCE[kind], now_s - grace_s)
         if isinstance(claim, TokenFault):
             return Receipt(_FAULTS[claim])
-        entry = self._directory.line_item(claim.line_item)
+        entry = self._directory.line_item(claim.line_item) or self._removed(claim)
         if entry is None:
             return Receipt(Result.UNKNOWN_LINE_ITEM)
         landing_url = entry.landing_urls.get(claim.creative) if kind is Kind.CLICK else None
@@ -175,6 +181,24 @@ class Notices:
         result = Result.LATE if late else Result.ACCEPTED
         return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0))
 
+    def _removed(self, claim: Claim) -> Entry | None:
+        """Stands for a line item of which only the advertiser is known."""
+        advertiser_id = self._directory.advertiser(claim.advertiser)
+        if advertiser_id is None:
+            return None
+        return Entry(
+            campaign_id="",
+            line_item_id="",
+            currency="",
+            landing_urls={},
+            advertiser_id=advertiser_id,
+            limits=None,
+            campaign_key=0,
+            line_key=0,
+            creative_keys={},
+            window_s=0,
+        )
+
     def _count(self, notice: Notice, claim: Claim, entry: Entry, exchange: str) -> None:
         counts, kind = self._counts, notice.kind
         if kind in (Kind.WIN, Kind.IMP, Kind.CLICK, Kind.EVENT):
@@ -196,7 +220,6 @@ def _verbs(kind: Kind, claim: Claim, entry: Entry, bills: bool) -> int:
 
 
 def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: float) -> Order:
-    path = path_at(entry.limits, claim.issued_s) if verbs & orders.SETTLE else ()
     return Order(
         verbs=verbs,
         advertiser_id=entry.advertiser_id,
@@ -206,7 +229,7 @@ def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: flo
         lease=claim.lease,
         price=cost_of_one(exchanged(CpmMicros(claim.bid_cpm_micros), claim.rate_ppm)),
         amount=0 if cost is None else cost.micros,
-        path=tuple([level.account for level in path]),
+        path=_path(entry.limits, claim.issued_s) if verbs & orders.SETTLE else (),
         issued_s=claim.issued_s,
         deadline_s=claim.deadline_s,
         accepted_s=now_s,
@@ -217,6 +240,11 @@ def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: flo
         creative_key=entry.creative_keys.get(claim.creative, 0),
         window_s=entry.window_s,
     )
+
+
+def _path(limits: Limits | None, issued_s: int) -> tuple[str, ...]:
+    """The accounts of a bid, should its lease be gone: a lease that lives knows its own."""
+    return (WALLET,) if limits is None else tuple([level.account for level in path_at(limits, issued_s)])
 
 
 def _identity(notice: Notice, claim: Claim) -> bytes:

@@ -5,7 +5,8 @@ Place: apply.py makes one and hands it to its `Queue`; spending/ keeps it on dis
 Units: Micros of the advertiser's currency; seconds since the epoch.
 Rule: a bill, or the beacon where that bills, SETTLEs and is a VIEW; another beacon is a VIEW; a loss RELEASEs and
     DROPs the hold; a win PROLONGs it. Only a bid of a capped line item for somebody has verbs of frequency, and
-    only one that was reserved for has something to release.
+    only one that was reserved for has something to release. Where nobody knows the line item any more, it and the
+    campaign are "" and the path is the wallet alone; the ledger takes the lease's own path while that lives.
 """
 
 from typing import Final, Protocol

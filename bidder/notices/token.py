@@ -8,6 +8,7 @@ Shapes: a claim is CLAIM_BYTES packed big-endian (version and key id first), a t
     The person's 16 bytes are mixed (XOR) with a keystream: keyed BLAKE2b of the bid id, under a key of its own
     that is derived from the signing secret; the tags cover what was mixed. So a page cannot tell who it was made
     for, nor that two pages were made for the same person, nor whether it was made for anybody.
+Rule: a claim names its advertiser beside its line item, so that a bill finds its wallet though the line item is gone.
 Units: prices in CPM micros of the bid's currency; `rate_ppm` millionths of the advertiser's currency per
     unit of the bid's currency; times in seconds since the epoch.
 Limits: any other length is refused before it is decoded. A keystream serves one bid: ids are 96 random bits, and
@@ -29,7 +30,7 @@ from msgspec import Struct
 from bidder.notices.keys import Key, Keyring
 from budget import store
 
-VERSION: Final = 2
+VERSION: Final = 3
 TEST: Final = 1
 """Flag: the request was a test; the bid never spends."""
 DEAL: Final = 2
@@ -44,7 +45,7 @@ LATE_S: Final = store.LATE_S
 """How long after its deadline a notice is still believed: late money, charged from what is available then.
 Exchanges retry a bill for minutes; an hour outlasts an outage between us and them that somebody notices."""
 
-_CLAIM: Final = struct.Struct(">BB12sIQQQ3sQHBIIQ16sx")  # the last byte makes a multiple of three
+_CLAIM: Final = struct.Struct(">BB12sIQQQQ3sQHBIIQ16sxx")  # the last two bytes make a multiple of three
 CLAIM_BYTES: Final = _CLAIM.size
 TAG_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -65,8 +66,10 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     """BID_ID_BYTES random bytes."""
     exchange: int
     """`key32` of the profile's name."""
+    advertiser: int
+    """`key64` of the advertiser's id: whose wallet pays."""
     line_item: int
-    """`key64` of the line item's id."""
+    """`key64` of the advertiser's id, a slash and the line item's id."""
     creative: int
     """`key64` of the advertiser's id, a slash and the creative's id."""
     bid_cpm_micros: int
@@ -132,6 +135,7 @@ def seal(claim: Claim, key: Key) -> Sealed:
         key.id,
         claim.bid_id,
         claim.exchange,
+        claim.advertiser,
         claim.line_item,
         claim.creative,
         claim.bid_cpm_micros,
@@ -210,15 +214,16 @@ def _unpack(body: bytes, secret: bytes) -> Claim:
     return Claim(
         bid_id=fields[2],
         exchange=fields[3],
-        line_item=fields[4],
-        creative=fields[5],
-        bid_cpm_micros=fields[6],
-        currency=fields[7].decode("ascii", "replace"),
-        rate_ppm=fields[8],
-        imp=fields[9],
-        flags=fields[10],
-        issued_s=fields[11],
-        expires_s=fields[12],
-        lease=fields[13],
-        person=_mixed(fields[14], fields[2], secret),
+        advertiser=fields[4],
+        line_item=fields[5],
+        creative=fields[6],
+        bid_cpm_micros=fields[7],
+        currency=fields[8].decode("ascii", "replace"),
+        rate_ppm=fields[9],
+        imp=fields[10],
+        flags=fields[11],
+        issued_s=fields[12],
+        expires_s=fields[13],
+        lease=fields[14],
+        person=_mixed(fields[15], fields[2], secret),
     )

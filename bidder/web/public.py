@@ -24,7 +24,7 @@ from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_MIN_TO_WIN, IN_PRICE, 
 from bidder.web.listener import Listener
 from bidder.web.sockets import BACKLOG
 
-MAX_QUERY: Final = 2_048  # a token has 140 characters, an encrypted price below 256
+MAX_QUERY: Final = 2_048  # a token has 152 characters, an encrypted price below 256
 MAX_LINE: Final = 4_096
 IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
 BODY_S: Final = 5.0

@@ -104,7 +104,8 @@ class SealedBidder(Bidder):
     def answer(self, request: dict[str, Any], imp: dict[str, Any]) -> dict[str, Any]:
         made = super().answer(request, imp)
         claim = Claim(
-            bid_id=bytes(12), exchange=key32("generic"), line_item=key64("fernhill-cart"), creative=0,
+            bid_id=bytes(12), exchange=key32("generic"), advertiser=key64("fernhill"),
+            line_item=key64("fernhill/fernhill-cart"), creative=0,
             bid_cpm_micros=25_000_000, currency="USD", rate_ppm=1_000_000, imp=0, flags=0,
             issued_s=NOW_S, expires_s=NOW_S,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from bidder.keys import key64
 
 ANNA, BERT = Viewer("anna"), Viewer("bert")
 GUEST = Viewer("198.51.100 Firefox", visitor=True)
-LINES = {name: key64(name) for name in ("open", "thrice", "gap", "other")}
+LINES = {name: key64(f"shop/{name}") for name in ("open", "thrice", "gap", "other")}
 FILM, STILL = key64("shop/film"), key64("shop/still")
 BOOK = """
 advertisers:

@@ -21,10 +21,10 @@ PRICE_KEYS = parse_keys(f"google:{'ab' * 32}:{'cd' * 32}")
 CALLS = prepare(3, 400, 1_795_000_000)
 
 
-def claim(line: str = "fernhill-cart", rate_ppm: int = 1_000_000) -> Claim:
+def claim(line: str = "fernhill/fernhill-cart", rate_ppm: int = 1_000_000) -> Claim:
     """A bid of 2.50 CPM."""
     return Claim(
-        bid_id=bytes(12), exchange=key32("generic"), line_item=key64(line),
+        bid_id=bytes(12), exchange=key32("generic"), advertiser=key64("fernhill"), line_item=key64(line),
         creative=key64("fernhill/fernhill-film"), bid_cpm_micros=2_500_000, currency="USD", rate_ppm=rate_ppm,
         imp=0, flags=0, issued_s=1_795_000_000, expires_s=1_795_004_000,
     )  # fmt: skip
@@ -61,7 +61,11 @@ def test_what_a_bill_comes_to(exchange: str, price: float, rate_ppm: int, micros
 def test_bills_are_summed_by_advertiser() -> None:
     """Whose line item it was, by the token."""
     witness, totals = Witness(load_book(demo_book_path()), KEYRING, PRICE_KEYS), Totals()
-    for line, price in (("fernhill-cart", 1.0), ("fernhill-deal", 2.0), ("voltaro-deal", 0.5)):
+    for line, price in (
+        ("fernhill/fernhill-cart", 1.0),
+        ("fernhill/fernhill-deal", 2.0),
+        ("voltaro/voltaro-deal", 0.5),
+    ):
         witness.billed(sale("generic", price, claim(line)), totals)
     assert totals.due_micros == {"fernhill": 3_000, "voltaro": 500}
 
@@ -70,7 +74,7 @@ def test_a_view_beyond_a_cap_is_counted() -> None:
     """Two views of a film with a gap of 10 s, of one person within 9 s: one of them is beyond it."""
     witness, totals = Witness(load_book(demo_book_path()), KEYRING, PRICE_KEYS), Totals()
     for at_s in (0.0, 9.0):
-        witness.saw(CALLS[0], bid(claim("fernhill-screens")), at_s, totals)
+        witness.saw(CALLS[0], bid(claim("fernhill/fernhill-screens")), at_s, totals)
     assert totals.capped_views == 2
     assert totals.cap_violations == {"creative fernhill/fernhill-film: 1 per 10s": 1}
 
@@ -79,7 +83,8 @@ def test_a_view_beyond_a_cap_is_counted() -> None:
     "strange",
     [
         bid(claim(), Keyring(((1, bytes(range(32))),))),
-        bid(claim("somebody-elses")),
+        bid(claim("fernhill/somebody-elses")),
+        bid(claim("voltaro/fernhill-cart")),
         Bid("b1", "1", 2.5),
         Bid("b1", "1", 2.5, nurl="https://bidder.example/win?t=nonsense"),
     ],

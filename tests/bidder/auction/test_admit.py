@@ -101,6 +101,12 @@ def test_a_bid_reserves_the_most_that_it_can_cost(currency: str) -> None:
     assert claim.lease == 1
 
 
+def test_a_token_names_who_pays() -> None:
+    """The advertiser beside its line item, so that a bill finds its wallet though the line item is gone."""
+    (call,) = Bench(_book(a="5")).ask(_request())
+    assert (_claim(call).advertiser, _claim(call).line_item) == (key64("shop"), key64("shop/a"))
+
+
 def test_a_reservation_lasts_until_the_last_notice() -> None:
     """The exchange's word of how long a bid may wait counts up to our maximum; late notices have an hour more."""
     bench = Bench(_book(a="5"), config=config_of())
@@ -116,7 +122,7 @@ def test_a_reservation_lasts_until_the_last_notice() -> None:
 def test_without_money_the_next_one_bids() -> None:
     """A line item whose lease is empty is passed over, and counted."""
     bench = Bench(_book(rich="9", poor="5"))
-    bench.money.refuse = {key64("rich")}
+    bench.money.refuse = {key64("shop/rich")}
     (call,) = bench.ask(_request())
     assert _prices(call) == [5.0]
     assert bench.drops() == {"budget": 1}
@@ -126,7 +132,7 @@ def test_without_money_the_next_one_bids() -> None:
 def test_without_any_money_there_is_no_bid() -> None:
     """Every candidate ends as `budget`, the request as filtered."""
     bench = Bench(_book(rich="9", poor="5"))
-    bench.money.refuse = {key64("rich"), key64("poor")}
+    bench.money.refuse = {key64("shop/rich"), key64("shop/poor")}
     (call,) = bench.ask(_request())
     assert call.outcome is Outcome.FILTERED
     assert bench.drops() == {"budget": 2}
@@ -214,7 +220,7 @@ def test_a_broken_answer_costs_nothing() -> None:
 def test_who_waits_for_the_next_period_is_counted_as_paced() -> None:
     """No money because of the pace is `pacing`, not `budget`."""
     bench = Bench(_book(rich="9", poor="5"))
-    bench.money.refuse = bench.money.waiting = {key64("rich")}
+    bench.money.refuse = bench.money.waiting = {key64("shop/rich")}
     (call,) = bench.ask(_request())
     assert _prices(call) == [5.0]
     assert bench.drops() == {"pacing": 1}
@@ -251,7 +257,7 @@ def test_a_pace_below_the_floor_is_counted_apart() -> None:
 def test_a_thinned_line_item_takes_part_in_its_share() -> None:
     """Of 2,000 auctions a share of 0.3 takes part in 600, within five standard deviations: lots are drawn once."""
     bench = Bench(_book(a="8", b="2"))
-    bench.world.pricer.pace.set(np.ones(2), {key64("a"): 0.3})
+    bench.world.pricer.pace.set(np.ones(2), {key64("shop/a"): 0.3})
     calls = bench.ask(*[_request() for _ in range(2_000)])
     bids = sum(_prices(call) == [8.0] for call in calls)
     assert abs(bids - 600) < 5 * (2_000 * 0.3 * 0.7) ** 0.5

@@ -65,9 +65,17 @@ def test_units_and_keys() -> None:
     (line,) = compile_lines(_changed(campaign={"start": start, "end": end}, item=item), RATES)
     assert (line.goal, line.goal_micros, line.max_bid_cpm_micros) == ("cpa", 12_345_678, 3_500_000)
     assert (line.start_s, line.end_s) == (start.timestamp(), end.timestamp())
-    assert (line.key, line.field) == (key64(line.id), field_name("shoes"))
+    assert (line.key, line.field) == (key64(f"shoes/{line.id}"), field_name("shoes"))
+    assert line.advertiser_key == key64("shoes")
     assert line.segments == (segment_key("shoes", "a"), segment_key("shoes", "b"))
     assert line.excluded == (segment_key("shoes", "c"),)
+
+
+def test_a_line_item_that_moves_is_another() -> None:
+    """The same id under another advertiser has another key: bids of before stay those of who bid."""
+    ((here,), (there,)) = (compile_lines(_changed(shop={"id": name}), RATES) for name in ("here", "there"))
+    assert here.id == there.id
+    assert here.key != there.key
 
 
 def test_without_dates_a_flight_has_no_end() -> None:

@@ -44,10 +44,13 @@ class Kept:
 
 
 class OneLineItem:
-    """Knows line-1 and nothing else."""
+    """Knows line-1 of shop-1 and nothing else."""
 
     def line_item(self, key: int) -> Entry | None:
-        return ENTRY if key == key64("line-1") else None
+        return ENTRY if key == key64("shop-1/line-1") else None
+
+    def advertiser(self, key: int) -> str | None:
+        return "shop-1" if key == key64("shop-1") else None
 
 
 def claim(**changes: object) -> Claim:
@@ -55,7 +58,8 @@ def claim(**changes: object) -> Claim:
     fields: dict[str, object] = {
         "bid_id": b"bid-00000001",
         "exchange": key32("generic"),
-        "line_item": key64("line-1"),
+        "advertiser": key64("shop-1"),
+        "line_item": key64("shop-1/line-1"),
         "creative": key64("creative-1"),
         "bid_cpm_micros": 2_500_000,
         "currency": "USD",

@@ -171,12 +171,13 @@ def test_tests_and_audits_are_counted_but_never_money() -> None:
 
 
 def test_every_fault_of_a_token_is_counted_by_its_name() -> None:
-    """Malformed, forged, expired, of an unknown key, of an unknown line item: one result each, no effect."""
+    """Malformed, forged, expired, of an unknown key, of an unknown line item and advertiser: one result
+    each, no effect."""
     desk, tokens = Desk(), sealed()
     assert desk.send(Kind.BILL, "nonsense") is Result.MALFORMED
     assert desk.send(Kind.BILL, tokens.browser_token) is Result.FORGED
-    assert desk.send(Kind.BILL, "AgI" + tokens.exchange_token[3:]) is Result.UNKNOWN_KEY
-    assert desk.send(Kind.BILL, sealed(line_item=5).exchange_token) is Result.UNKNOWN_LINE_ITEM
+    assert desk.send(Kind.BILL, "AwI" + tokens.exchange_token[3:]) is Result.UNKNOWN_KEY
+    assert desk.send(Kind.BILL, sealed(line_item=5, advertiser=6).exchange_token) is Result.UNKNOWN_LINE_ITEM
     desk.clock.advance(900 + LATE_S + 1)
     assert desk.send(Kind.BILL, tokens.exchange_token) is Result.EXPIRED
     assert set(desk.counts()) == {

@@ -17,6 +17,7 @@ def test_a_token_opens_by_the_librarys_hmac(secret: bytes) -> None:
     claim = Claim(
         bid_id=b"b" * 12,
         exchange=1,
+        advertiser=9,
         line_item=2,
         creative=3,
         bid_cpm_micros=4,

@@ -9,7 +9,7 @@ from pathlib import Path
 from bidder.clock import ManualClock
 from bidder.exchanges import SHIPPED
 from bidder.metrics import Tally
-from bidder.notices.apply import Kind, Notice, Notices, Receipt
+from bidder.notices.apply import Directory, Kind, Notice, Notices, Receipt
 from bidder.notices.clearing import terms_of
 from bidder.notices.orders import OF_MONEY, SETTLE, Order
 from bidder.notices.series import LineSeries
@@ -88,6 +88,8 @@ class House:
         self.clock = ManualClock(NOW_S)
         self.ledger = Ledger(self.clock)
         self.seen = Seen()
+        self.directory: Directory = OneLineItem()
+        """Of workers that are opened from now on."""
 
     async def fund(self, lease: int = 500_000) -> None:
         """FUNDED in the wallet, and a lease on the path of line-1 at NOW_S."""
@@ -120,7 +122,7 @@ class Worker:
         charges = Charges(house.ledger, self.tally, LineSeries(), house.clock)
         sightings = Sightings(house.seen, self.tally, house.clock)
         self.drain = Drain(self.spools, charges.plan, sightings.plan, sync_ms)
-        self.notices = Notices(self.tally, OneLineItem(), RING, terms_of(SHIPPED), house.clock, self.drain)
+        self.notices = Notices(self.tally, house.directory, RING, terms_of(SHIPPED), house.clock, self.drain)
 
     def send(self, kind: Kind, token: str, price: str = "1.20", **fields: str) -> Receipt:
         return self.notices.receive(Notice(kind, token, price, **fields))

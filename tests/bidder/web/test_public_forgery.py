@@ -137,14 +137,17 @@ async def test_a_token_changed_at_any_place_changes_no_balance(shop: Shop, excha
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_foreign_expired_and_testing_tokens_change_no_balance(shop: Shop, method: str) -> None:
-    """Tokens of the other audience, of other keys, of other line items, of versions that were, of tests, and those
-    whose last second is over: at every endpoint, by every method."""
+    """Tokens of the other audience, of other keys, of advertisers that nobody knows, of versions that were, of
+    tests, and those whose last second is over: at every endpoint, by every method."""
     before = await shop.books()
     strangers = Keyring(((1, b"x" * 32),)), Keyring(((2, RING.signing.secret),))
     made = [
         *[seal(claim(lease=LEASE, exchange=key32(e)), ring.signing) for ring in strangers for e in EXCHANGES],
         *[reserved(n, exchange=key32(e), flags=TEST) for n, e in enumerate(EXCHANGES)],
-        *[reserved(n, exchange=key32(e), line_item=key64("line-2")) for n, e in enumerate(EXCHANGES)],
+        *[
+            reserved(n, exchange=key32(e), line_item=key64("shop-2/line-1"), advertiser=key64("shop-2"))
+            for n, e in enumerate(EXCHANGES)
+        ],
         *[reserved(n, exchange=key32(e), expires_s=NOW_S - 1) for n, e in enumerate(EXCHANGES)],
     ]
     calls = [(method, target(kind, of_kind(kind, tokens))) for kind in KINDS for tokens in made]
