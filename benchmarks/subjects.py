@@ -8,6 +8,7 @@ Limits: START_S to become ready.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -100,7 +101,8 @@ class Subject:
 def pin(pid: int, core: int) -> None:
     """Keep every thread of a process on one core."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
+        with contextlib.suppress(ProcessLookupError):  # a thread that has ended since
+            os.sched_setaffinity(int(task.name), {core})
 
 
 def peers(folder: Path) -> tuple[list[Recipe], list[str]]:
