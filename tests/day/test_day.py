@@ -16,7 +16,7 @@ from budget.accounts import WALLET
 from budget.audit import audit
 from budget.memory_store import MemoryStore
 from budget.redis_store import RedisStore
-from tests.day.market import Market
+from tests.day.market import Item, Market
 from tests.day.simulator import WORKERS, Day, Mishaps
 from tests.servers import RealServer
 
@@ -87,7 +87,8 @@ def overspent(day: Day) -> dict[tuple[str, str], int]:
 
 def utilisation(day: Day) -> tuple[float, dict[str, tuple[float, int]]]:
     """Used part of what could be used: of all accounts that starved a line item to the end of a period; of each one,
-    and how much more of it is unused than one bid's cost per worker."""
+    and how much more of it is unused than may lie in slices (sizing.Rules): one bid's cost for each worker and each
+    line item that draws on it."""
     tally, used, held = day.tally, 0, 0
     each: dict[str, tuple[float, int]] = {}
     for line, span in tally.starved():
@@ -96,9 +97,17 @@ def utilisation(day: Day) -> tuple[float, dict[str, tuple[float, int]]]:
         key = item.advertiser, account
         if " ".join(key) not in each:
             used, held = used + tally.charged[key], held + tally.limits[key]
-        short = tally.limits[key] - tally.charged[key] - WORKERS * item.cost * 3 // 2
+        slices = sum(other.cost for other in day.market.items if draws_on(other, *key))
+        short = tally.limits[key] - tally.charged[key] - WORKERS * slices * 3 // 2
         each[" ".join(key)] = tally.used(*key), short
     return used / held, each
+
+
+def draws_on(item: Item, advertiser: str, account: str) -> bool:
+    """Whether an account bounds a line item."""
+    name = account.partition("/day/")[0].partition("/hour/")[0]
+    own = {"wallet", f"campaign/{item.limits.campaign_id}", f"line/{item.limits.line_item_id}"}
+    return item.advertiser == advertiser and name in own
 
 
 async def books_agree(day: Day, store: Any, folder: Path) -> None:
