@@ -79,7 +79,10 @@ def test_children_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 def test_memory_of_a_process() -> None:
     """The resident memory of a process without a store is counted; that of nobody is zero."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    argv = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has begun
         service, store = memory_mb(process.pid)
         process.communicate(b"\n")
     assert service > 1
