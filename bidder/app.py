@@ -33,7 +33,7 @@ from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader
 from bidder.treasury import Treasury
 from bidder.web.exchange import ExchangeServer
-from bidder.web.public import PublicServer, public_app
+from bidder.web.public import PublicServer, notice_routes, public_app
 from bidder.web.sockets import shared_socket
 
 SWITCH_INTERVAL_S = 0.0005
@@ -117,7 +117,7 @@ class Worker:
         self._auction.spent = exchange.spent
         terms, queue = terms_of(profiles, setup.price_keys), self._treasury.drain
         notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
-        public = PublicServer(public_app(notices, self._tally, config.public), self._tally)
+        public = PublicServer(public_app(notice_routes(notices, config.public), self._tally), self._tally)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()

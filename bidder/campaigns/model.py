@@ -80,6 +80,65 @@ class Deals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Promised to the publisher: bids before everything that is not, and never in the open auction."""
 
 
+EventName = Literal["page_view", "product_view", "category_view", "search", "cart", "purchase", "custom"]
+
+
+class EventRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events of one kind that a person must have, or must not have, behind them."""
+
+    event: EventName
+    categories: Annotated[tuple[Text, ...], Meta(max_length=200)] = ()
+    """Of the product or the page, any of them; empty: whatever category."""
+    products: Annotated[tuple[Text, ...], Meta(max_length=200)] = ()
+    custom: Id | None = None
+    """The name of a custom event."""
+    at_least: Annotated[int, Meta(ge=1, le=50)] = 1
+    within: Duration = "30d"
+    """Counted back from now; from 1m to 30d."""
+    min_value: Amount | None = None
+    """Of each event, or of a cart: unit price times quantity."""
+
+
+class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """People of the advertiser's shop: all of `when` hold, and none of `unless`."""
+
+    id: Id
+    when: Annotated[tuple[EventRule, ...], Meta(min_length=1, max_length=8)]
+    unless: Annotated[tuple[EventRule, ...], Meta(max_length=8)] = ()
+    keep: Duration = "30d"
+    """The longest that somebody stays without a new event; from 1m to 30d."""
+
+
+class DeclaredEvents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an advertiser's pixel may send; everything else is refused."""
+
+    kinds: tuple[EventName, ...] = (
+        "page_view",
+        "product_view",
+        "category_view",
+        "search",
+        "cart",
+        "purchase",
+    )
+    custom: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
+    """Names of custom events."""
+    conversions: Annotated[tuple[Id, ...], Meta(max_length=50)] = ()
+    """Types of conversions that a purchase or a custom event may name."""
+    origins: Annotated[tuple[Domain, ...], Meta(max_length=50)] = ()
+    """Domains of shop pages beside the advertiser's own; subdomains are meant, too."""
+
+
+class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an advertiser's products are listed."""
+
+    location: Annotated[str, Meta(min_length=1, max_length=2000)]
+    """An https URL, or a path from the campaign file's folder."""
+    format: Literal["csv", "jsonl", "xml"]
+    """Comma- or tab-separated with a header, JSON lines, or Google Merchant XML."""
+    every: Duration = "1h"
+    """How often it is fetched; from 1m to 7d."""
+
+
 class Targeting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where and to whom a line item is shown. Absent: everywhere, to everyone."""
 
@@ -176,11 +235,15 @@ class ItemFrequency(Frequency, frozen=True, kw_only=True, forbid_unknown_fields=
     """People without an id are told apart by truncated address and browser, so that they too are shown no more."""
 
 
+Layout = Literal["single", "grid", "carousel", "list"]
+"""How products stand in an ad."""
+
+
 class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ad. Which fields it needs follows from `kind`; load.py checks."""
 
     id: Id
-    kind: Literal["image", "html", "iframe", "native", "video", "audio"]
+    kind: Literal["image", "html", "iframe", "native", "video", "audio", "products"]
     landing_url: Url
     """Where a click leads; the only place the click endpoint redirects to."""
     w: Pixels | None = None
@@ -202,6 +265,8 @@ class Creative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     apis: tuple[Annotated[int, Meta(ge=1, le=63)], ...] = ()
     """Frameworks that the ad needs."""
     frequency: Frequency | None = None
+    layouts: Annotated[tuple[Layout, ...], Meta(max_length=8)] = ()
+    """Of kind `products`: those that the layout is chosen from; empty: all that suit the size."""
 
 
 class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -287,6 +352,13 @@ class Advertiser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     frequency: Frequency | None = None
     transparency: Transparency | None = None
     active: bool = True
+    country: Annotated[str, Meta(pattern=r"^([A-Z]{3})?\Z")] = ""
+    """ISO 3166-1 alpha-3: whose law a visit to the shop is presumed under where no signal names one."""
+    child_directed: bool = False
+    """The shop is meant for children: nothing about its visitors is kept or read."""
+    events: DeclaredEvents = DeclaredEvents()
+    segments: Annotated[tuple[Segment, ...], Meta(max_length=64)] = ()
+    feed: Feed | None = None
 
 
 class Book(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,10 +1,10 @@
 """The public port: what exchanges and browsers call about our bids.
 
-Place: each worker serves it with aiohttp; notices/apply does what a call says.
+Place: each worker serves it with aiohttp; notices/apply does what a notice says, other rooms bring routes of their own.
 Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the token is worth: who forges learns
     nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok.
     GET and POST are the same; HEAD looks and changes nothing.
-Limits: MAX_QUERY characters of query (414), the configured body (413), IDLE_S for a head or between
+Limits: those of each Route for query (414) and body (413), IDLE_S for a head or between
     requests, BODY_S for a body (408), MAX_CONNECTIONS per worker: the next ones are closed at once.
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
@@ -12,6 +12,7 @@ Never: a 5xx; an identifier of a person in a log; a redirect to anything that ca
 import asyncio
 import logging
 import socket
+from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from aiohttp import web
@@ -22,10 +23,10 @@ from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
 from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_MIN_TO_WIN, IN_PRICE, IN_REASON, IN_SEAL
 from bidder.web.listener import Listener
+from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
 
-MAX_QUERY: Final = 2_048  # a token has 152 characters, an encrypted price below 256
-MAX_LINE: Final = 4_096
+MAX_LINE: Final = 16_384  # a TC string of a large consent platform and a GPP string in one query
 IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
 BODY_S: Final = 5.0
 MAX_CONNECTIONS: Final = 4_096
@@ -39,8 +40,7 @@ METRICS: Final = (
     Metric("paceline_public_faults_total", "counter", "Our own errors while serving the public port"),
     Metric("paceline_public_refused_total", "counter", "Connections closed because there were too many"),
 )
-_HEADERS: Final = {
-    "Server": "paceline",
+_HEADERS: Final = {  # unless a handler says otherwise
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin",
@@ -48,21 +48,39 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
+
+async def _no_handler(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
+
+
+_ANY: Final = Route("*", "", _no_handler)
+"""Bounds for what no route takes."""
+
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
 _http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request
 
 
-def public_app(notices: Notices, tally: Tally, port: PublicPort) -> web.Application:
-    """The application of the public port."""
-    app = web.Application(client_max_size=port.max_body_bytes, middlewares=[_guard(tally)])
+def public_app(routes: Iterable[Route], tally: Tally) -> web.Application:
+    """The application of the public port, of the routes of all rooms."""
+    served = [*routes, Route("GET", "/healthz", _healthz), Route("HEAD", "/healthz", _healthz)]
+    limits: dict[web.AbstractRoute, Route] = {}
+    largest = max(route.max_body for route in served)
+    app = web.Application(client_max_size=largest, middlewares=[_guard(tally, limits)])
     app.on_response_prepare.append(_finish)
-    for kind in Kind:
-        handler = _notice_handler(notices, kind)
-        for method in ("GET", "POST", "HEAD"):
-            app.router.add_route(method, f"/{kind.value}", handler)
-    app.router.add_get("/healthz", _healthz)
+    for route in served:
+        limits[app.router.add_route(route.method, route.path, route.handler)] = route
     return app
+
+
+def notice_routes(notices: Notices, port: PublicPort) -> list[Route]:
+    """What exchanges and browsers call about our bids."""
+    return [
+        Route(method, f"/{kind.value}", handler, max_body=port.max_body_bytes)
+        for kind in Kind
+        for handler in (_notice_handler(notices, kind),)
+        for method in ("GET", "POST", "HEAD")
+    ]
 
 
 def _notice_handler(notices: Notices, kind: Kind) -> Handler:
@@ -90,13 +108,13 @@ def _notice_handler(notices: Notices, kind: Kind) -> Handler:
     return handle
 
 
-def _guard(tally: Tally) -> Middleware:
+def _guard(tally: Tally, limits: Mapping[web.AbstractRoute, Route]) -> Middleware:
     """Limits before, and nothing but documented answers after, every handler."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response = await _limited(request, handler)
+            response = await _limited(request, handler, limits.get(request.match_info.route, _ANY))
         except web.HTTPException as answer:
             response = web.Response(status=answer.status, headers=_allow(answer))
         except ConnectionError:
@@ -111,13 +129,16 @@ def _guard(tally: Tally) -> Middleware:
     return guard
 
 
-async def _limited(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if len(request.raw_path) > MAX_QUERY:
+async def _limited(request: web.Request, handler: Handler, route: Route) -> web.StreamResponse:
+    if len(request.raw_path) > route.max_query:
         return web.Response(status=414)
     if request.body_exists:
         try:
             async with asyncio.timeout(BODY_S):
-                await request.read()  # and drop: all that a notice says stands in its query
+                if (request.content_length or 0) > route.max_body or len(
+                    await request.read()
+                ) > route.max_body:
+                    return _closing(413)
         except TimeoutError:
             return _closing(408)
         except web.HTTPRequestEntityTooLarge:
@@ -155,7 +176,9 @@ async def _healthz(request: web.Request) -> web.Response:
 
 
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    response.headers["Server"] = "paceline"
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 class PublicServer:

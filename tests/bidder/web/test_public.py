@@ -18,7 +18,8 @@ from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.urls import notice_urls, url_parts
 from bidder.web import public
-from bidder.web.public import GIF, MAX_QUERY, PublicServer, public_app
+from bidder.web.public import GIF, PublicServer, notice_routes, public_app
+from bidder.web.routes import MAX_QUERY
 from bidder.web.sockets import shared_socket
 from openrtb import macros
 from tests.bidder.notices.support import LANDING, NOW_S, RING, Kept, OneLineItem, sealed
@@ -34,7 +35,7 @@ class Port:
         self.clock = ManualClock(NOW_S)
         self.queue = Kept()
         notices = Notices(self.tally, OneLineItem(), RING, terms_of(SHIPPED), self.clock, self.queue)
-        self.app = public_app(notices, self.tally, PublicPort(max_body_bytes=1_000))
+        self.app = public_app(notice_routes(notices, PublicPort(max_body_bytes=1_000)), self.tally)
         self.server = PublicServer(self.app, self.tally)
 
     async def __aenter__(self) -> Self:

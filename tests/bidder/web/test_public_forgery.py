@@ -18,7 +18,8 @@ from bidder.config import PublicPort
 from bidder.keys import key32, key64
 from bidder.notices.keys import Keyring
 from bidder.notices.token import LATE_S, TEST, TOKEN_CHARACTERS, Sealed, seal
-from bidder.web.public import MAX_QUERY, PublicServer, public_app
+from bidder.web.public import PublicServer, notice_routes, public_app
+from bidder.web.routes import MAX_QUERY
 from bidder.web.sockets import shared_socket
 from budget.store import Books
 from openrtb.macros import base64_text
@@ -48,7 +49,7 @@ class Shop:
         self.worker = house.worker()
         port = PublicPort(max_body_bytes=1_000)
         self.server = PublicServer(
-            public_app(self.worker.notices, self.worker.tally, port), self.worker.tally
+            public_app(notice_routes(self.worker.notices, port), self.worker.tally), self.worker.tally
         )
 
     async def open(self) -> None:
