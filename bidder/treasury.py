@@ -26,7 +26,7 @@ from bidder.spending.board import Board
 from bidder.spending.charges import Charges
 from bidder.spending.drain import Drain, open_drain
 from bidder.spending.exposures import PeopleLogs
-from bidder.spending.pacekeeper import PaceKeeper
+from bidder.spending.follower import Follower
 from bidder.spending.sightings import Sightings
 from bidder.spending.sizing import Rules
 from bidder.spending.treasurer import Treasurer
@@ -63,7 +63,7 @@ class Treasury:
         self.drain: Drain = open_drain(
             (Path(setup.spool_dir), setup.slot), tally, (charges.plan, sightings.plan)
         )
-        self._paces: PaceKeeper | None = None
+        self._paces: Follower | None = None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -79,7 +79,7 @@ class Treasury:
         else:
             await asyncio.wait({hearing}, timeout=PREFETCH_S)
         period_s = self._config.ledger.pacing_period_s
-        self._paces = PaceKeeper(self._board, self.allowance, self._clock, self._tally, period_s)
+        self._paces = Follower(self._board, self.allowance, self._clock, self._tally, period_s)
         self._paces.adopt(index.columns.keys, live.world.pricer.pace)
         await self._paces.step()
         self._tasks = [

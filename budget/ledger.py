@@ -12,10 +12,10 @@ from typing import Any
 
 from budget.accounts import WALLET
 from budget.balances import Balances
+from budget.checks import check_lease, check_release, check_settlement, is_period, worker_of
 from budget.entries import Entry, Verb
 from budget.money import Micros
 from budget.remembered import Remembered
-from budget.requests import check_lease, check_release, check_settlement, is_period, worker_of
 from budget.store import (
     FATE_S,
     FREED_S,

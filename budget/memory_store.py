@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from budget.checks import check_amount
 from budget.entries import Entry
 from budget.ledger import Ledger
 from budget.money import Micros
-from budget.requests import check_amount
 from budget.store import Balance, Books, Grant, LeaseRequest, Poll, Release, Settlement, Status
 
 

@@ -18,9 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from budget.accounts import WALLET
-from budget.entries import Entry
-from budget.money import Micros
-from budget.requests import (
+from budget.checks import (
     check_amount,
     check_lease,
     check_path,
@@ -29,6 +27,8 @@ from budget.requests import (
     is_period,
     worker_of,
 )
+from budget.entries import Entry
+from budget.money import Micros
 from budget.scripts import Call, Client, Scripts, errors
 from budget.store import (
     FATE_S,

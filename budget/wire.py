@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from budget.accounts import WALLET
+from budget.checks import worker_of
 from budget.entries import Entry, Verb
 from budget.money import Micros
-from budget.requests import worker_of
 from budget.store import Balance, Books, Inbox, LeaseBalance
 
 

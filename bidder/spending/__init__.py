@@ -1,1 +1,1 @@
-"""A worker's hands in the ledger, in the background: no bid ever waits for them."""
+"""A worker's money and pace: leases ahead of need, the durable queue of notices, charges, and the pace of all workers."""

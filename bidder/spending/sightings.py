@@ -6,6 +6,7 @@ Limits: what the store does not take within PATIENCE_S of its notice is given up
 Never: money waits for it.
 """
 
+import logging
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Protocol
@@ -17,6 +18,8 @@ from bidder.metrics import Metric, Tally
 from bidder.notices.orders import DROP, OF_FREQUENCY, PROLONG, VIEW, Order
 
 PATIENCE_S: Final = 900.0
+
+_log = logging.getLogger(__name__)
 
 METRICS: Final = (
     Metric(
@@ -85,8 +88,11 @@ class Sightings:
         """Whether they need not be asked again."""
         try:
             await self._exposures.apply(sightings)
-        except Exception:
+        except (
+            Exception
+        ) as error:  # a store's failure or our bug: either way they are asked again until it is late
             self._tally.count("paceline_sightings_failures_total")
+            _log.warning("views wait for the people's store: %s: %s", type(error).__name__, error)
             return self._given_up(sightings)
         self._count(sightings, "applied")
         return True

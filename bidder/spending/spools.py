@@ -49,7 +49,6 @@ class Spools:
         self.adopted: list[Spool] = []
         self._elsewhere = 0
         self._kept = {kept: tally.slot(METRICS[0].name, kept) for kept in ("disk", "memory", "refused")}
-        self._damaged = 0
         self.look()
 
     def accept(self, order: Order) -> bool:

@@ -15,15 +15,14 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Final
-
-from msgspec import Struct
 
 from bidder.clock import Clock
 from bidder.metrics import Tally
 from bidder.spending import sizing
 from bidder.spending.counts import METRICS, Counts
+from bidder.spending.desk import Desk, Return
 from bidder.spending.sizing import Rules
 from budget.allowance import BUCKET_S, Allowance
 from budget.money import Micros
@@ -47,31 +46,6 @@ is bid out of it. Its clock never runs backward, so that one wrong moment of its
 _log = logging.getLogger(__name__)
 
 
-class _Return(Struct, frozen=True):
-    """Free money on its way home."""
-
-    op_id: str
-    amount: Micros
-
-
-class _Desk:
-    """One advertiser: what is to be done, and what is not answered."""
-
-    def __init__(self, advertiser: str) -> None:
-        self.advertiser = advertiser
-        self.cursor = ""
-        self.polled_s = 0.0
-        self.retry_s = 0.0
-        """The ledger was down: not before this."""
-        self.wanting: dict[int, Line] = {}
-        self.pending: dict[int, Slice] = {}
-        """By lease: what the ledger was asked and has not answered."""
-        self.dead: dict[int, None] = {}
-        """Workers whose leases are to be reclaimed."""
-        self.sweep: Iterator[Slice] = iter(())
-        self.swept_s = 0.0
-
-
 class Treasurer:
     """Draws on one ledger for one allowance."""
 
@@ -82,7 +56,7 @@ class Treasurer:
         self._store, self._allowance, self._clock = store, allowance, clock
         self._rules = rules or Rules()
         self._counts = Counts(tally)
-        self._desks: dict[str, _Desk] = {}
+        self._desks: dict[str, Desk] = {}
         self._sequence = itertools.count(1)
         self._stepping: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -145,17 +119,17 @@ class Treasurer:
             self._stepping = asyncio.create_task(self.step(self._clock.now_s()))
         await asyncio.shield(self._stepping)
 
-    def _due(self, desk: _Desk, now_s: float) -> bool:
+    def _due(self, desk: Desk, now_s: float) -> bool:
         """Whether a round has anything to do."""
         asks = bool(desk.wanting or desk.pending)
         return now_s >= desk.retry_s and (asks or self._poll_due(desk, now_s))
 
-    def _poll_due(self, desk: _Desk, now_s: float) -> bool:
+    def _poll_due(self, desk: Desk, now_s: float) -> bool:
         book, rules = self._book(desk), self._rules
         outstanding = book is not None and bool(book.wheel)
         return now_s >= desk.polled_s + (rules.poll_s if outstanding else rules.idle_poll_s)
 
-    async def _round(self, desk: _Desk, now_s: float) -> None:
+    async def _round(self, desk: Desk, now_s: float) -> None:
         try:
             await self._answers(desk, now_s)
             if self._poll_due(desk, now_s):
@@ -170,7 +144,7 @@ class Treasurer:
                 _log.warning("the ledger is down, bids go on while leases last: %s", error)
             desk.retry_s = now_s + DOWN_S
 
-    async def _leave(self, desk: _Desk, now_s: float) -> None:
+    async def _leave(self, desk: Desk, now_s: float) -> None:
         book = self._book(desk)
         if book is None:
             return
@@ -185,7 +159,7 @@ class Treasurer:
 
     # What is asked
 
-    def _ask(self, desk: _Desk, now_s: float) -> None:
+    def _ask(self, desk: Desk, now_s: float) -> None:
         """Requests for all line items that are short of money."""
         if not self._allowance.worker:  # another advertiser's ledger took it for dead just now
             return
@@ -210,7 +184,7 @@ class Treasurer:
         worker = self._allowance.book(line.advertiser).worker
         return self._allowance.open(line, worker << 32 | next(self._sequence), now_s)
 
-    def _request(self, desk: _Desk, piece: Slice, wanted: int, useful: int) -> None:
+    def _request(self, desk: Desk, piece: Slice, wanted: int, useful: int) -> None:
         if wanted <= 0:
             return
         piece.pending = LeaseRequest(
@@ -224,7 +198,7 @@ class Treasurer:
         )
         desk.pending[piece.lease_id] = piece
 
-    def _look(self, desk: _Desk, now_s: float) -> None:
+    def _look(self, desk: Desk, now_s: float) -> None:
         """Look at slices in turn: what is over, empty, idle or too much."""
         book = self._book(desk)
         if book is None:
@@ -238,7 +212,7 @@ class Treasurer:
             if piece.pending is None and piece.lease_id in book.slices:
                 self._look_at(desk, piece, now_s)
 
-    def _look_at(self, desk: _Desk, piece: Slice, now_s: float) -> None:
+    def _look_at(self, desk: Desk, piece: Slice, now_s: float) -> None:
         line = piece.line
         if not piece.closed and now_s >= piece.end_s:
             self._allowance.close(line)
@@ -247,7 +221,7 @@ class Treasurer:
         home = sizing.surplus(piece, now_s, self._rules)
         if home > 0:
             piece.take_back(home)
-            piece.pending = _Return(self._op_id(piece.book), Micros(home))
+            piece.pending = Return(self._op_id(piece.book), Micros(home))
             desk.pending[piece.lease_id] = piece
         elif piece.closed:
             if piece.empty:
@@ -257,7 +231,7 @@ class Treasurer:
 
     # What is answered
 
-    async def _answers(self, desk: _Desk, now_s: float) -> None:
+    async def _answers(self, desk: Desk, now_s: float) -> None:
         """Put every question that has no answer yet, and book the answers."""
         asked = list(desk.pending.values())
         leases = [piece for piece in asked if isinstance(piece.pending, LeaseRequest)]
@@ -273,7 +247,7 @@ class Treasurer:
                     return
                 del desk.pending[piece.lease_id]
                 self._granted(piece, grant, now_s)
-        home = [piece for piece in asked if isinstance(piece.pending, _Return)]
+        home = [piece for piece in asked if isinstance(piece.pending, Return)]
         for start in range(0, len(home), AT_ONCE):
             await _all(self._give_back(desk, piece, now_s) for piece in home[start : start + AT_ONCE])
 
@@ -288,9 +262,9 @@ class Treasurer:
         piece.book.clock_s = max(piece.book.clock_s, grant.clock_s)
         sizing.granted(piece, grant, now_s, self._rules)
 
-    async def _give_back(self, desk: _Desk, piece: Slice, now_s: float) -> None:
+    async def _give_back(self, desk: Desk, piece: Slice, now_s: float) -> None:
         home = piece.pending
-        if not isinstance(home, _Return) or piece.lease_id not in desk.pending:
+        if not isinstance(home, Return) or piece.lease_id not in desk.pending:
             return
         with self._counts.ledger("give_back"):
             status = await self._store.give_back(
@@ -302,7 +276,7 @@ class Treasurer:
             self._counts.given_back()
             piece.pending = None
 
-    async def _poll(self, desk: _Desk, now_s: float) -> None:
+    async def _poll(self, desk: Desk, now_s: float) -> None:
         """Hear what became of bids; what is then beyond its deadline is free."""
         book, allowance, full = self._book(desk), self._allowance, True
         while full and book is not None:
@@ -329,7 +303,7 @@ class Treasurer:
             desk.dead.update(dict.fromkeys(poll.dead))
         desk.polled_s = now_s
 
-    async def _reclaim(self, desk: _Desk, now_s: float) -> None:
+    async def _reclaim(self, desk: Desk, now_s: float) -> None:
         """Send the leases of dead workers home; others may be at it too, it happens once."""
         for dead in list(desk.dead):
             op_id = f"reclaim/{dead:x}/{self._allowance.worker:x}"
@@ -339,7 +313,7 @@ class Treasurer:
             if status is Status.DONE:
                 self._counts.reclaimed()
 
-    async def _goodbye(self, desk: _Desk, now_s: float) -> None:
+    async def _goodbye(self, desk: Desk, now_s: float) -> None:
         book = self._book(desk)
         if book is None or desk.retry_s:
             return
@@ -360,7 +334,7 @@ class Treasurer:
             _log.warning("the ledger is down, there is no money yet: %s", error)
         return bool(self._allowance.worker)
 
-    def _lost(self, desk: _Desk) -> None:
+    def _lost(self, desk: Desk) -> None:
         """This worker was silent for so long that its leases went home, or the ledger was put back to an earlier state
         and knows other leases: it begins anew, under another number."""
         if self._book(desk) is None:
@@ -385,13 +359,13 @@ class Treasurer:
             _log.error("the ledger's clock is %.0f s ahead: nothing is bid for %s", ahead_s, book.advertiser)
             book.until_s = 0.0
 
-    def _desk(self, advertiser: str) -> _Desk:
+    def _desk(self, advertiser: str) -> Desk:
         found = self._desks.get(advertiser)
         if found is None:
-            found = self._desks[advertiser] = _Desk(advertiser)
+            found = self._desks[advertiser] = Desk(advertiser)
         return found
 
-    def _book(self, desk: _Desk) -> Book | None:
+    def _book(self, desk: Desk) -> Book | None:
         return self._allowance.books.get(desk.advertiser)
 
     def _op_id(self, book: Book) -> str:

@@ -28,12 +28,12 @@ def limits(line: str = "1", **bounds: int) -> Limits:
 class Worker:
     """An allowance, and who fills it."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, interval_s: float = 0.2) -> None:
         self.office = office
         self.allowance = Allowance()
         self.tally = Tally()
         self.store = FlakyStore(office.store)
-        rules = Rules(tells_time=True, hold_s=600.0, patience_s=120.0)
+        rules = Rules(interval_s=interval_s, tells_time=True, hold_s=600.0, patience_s=120.0)
         self.treasurer = Treasurer(self.store, self.allowance, office.clock, self.tally, rules)
         self.allowance.adopt(office.lines)
 

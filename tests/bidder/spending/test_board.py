@@ -27,7 +27,7 @@ from bidder.spending.board import (
     unpack_paces,
     unpack_report,
 )
-from bidder.spending.pacekeeper import PaceKeeper
+from bidder.spending.follower import Follower
 from bidder.stores.embedded import EmbeddedServer
 from budget.accounts import Limits
 from budget.allowance import Allowance
@@ -124,7 +124,7 @@ async def test_a_worker_posts_and_follows(client: Redis) -> None:
     """Its report names what it reserved, holds and saw; the pace on the board becomes that of its line items, those
     that it does not name go at full pace; another index goes on with the same pace and the same totals."""
     board, allowance, clock = Board(client), Allowance(7), ManualClock(NOW_S)
-    keeper = PaceKeeper(board, allowance, clock, Tally(), 5.0)
+    keeper = Follower(board, allowance, clock, Tally(), 5.0)
     limits = Limits("c", "l", ZoneInfo("UTC"))
     allowance.adopt({10: ("shop", limits)})
     line = allowance.line(10)
@@ -156,7 +156,7 @@ async def test_a_worker_posts_and_follows(client: Redis) -> None:
 async def test_a_ceiling_lasts_for_a_period(client: Redis) -> None:
     """A line item that committed its ceiling waits, and goes on with the next period, also where nobody leads."""
     board, allowance, clock = Board(client), Allowance(7), ManualClock(NOW_S)
-    keeper = PaceKeeper(board, allowance, clock, Tally(), 5.0)
+    keeper = Follower(board, allowance, clock, Tally(), 5.0)
     allowance.adopt({10: ("shop", Limits("c", "l", ZoneInfo("UTC")))})
     line = allowance.line(10)
     assert line is not None
@@ -193,7 +193,7 @@ async def test_without_a_board_the_last_pace_holds(tmp_path: Path) -> None:
     async with EmbeddedServer(tmp_path / "ledger") as server:
         redis = Redis.from_url(server.url)
         await Board(redis).publish(_paces(k10=0.25))
-        keeper = PaceKeeper(Board(redis), Allowance(7), ManualClock(NOW_S), tally, 5.0)
+        keeper = Follower(Board(redis), Allowance(7), ManualClock(NOW_S), tally, 5.0)
         pace = Pace(1)
         keeper.adopt(np.array([10], np.uint64), pace)
         await keeper.step()

@@ -46,7 +46,7 @@ class PaceOf(Protocol):
         """(N,) how often each line item was a candidate."""
 
 
-class PaceKeeper:
+class Follower:
     """Posts and follows."""
 
     def __init__(
