@@ -99,8 +99,12 @@ class Context(Struct, gc=False):
     coppa: bool
     personal: bool
     """What is known of the person may be used."""
+    measure: bool
+    """The person may be recorded with impressions and clicks."""
     blocked_categories: Container[str]
     """bcat; empty: none."""
     allowed_categories: Container[str]
     """acat; empty: any."""
     opportunities: tuple[Opportunity, ...] = ()
+    person_id: bytes = b""
+    """The 16 bytes of the person who was read for this request; empty: nobody is known."""

@@ -81,6 +81,7 @@ class Known:
         self.by_id = people
         self.people: Sequence[Person | None] = ()
         self.exposures: Sequence[Exposure | None] = ()
+        self.opted_out: Sequence[int] = ()
 
     def read(self, lookups: Sequence[Lookup | None], deadline_ns: int, imps: Sequence[int] = ()) -> "Known":
         """Found at once, and shown nothing so far."""

@@ -98,6 +98,7 @@ def context_of(
         hour_of_week(now_s, geo.utcoffset if geo is not None else None, country),
         permissions.child,
         permissions.personalise,
+        permissions.measure,
         _listed(request.bcat),
         _listed(request.acat),
     )

@@ -3,7 +3,7 @@
 Place: run makes one per call; the steps read and fill it in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from bidder.audience.frequency import Exposure
@@ -37,6 +37,10 @@ class Reading(Protocol):
     def exposures(self) -> Sequence[Exposure | None]:
         """What each was shown; empty where that was asked of none."""
 
+    @property
+    def opted_out(self) -> Collection[int]:
+        """Places of those who opted out of everything personal."""
+
 
 class Pending:
     """A request being decided."""
@@ -54,6 +58,18 @@ class Pending:
         self.answered = False
         self.why_none = Outcome.NO_CANDIDATE
         """How it ends if nothing wins."""
+
+    def known(self, person: Person) -> None:
+        """The request is about this person."""
+        self.person = person
+        self.context.person_id = person.id
+
+    def opt_out(self) -> None:
+        """The person opted out with us: from here on the request is anybody's, whatever it allows."""
+        context = self.context
+        self.person = self.exposure = None
+        context.personal = context.measure = False
+        context.person_id, context.zip, context.place = b"", "", None
 
 
 class Drops:

@@ -170,11 +170,14 @@ class Auction:
     def _resume(self, batch: list[Pending], world: World, reading: Reading) -> None:
         began_ns = self._clock.monotonic_ns()
         for pending, person in zip(batch, reading.people, strict=True):
-            pending.person = person
+            if person is not None:
+                pending.known(person)
         exposures = reading.exposures
         for pending, exposure in zip(batch, exposures, strict=False):
             if exposure is not None and began_ns <= exposure.until_ns:
                 pending.exposure = exposure
+        for place in reading.opted_out:
+            batch[place].opt_out()
         self._conclude(batch, world)
         if exposures:
             self._views.finish(exposures, self._hold_s)

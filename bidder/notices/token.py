@@ -37,6 +37,8 @@ DEAL: Final = 2
 """Flag: the bid answered a deal."""
 VISITOR: Final = 4
 """Flag: `person` names a visitor by what we saw (address and agent, an id that nobody matched), none of our people."""
+MEASURE: Final = 8
+"""Flag: `person` is one of our people, and may be recorded with the impression and its clicks."""
 BID_ID_BYTES: Final = 12
 PERSON_BYTES: Final = 16
 NOBODY: Final = bytes(PERSON_BYTES)
@@ -101,6 +103,11 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     def visitor(self) -> bool:
         """Whether `person` is the tag of a visitor, not of one of our people."""
         return bool(self.flags & VISITOR)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the person may be recorded with what became of the bid."""
+        return bool(self.flags & MEASURE)
 
 
 class Sealed(Struct, frozen=True, gc=False):

@@ -65,9 +65,13 @@ class Permissions(Struct, frozen=True, gc=False):
     precise_geo: bool
     child: bool = False
     """The request is about a child: nothing personal at all, and only ads made for it."""
+    sync: bool = False
+    """Exchange the person's id with exchanges."""
+    record: bool = False
+    """Record what the person does in a shop, and profile the person by it."""
 
 
-FULL = Permissions(True, True, True, True, True)
+FULL = Permissions(True, True, True, True, True, False, True, True)
 NOTHING = Permissions(False, False, False, False, False)
 CHILD = Permissions(False, False, False, False, False, True)
 
@@ -120,6 +124,8 @@ class Gate:
             write_id=store,
             measure=store and held & _MEASURE == _MEASURE,
             precise_geo=consent.special_features & _PRECISE == _PRECISE,
+            sync=store,
+            record=store and profile,
         )
 
 

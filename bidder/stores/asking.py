@@ -19,6 +19,8 @@ from bidder.audience.person import Person
 from bidder.stores.connection import Batch, Reply
 from bidder.stores.errors import StoreReplyError
 from bidder.stores.keys import (
+    OPT_OUT_FIELD,
+    OPTED_OUT,
     PERSON_ID_BYTES,
     Frame,
     match_tag,
@@ -116,6 +118,9 @@ def take(read: PendingRead, batch: Batch) -> None:
             reply, views, busy, now_s = reply
         if type(reply) is dict:
             read.answered = True
+            if OPT_OUT_FIELD in reply:
+                read.opted_out.add(place)
+                continue
             new = reply and people[place] is None
             if new:
                 people[place] = Person(person_id, reply)
@@ -144,12 +149,16 @@ def follow(read: PendingRead, rows: list[Reply]) -> bool:
                 read.sound = False
                 continue
             read.answered = True
-            if type(row) is bytes and len(row) == PERSON_ID_BYTES:
+            if row == OPTED_OUT:
+                read.opted_out.add(place)
+            elif type(row) is bytes and len(row) == PERSON_ID_BYTES:
                 found[place, row, person_tag(row) if asked else b""] = None
                 led = True
         if sought is not None and asked and not led and start < len(rows):
             _count_match(sought, place, asked, rows[start])
         start += count
+    if read.opted_out:
+        found = {key: None for key in found if key[0] not in read.opted_out}
     read.wanted = list(found)
     return bool(found)
 

@@ -3,9 +3,11 @@
 Place: stores/people builds its commands here; nothing else spells a key.
 Shapes: `p:{<32 hex digits>}` is a person's hash, `m:{<32 hex digits>}` a row of the match table, `f:{...}` what was
     shown to whoever the digits stand for (a log per advertiser), `b:{...}` the requests that are being decided for
-    them: the digits stand in braces (the cluster's hash tag), so that the slot is that of the digits alone (the `tag`).
+    them, `h:{...}` what the person did (a history per advertiser): the digits stand in braces (the cluster's hash
+    tag), so that the slot is that of the digits alone (the `tag`). `c:{<32 hex digits>}` are the people of one login,
+    `g:{<advertiser>}:<segment>:<day>` counts who was in a segment on a day (a HyperLogLog).
 Source: Redis Cluster specification: slot = CRC16/XMODEM of the hash tag, modulo 16384.
-Never: an exchange's id in clear: a row of the match table is named by a hash of source and id.
+Never: an exchange's id or a login in clear: a row of the match table is named by a hash of source and id.
 """
 
 import hashlib
@@ -21,7 +23,16 @@ MATCH_FIELD_PREFIX = b"m:"
 """Fields of a person's hash that list the person's rows of the match table, by tag."""
 SEEN_FIELD = b"s"
 """Field of a person's hash: when the person was last seen, `<I` seconds since the epoch."""
+OPT_OUT_FIELD = b"o"
+"""The one field of the hash of a person who opted out: when, `<I` seconds. Nothing is written beside it."""
+OPTED_OUT = b"\xff" * PERSON_ID_BYTES
+"""The value of a row of the match table whose person opted out: it names nobody."""
+SYNC_FIELD = b"y"
+"""Field of a person's hash: when its id was last exchanged with each exchange."""
+CLUSTER_FIELD_PREFIX = b"c:"
+"""Fields of a person's hash that name the clusters that the person is in, by tag."""
 
+_CLUSTER_DOMAIN = b"paceline-cluster"
 _MATCH_DOMAIN = b"paceline-match"  # 16 bytes at most: blake2b's `person`
 _HGETALL_HEAD = b"*2\r\n$7\r\nHGETALL\r\n$36\r\np:{"
 _GET_HEAD = b"*2\r\n$3\r\nGET\r\n$36\r\nm:{"
@@ -59,6 +70,37 @@ def match_key(tag: bytes) -> bytes:
 def match_field(tag: bytes) -> bytes:
     """The field by which a person's hash lists a row of the match table."""
     return MATCH_FIELD_PREFIX + tag
+
+
+def history_key(tag: bytes) -> bytes:
+    """The key of what a person did: a hash with a history per advertiser, in the fields of the person's hash."""
+    return b"h:{%b}" % tag
+
+
+def cluster_tag(advertiser_id: str, login: str) -> bytes:
+    """The tag of the people who showed one advertiser the same login: blake2b-128, 32 hexadecimal digits.
+
+    It is another with every advertiser, so that nobody can join what two of them know.
+    """
+    owner = hashlib.blake2b(advertiser_id.encode(), digest_size=32).digest()
+    data = login.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16, key=owner, person=_CLUSTER_DOMAIN).hexdigest().encode()
+
+
+def cluster_key(tag: bytes) -> bytes:
+    """The key of a cluster: a hash of its people's 16 bytes, and when each was last seen, `<I` seconds."""
+    return b"c:{%b}" % tag
+
+
+def cluster_field(tag: bytes) -> bytes:
+    """The field by which a person's hash names a cluster; its value is `<I` seconds, then the advertiser's id."""
+    return CLUSTER_FIELD_PREFIX + tag
+
+
+def size_key(advertiser_id: str, segment_id: str, day: str) -> bytes:
+    """The key of who was in a segment on a day (yyyymmdd, UTC), as a HyperLogLog; all of an advertiser's share a
+    slot."""
+    return f"g:{{{advertiser_id}}}:{segment_id}:{day}".encode()
 
 
 def read_person(tag: bytes) -> bytes:

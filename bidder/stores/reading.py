@@ -6,7 +6,7 @@ Never: ends twice, or raises to whoever waits.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from enum import Enum
 from typing import Any
 
@@ -38,6 +38,8 @@ class Reading(Struct, frozen=True):
     exposures: Sequence[Exposure | None] = ()
     """What each was shown; None where that was not asked for, there is nobody to count for, or it is not known.
     Empty where none was asked for. Requests about the same person share one."""
+    opted_out: Collection[int] = frozenset()
+    """Places of those who opted out: nobody is in `people` there, and an exposure is only there to be finished."""
 
 
 class Sought:
@@ -83,6 +85,7 @@ class PendingRead:
         "commands",
         "deadline_ns",
         "followed",
+        "opted_out",
         "people",
         "reading",
         "sought",
@@ -107,6 +110,8 @@ class PendingRead:
         are not asked for."""
         self.followed: list[tuple[int, int]] = []
         """(place in people, number of matches) of the commands that read the match table, after those."""
+        self.opted_out: set[int] = set()
+        """Places of those who opted out, whichever of their ids said so."""
         self.answered = False
         """True once the store gave any answer."""
         self.sound = True
@@ -136,7 +141,11 @@ class PendingRead:
 
     def end(self, status: ReadStatus) -> None:
         """Give out what there is."""
-        self.reading = reading = Reading(self.people, status, self.sought.exposures if self.sought else ())
+        people, opted_out = self.people, self.opted_out
+        for place in opted_out:
+            people[place] = None
+        exposures = self.sought.exposures if self.sought else ()
+        self.reading = reading = Reading(people, status, exposures, opted_out)
         self.batch = None  # it may wait for replies yet, and must not hold us in a circle
         if self._future is not None and not self._future.done():
             self._future.set_result(None)

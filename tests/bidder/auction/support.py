@@ -7,7 +7,7 @@ Shapes: an `Asked` is a call that must be answered exactly once; `Known` reads p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,6 +73,7 @@ class Read:
 
     def __init__(self, people: Sequence[Person | None], exposures: Sequence[Exposure | None] = ()) -> None:
         self.people, self.exposures = people, exposures
+        self.opted_out: Collection[int] = ()
 
 
 class Done:

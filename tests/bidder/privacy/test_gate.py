@@ -41,7 +41,16 @@ def string(*numbers: int, vendors: tuple[int, ...] = (VENDOR,), **fields: Any) -
 
 
 CONSENT = string(1, 3, 4, 7)
-FULL_UNDER_CONSENT = Permissions(True, True, True, True, False)
+
+
+def allowed(
+    personalise: bool = False, store: bool = False, measure: bool = False, geo: bool = False
+) -> Permissions:
+    """What a TC string allows: storing brings syncs, personalising reading and recording."""
+    return Permissions(personalise, personalise, store, measure, geo, False, sync=store, record=personalise)
+
+
+FULL_UNDER_CONSENT = allowed(True, True, True)
 GPP_CLEAN = "DBAA"  # no section at all
 GARBAGE = ("x", "BOOO", CONSENT[:-20], CONSENT + "!", "C" * 5_000, "1YNN", "null", "\x00", "ÿ")
 
@@ -160,15 +169,15 @@ def test_consent_heals_no_other_denial(denial: str) -> None:
     ("held", "expected"),
     [
         ((), NOTHING),
-        ((1,), Permissions(False, False, True, False, False)),
+        ((1,), allowed(False, True)),
         ((3, 4), NOTHING),
-        ((1, 3), Permissions(False, False, True, False, False)),
-        ((1, 4), Permissions(False, False, True, False, False)),
-        ((1, 7), Permissions(False, False, True, True, False)),
+        ((1, 3), allowed(False, True)),
+        ((1, 4), allowed(False, True)),
+        ((1, 7), allowed(False, True, True)),
         ((7,), NOTHING),
-        ((1, 3, 4), Permissions(True, True, True, False, False)),
-        ((1, 3, 4, 7), Permissions(True, True, True, True, False)),
-        ((1, 2, 5, 6, 7, 8, 9, 10, 11), Permissions(False, False, True, True, False)),
+        ((1, 3, 4), allowed(True, True)),
+        ((1, 3, 4, 7), allowed(True, True, True)),
+        ((1, 2, 5, 6, 7, 8, 9, 10, 11), allowed(False, True, True)),
     ],
     ids=str,
 )
@@ -221,9 +230,9 @@ def test_legitimate_interest_is_no_basis() -> None:
     ("purpose", "expected"),
     [
         (1, NOTHING),
-        (3, Permissions(False, False, True, True, False)),
-        (4, Permissions(False, False, True, True, False)),
-        (7, Permissions(True, True, True, False, False)),
+        (3, allowed(False, True, True)),
+        (4, allowed(False, True, True)),
+        (7, allowed(True, True)),
         (2, FULL_UNDER_CONSENT),
     ],
 )
