@@ -32,6 +32,17 @@ def product_key(advertiser_id: str, product_id: str) -> int:
     return int.from_bytes(_hash(advertiser_id, product_id, 8), "little")
 
 
+def category_key(advertiser_id: str, category: str) -> int:
+    """The 32-bit key of a category of an advertiser's shop, however it is spaced and in whatever case; 0 for none."""
+    name = " ".join(category.split()).casefold()
+    return name_key(advertiser_id, name)
+
+
+def name_key(advertiser_id: str, name: str) -> int:
+    """The 32-bit key of an advertiser's name for something: an event's id, an order, a custom event; 0 for none."""
+    return (int.from_bytes(_hash(advertiser_id, name, 4), "little") or 1) if name else 0
+
+
 def field_name(advertiser_id: str) -> bytes:
     """The name of an advertiser's field in a person's hash."""
     return _FIELD_PREFIX + advertiser_id.encode()
