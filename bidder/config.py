@@ -17,6 +17,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from bidder.events.writer import Bounds
 from bidder.exchanges import SHIPPED, Exchange
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -146,6 +147,31 @@ class PrivacyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where a person learns why they see an ad: told where a native request asks for it; empty: nowhere."""
 
 
+class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is recorded of shops, impressions and clicks: where, how soon it is on disk, how long it is anybody's."""
+
+    folder: str = ""
+    """On a local disk; empty: `events` in the data directory."""
+    flush_s: Annotated[float, Meta(ge=0.05, le=60)] = 1.0
+    """kill -9 loses what was recorded since the last flush."""
+    queue_bytes: Annotated[int, Meta(ge=65_536, le=1_073_741_824)] = 8_388_608
+    """Per worker between two flushes, about 40,000 events; beyond it they are dropped and counted."""
+    segment_bytes: Annotated[int, Meta(ge=4_096, le=268_435_456)] = 16_777_216
+    """A segment is read into memory whole where somebody is erased from it."""
+    segment_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 60.0
+    """A segment is sealed after so long: until then its events are in no Parquet file."""
+    compact_s: Annotated[float, Meta(ge=0.2, le=3_600)] = 60.0
+    """How often sealed segments become Parquet files."""
+    erase_s: Annotated[float, Meta(ge=0.2, le=3_600)] = 30.0
+    """How often people are looked for who are to be erased."""
+    keep_days: Annotated[int, Meta(ge=1, le=30)] = 30
+    """So long an event names its person."""
+    keep_rows_days: Annotated[int, Meta(ge=1, le=3_650)] = 400
+    """So long an event is kept at all: after `keep_days` as nobody's."""
+    memory_mb: Annotated[int, Meta(ge=64, le=65_536)] = 256
+    """What DuckDB may use; beyond it, it sorts on disk."""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -167,8 +193,24 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auction: AuctionRules = AuctionRules()
     priors: Priors = Priors()
     privacy: PrivacyRules = PrivacyRules()
+    events: Events = Events()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
+
+    def events_folder(self) -> Path:
+        """Where what is recorded lies."""
+        return Path(self.events.folder or Path(self.data_dir) / "events")
+
+    def recording(self) -> Bounds:
+        """The limits of a worker's recorder."""
+        events = self.events
+        return Bounds(
+            flush_s=events.flush_s,
+            queue_bytes=events.queue_bytes,
+            segment_bytes=events.segment_bytes,
+            segment_s=events.segment_s,
+            keep_days=events.keep_days,
+        )
 
     def ledger_store(self, url: str) -> Stores:
         """How to reach the ledger at the URL that was found for it."""
@@ -184,7 +226,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class WorkerSetup(Struct, frozen=True, kw_only=True):
     """What the supervisor hands to one worker beside the configuration."""
 
-    slot: Annotated[int, Meta(ge=0, le=512)]
+    slot: Annotated[int, Meta(ge=0, le=513)]
+    """Behind the workers' stand the bookkeeper's and the caretaker's."""
     redis_url: str
     """The configured one, or the embedded server's."""
     tally_path: str
@@ -208,6 +251,8 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     """Accepted notices on their way to the ledger, one spool per slot; it outlives workers and supervisor."""
     journal_dir: str = ""
     """Where the ledger's journal becomes durable segments."""
+    events_dir: str = ""
+    """What is recorded of shops, impressions and clicks; empty: nothing is recorded."""
 
 
 class Announcement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
