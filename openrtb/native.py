@@ -95,6 +95,8 @@ class NativeRequest(Struct, frozen=True, gc=False):
     plcmttype: Int | None = None
     eventtrackers: Annotated[tuple[EventTracker, ...], Meta(max_length=MAX_ASSETS)] | None = None
     privacy: Flag | None = None
+    aurlsupport: Flag | None = None
+    """Assets may be fetched from a URL of ours."""
     native: NativeRequest | None = None  # the wrapper of 1.0, which later versions still carry at times
 
     def tracks(self, event: int, method: int) -> bool:

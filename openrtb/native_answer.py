@@ -82,6 +82,8 @@ class NativeUrls(Struct, frozen=True, gc=False):
     impressions: tuple[str, ...] = ()
     privacy: str = ""
     vast: str = ""
+    assets: str = ""
+    """Where the assets can be fetched when the ad is shown; what was asked is put behind it."""
 
 
 class Fit(Struct, frozen=True, gc=False):
@@ -91,6 +93,8 @@ class Fit(Struct, frozen=True, gc=False):
     event_trackers: bool
     privacy: bool
     video_id: int | None = None
+    asked: str = ""
+    """What was asked, for `assetsurl`; "": the slot takes none."""
 
 
 _quote: Final = msgspec.json.Encoder().encode
@@ -110,8 +114,10 @@ _TEXTS: Final[dict[int, tuple[str, ...]]] = {
 }
 
 
-def fit(request: NativeRequest, creative: NativeCreative) -> Fit | None:
-    """Match a creative to a parsed request; None if a required asset has no answer, or no asset has one."""
+def fit(request: NativeRequest, creative: NativeCreative, asked: str = "") -> Fit | None:
+    """Match a creative to a parsed request; None if a required asset has no answer, or no asset has one.
+
+    `asked` is native_assets.asked_text, where the assets shall be fetched."""
     parts: list[str] = []
     used: set[str] = set()
     video_id: int | None = None
@@ -127,7 +133,7 @@ def fit(request: NativeRequest, creative: NativeCreative) -> Fit | None:
     if not parts and video_id is None:
         return None
     tracked = request.tracks(EVENT_IMPRESSION, METHOD_IMG)
-    return Fit(",".join(parts), tracked, bool(request.privacy), video_id)
+    return Fit(",".join(parts), tracked, bool(request.privacy), video_id, asked)
 
 
 def markup(matched: Fit, urls: NativeUrls) -> str:
@@ -151,6 +157,8 @@ def markup(matched: Fit, urls: NativeUrls) -> str:
         ending = f',"imptrackers":{_text(urls.impressions)}'
     if matched.privacy and urls.privacy:
         ending += f',"privacy":{_text(urls.privacy)}'
+    if matched.asked and urls.assets:
+        ending += f',"assetsurl":{_text(urls.assets + matched.asked)}'
     return f'{{"ver":"{VERSION}","link":{link}}},"assets":[{assets}]{ending}}}'
 
 
@@ -170,8 +178,7 @@ def _value(asset: Asset, creative: NativeCreative, used: set[str]) -> str | None
         title = _first_within((creative.title, creative.short_title), asset.title.len)
         return f'"title":{{"text":{_text(title)}}}' if title else None
     if asset.data is not None:
-        names = _TEXTS.get(asset.data.type or 0, ())
-        text = _first_within([getattr(creative, name) for name in names], asset.data.len)
+        text = _first_within(texts_of(asset.data.type, creative), asset.data.len)
         return f'"data":{{"value":{_text(text)}}}' if text else None
     if asset.img is not None:
         picture = _picture(asset.img, creative, used)
@@ -179,6 +186,11 @@ def _value(asset: Asset, creative: NativeCreative, used: set[str]) -> str | None
             used.add(picture.url)
             return f'"img":{{"url":{_text(picture.url)},"w":{picture.w},"h":{picture.h}}}'
     return None
+
+
+def texts_of(kind: int | None, creative: NativeCreative) -> list[str]:
+    """A creative's texts of a data type, the longest first; they may be empty."""
+    return [getattr(creative, name) for name in _TEXTS.get(kind or 0, ())]
 
 
 def _first_within(texts: Sequence[str], limit: int | None) -> str:

@@ -21,6 +21,7 @@ from openrtb.enums import CreativeAttribute
 from openrtb.native import NativeRequest, parse_native
 from openrtb.native_answer import Fit as NativeFit
 from openrtb.native_answer import fit as fit_native
+from openrtb.native_assets import asked_text
 from openrtb.request import Audio, Banner, Native, Video
 from openrtb.vast import MediaFile, choose_media, choose_protocol, duration_fits
 from openrtb.violation import Violation
@@ -171,7 +172,10 @@ def _matched(text: str, ad: Ad) -> NativeFit | None:
     if len(_MATCHED) >= NATIVE_CACHE:
         _MATCHED.clear()
     wanted = _parsed(text)
-    found = fit_native(wanted, ad.native) if wanted is not None and ad.native is not None else None
+    found = None
+    if wanted is not None and ad.native is not None:
+        fetched = ad.showcase is not None and bool(wanted.aurlsupport)
+        found = fit_native(wanted, ad.native, asked_text(wanted) if fetched else "")
     _MATCHED[text, ad.key] = (ad, found)
     return found
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from bidder.campaigns.caps import CREATIVE, Cap, caps_of
 from bidder.campaigns.dimensions import category_names
-from bidder.campaigns.model import Advertiser, Creative, NativeAssets
+from bidder.campaigns.layouts import suited
+from bidder.campaigns.model import Advertiser, Creative, Layout, NativeAssets
 from bidder.keys import key32
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from openrtb.blocks import insecure
@@ -24,11 +25,25 @@ from openrtb.native_answer import NativeCreative, Picture
 from openrtb.vast import INLINE, MediaFile, Template, VastCreative
 
 _MEDIA = {"native": NATIVE, "video": VIDEO, "audio": AUDIO}
-_PLACES = frozenset({"CLICK_URL", "CLICK_URL_ESC", "IMPRESSION_URL", "CACHEBUSTER"})
+_PLACES = frozenset({"CLICK_URL", "CLICK_URL_ESC", "IMPRESSION_URL", "CACHEBUSTER", "RENDER_URL"})
+_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
+"""An ad of products has no script, asks for no origin of its own, and opens shops in windows of theirs."""
 _BEACON = (
     '<img src="${IMPRESSION_URL}" width="1" height="1" alt="" aria-hidden="true" '
     'style="position:absolute;left:-9999px">'
 )
+
+
+class Showcase(Struct, frozen=True, gc=False):
+    """What a creative of kind `products` tells whoever draws it."""
+
+    advertiser_id: str
+    brand: str
+    size: tuple[int, int]
+    """(0, 0): it is native."""
+    layouts: tuple[Layout, ...]
+    language: str
+    native: NativeCreative | None
 
 
 class Ad(Struct, frozen=True, gc=False):
@@ -62,10 +77,12 @@ class Ad(Struct, frozen=True, gc=False):
     vast: dict[int, Template] | None = None
     """By protocol code."""
     native: NativeCreative | None = None
+    showcase: Showcase | None = None
+    """Of kind `products`: drawn when it is shown."""
 
 
-def render_html(ad: Ad, click_url: str, impression_url: str) -> str:
-    """A banner's markup with its places filled."""
+def render_html(ad: Ad, click_url: str, impression_url: str, render_url: str = "") -> str:
+    """A banner's markup with its places filled; `render_url` is where an ad of products is drawn."""
     markup = ad.markup
     assert markup is not None, "only banners are HTML"
     values = {"CLICK_URL": click_url, "IMPRESSION_URL": impression_url}
@@ -73,12 +90,14 @@ def render_html(ad: Ad, click_url: str, impression_url: str) -> str:
         values["CLICK_URL_ESC"] = quote(click_url, safe="")
     if "CACHEBUSTER" in markup.pieces:
         values["CACHEBUSTER"] = secrets.token_hex(8)
+    if "RENDER_URL" in markup.pieces:
+        values["RENDER_URL"] = render_url
     return markup.render(values)
 
 
 def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
     """The Ad of a creative."""
-    medium = _MEDIA.get(creative.kind, BANNER)
+    medium = NATIVE if creative.native else _MEDIA.get(creative.kind, BANNER)
     markup = _html(creative) if medium == BANNER else ""
     view_key = key32(f"{advertiser.id}/{creative.id}")
     return Ad(
@@ -111,6 +130,7 @@ def compile_ad(advertiser: Advertiser, creative: Creative, key: int) -> Ad:
         media_files=_media_files(creative),
         vast=_vast(advertiser, creative) if medium in (VIDEO, AUDIO) else None,
         native=_native(creative.native) if creative.native else None,
+        showcase=_showcase(advertiser, creative) if creative.kind == "products" else None,
     )
 
 
@@ -128,6 +148,11 @@ def _html(creative: Creative) -> str:
         body = creative.html or ""
         return body if "${IMPRESSION_URL}" in body else body + _BEACON
     size = f'width="{creative.w}" height="{creative.h}"'
+    if creative.kind == "products":
+        return (
+            f'<iframe src="${{RENDER_URL}}" {size} sandbox="{_SANDBOX}" scrolling="no" frameborder="0" '
+            f'title="{html.escape(creative.alt or "Advertisement")}" style="border:0"></iframe>{_BEACON}'
+        )
     if creative.kind == "iframe":
         url = html.escape(creative.iframe_url or "")
         joined = "&amp;" if "?" in url else "?"
@@ -138,6 +163,18 @@ def _html(creative: Creative) -> str:
     return (
         f'<a href="${{CLICK_URL}}" target="_blank" rel="noopener"><img src="{html.escape(creative.image_url or "")}" '
         f'{size} alt="{html.escape(creative.alt)}" style="display:block;border:0"></a>{_BEACON}'
+    )
+
+
+def _showcase(advertiser: Advertiser, creative: Creative) -> Showcase:
+    size = (creative.w or 0, creative.h or 0)
+    return Showcase(
+        advertiser_id=advertiser.id,
+        brand=advertiser.name,
+        size=size,
+        layouts=creative.layouts or suited(*size),
+        language=creative.language or "",
+        native=_native(creative.native) if creative.native else None,
     )
 
 

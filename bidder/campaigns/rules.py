@@ -11,6 +11,7 @@ from functools import partial
 
 from bidder.campaigns.bounds import bounds
 from bidder.campaigns.hours import parse_hours
+from bidder.campaigns.layouts import SMALLEST, suited
 from bidder.campaigns.model import (
     Advertiser,
     Book,
@@ -80,14 +81,18 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "native": ("native",),
     "video": ("media_files", "duration_s"),
     "audio": ("media_files", "duration_s"),
+    "products": ("w", "h"),
 }
-"""What a kind of creative needs; of these fields it may have no others."""
+"""What a kind of creative needs; of these fields it may have no others. A native ad of products has `native` instead
+of a size: it is what is shown where products cannot be fetched."""
 _OF_A_KIND = sorted({field for fields in NEEDED.values() for field in fields})
 
 
 def rules(rates: Rates | None = None) -> Rules:
     """All rules; with rates, an advertiser's currency must be among them."""
-    named: dict[object, Rule] = bounds() | {
+    bounded = bounds()
+    named: dict[object, Rule] = bounded | {
+        Advertiser: partial(_advertiser, bounded[Advertiser]),
         Book: _book,
         Creative: _creative,
         NativeAssets: _native_assets,
@@ -102,6 +107,7 @@ def rules(rates: Rates | None = None) -> Rules:
         (Targeting, "hours"): _hours,
         (Targeting, "categories"): _categories,
         (LineItem, "creatives"): _distinct,
+        (Creative, "layouts"): _distinct,
         (Deals, "ids"): _distinct,
         (Advertiser, "currency"): partial(_currency, rates),
     }
@@ -116,6 +122,14 @@ def rules(rates: Rates | None = None) -> Rules:
 def _book(_: Book, at: At) -> None:
     if isinstance(at.node.value, dict) and "advertisers" not in at.node.value:
         at.wrong("is missing", "advertisers")
+
+
+def _advertiser(bounded: Rule, advertiser: Advertiser, at: At) -> None:
+    """Products come from a feed; and the bounds hold."""
+    bounded(advertiser, at)
+    for i, creative in enumerate(advertiser.creatives if advertiser.feed is None else ()):
+        if creative.kind == "products":
+            at.wrong("shows products, and the advertiser has no feed", "creatives", i, "kind")
 
 
 def _currency(rates: Rates | None, currency: str, at: At) -> None:
@@ -189,19 +203,36 @@ def _distinct(values: tuple[str, ...], at: At) -> None:
 def _creative(creative: Creative, at: At) -> None:
     kind = creative.kind
     written = at.node.value if isinstance(at.node.value, dict) else {}
+    filled = {name for name, node in written.items() if node.value not in (None, [], "")}  # right or wrong
+    native = kind == "products" and "native" in filled
+    needed = ("native",) if native else NEEDED[kind]
     for field in _OF_A_KIND:
-        node = written.get(field)
-        given = node is not None and node.value not in (None, [], "")  # right or wrong: it was not forgotten
-        if given and field not in NEEDED[kind]:
-            at.wrong(f"has no place in a creative of kind {kind}", field)
-        elif not given and field in NEEDED[kind]:
-            at.wrong(f"is missing: a creative of kind {kind} needs {', '.join(NEEDED[kind])}", field)
+        if field in filled and field not in needed:
+            at.wrong(f"has no place in a {'native ' if native else ''}creative of kind {kind}", field)
+        elif field not in filled and field in needed:
+            at.wrong(f"is missing: a creative of kind {kind} needs {', '.join(needed)}", field)
+    _layouts(creative, at)
     if kind in ("video", "audio"):
         _media(creative, at)
     if kind == "html" and creative.html and "${CLICK_URL" not in creative.html:
         at.advise("has no ${CLICK_URL}: its clicks will not be counted", "html")
     if creative.landing_url.startswith("http:"):
         at.advise("is not https: browsers warn of it", "landing_url")
+
+
+def _layouts(creative: Creative, at: At) -> None:
+    if creative.layouts and (creative.kind != "products" or creative.native):
+        at.wrong("have no place in a creative that shows no products in a banner", "layouts")
+        return
+    if creative.kind != "products" or creative.w is None or creative.h is None:
+        return
+    suitable = suited(creative.w, creative.h)
+    size = f"{creative.w}x{creative.h}"
+    if not suitable:
+        at.wrong(f"{size} is too small for products: at least {SMALLEST[0]}x{SMALLEST[1]}", "w")
+    for i, layout in enumerate(creative.layouts if suitable else ()):
+        if layout not in suitable:
+            at.wrong(f"{layout} does not suit {size}; {', '.join(suitable)} do", "layouts", i)
 
 
 def _media(creative: Creative, at: At) -> None:

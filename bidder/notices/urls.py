@@ -2,7 +2,8 @@
 
 Place: respond builds them once per bid from parts that are built once per exchange; web/public answers them.
 Shapes: everything constant stands in front and the token at the end, so that a URL is one concatenation.
-    `t` token, `p` price, `c` currency, `r` loss reason, `m` minimum to win, `e` event.
+    `t` token, `p` price, `c` currency, `r` loss reason, `m` minimum to win, `e` event; of clicks `p` product,
+    `l` layout.
 Never: a landing page in a URL: a click leads where the token's line item and creative lead.
 """
 
@@ -19,6 +20,11 @@ IN_CURRENCY: Final = "c"
 IN_REASON: Final = "r"
 IN_MIN_TO_WIN: Final = "m"
 IN_EVENT: Final = "e"
+IN_PRODUCT: Final = "p"
+"""Of clicks: the key of the product, 16 hexadecimal digits. A click has no price."""
+IN_LAYOUT: Final = "l"
+IN_ASSETS: Final = "a"
+"""Of native assets: what the slot asked for."""
 
 
 class UrlParts(Struct, frozen=True, gc=False):
@@ -30,6 +36,9 @@ class UrlParts(Struct, frozen=True, gc=False):
     imp: str
     click: str
     event: str
+    render: str = ""
+    """Where an ad of products is drawn, and where native assets of products are told."""
+    assets: str = ""
 
 
 class NoticeUrls(Struct, frozen=True, gc=False):
@@ -56,6 +65,8 @@ def url_parts(base_url: str, billing: Literal["burl", "beacon"]) -> UrlParts:
         imp=f"{base}/imp?{price if billing == 'beacon' else ''}{IN_SEAL}=",
         click=f"{base}/click?{IN_SEAL}=",
         event=f"{base}/event?{IN_SEAL}=",
+        render=f"{base}/render?{IN_SEAL}=",
+        assets=f"{base}/render/native?{IN_SEAL}=",
     )
 
 
@@ -70,3 +81,8 @@ def notice_urls(parts: UrlParts, sealed: Sealed) -> NoticeUrls:
         parts.click + to_browser,
         f"{parts.event}{to_browser}&{IN_EVENT}=",
     )
+
+
+def browser_token(parts: UrlParts, urls: NoticeUrls) -> str:
+    """The token that stands in a bid's markup."""
+    return urls.click[len(parts.click) :]
