@@ -15,8 +15,8 @@ from bidder.campaigns.ads import Ad, render_html
 from bidder.campaigns.compile import Line
 from bidder.exchanges import Exchange
 from bidder.keys import key32
-from bidder.notices.token import DEAL, LATE_S, MEASURE, NOBODY, TEST, VISITOR, Claim, seal
-from bidder.notices.urls import NoticeUrls, notice_urls
+from bidder.notices.token import DEAL, LATE_S, MEASURE, NOBODY, PERSONAL, TEST, VISITOR, Claim, seal
+from bidder.notices.urls import IN_ASSETS, NoticeUrls, UrlParts, browser_token, notice_urls
 from bidder.opportunity import BANNER, MEDIA_NAMES, MTYPE, Context
 from budget.money import cpm_to_units
 from openrtb.native_answer import NativeUrls
@@ -48,7 +48,7 @@ def _bid(context: Context, choice: Choice, world: World) -> Bid:
     if exchange.billing == "burl":
         bid.burl = urls.bill
     bid.lurl = urls.loss
-    bid.adm = _markup(choice, urls, bid.id, world.privacy_url)
+    bid.adm = _markup(choice, urls, bid.id, world, world.urls[exchange.name])
     bid.protocol = fitting.protocol or None
     if choice.deal is not None:
         bid.dealid = choice.deal.deal.id
@@ -106,21 +106,25 @@ def _urls(context: Context, choice: Choice, world: World) -> NoticeUrls:
 
 
 def _whom(context: Context, exposure: Exposure | None) -> tuple[bytes, int]:
-    """Who stands in the token, and the flags that say as what: the person who was read, or whom views count for."""
-    if exposure is None:
-        person = context.person_id
-        return (person, MEASURE if context.measure else 0) if person else (NOBODY, 0)
-    if exposure.basis is _PERSON:
-        return exposure.id, MEASURE if context.measure else 0
-    return exposure.id, VISITOR if exposure.basis is _VISITOR else 0
+    """Who stands in the token, and the flags that say as what: whom views count for, or the person who was read, where
+    the person may be recorded or shown what they looked at."""
+    if exposure is not None and exposure.basis is not _PERSON:
+        return exposure.id, VISITOR if exposure.basis is _VISITOR else 0
+    uses = (MEASURE if context.measure else 0) | (PERSONAL if context.personal else 0)
+    if exposure is not None:
+        return exposure.id, uses
+    return (context.person_id, uses) if uses and context.person_id else (NOBODY, 0)
 
 
-def _markup(choice: Choice, urls: NoticeUrls, serving_id: str, privacy_url: str) -> str:
+def _markup(choice: Choice, urls: NoticeUrls, serving_id: str, world: World, parts: UrlParts) -> str:
     ad = choice.fitting.ad
     if ad.markup is not None:
-        return render_html(ad, urls.click, urls.imp)
-    if choice.fitting.native is not None:
-        return native_markup(choice.fitting.native, NativeUrls(urls.click, (), (urls.imp,), privacy_url))
+        drawn = parts.render + browser_token(parts, urls) if ad.showcase is not None else ""
+        return render_html(ad, urls.click, urls.imp, drawn)
+    native = choice.fitting.native
+    if native is not None:
+        assets = f"{parts.assets}{browser_token(parts, urls)}&{IN_ASSETS}=" if native.asked else ""
+        return native_markup(native, NativeUrls(urls.click, (), (urls.imp,), world.privacy_url, assets=assets))
     assert ad.vast is not None, "an ad is a banner, a native or a spot"
     spot = VastUrls(impression=urls.imp, click=urls.click, tracking_base=urls.event)
     return ad.vast[choice.fitting.protocol].render(spot, serving_id, choice.fitting.media)

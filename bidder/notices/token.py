@@ -39,6 +39,8 @@ VISITOR: Final = 4
 """Flag: `person` names a visitor by what we saw (address and agent, an id that nobody matched), none of our people."""
 MEASURE: Final = 8
 """Flag: `person` is one of our people, and may be recorded with the impression and its clicks."""
+PERSONAL: Final = 16
+"""Flag: `person` is one of our people, and what is known of them may be shown in the ad."""
 BID_ID_BYTES: Final = 12
 PERSON_BYTES: Final = 16
 NOBODY: Final = bytes(PERSON_BYTES)
@@ -108,6 +110,11 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     def measured(self) -> bool:
         """Whether the person may be recorded with what became of the bid."""
         return bool(self.flags & MEASURE)
+
+    @property
+    def personal(self) -> bool:
+        """Whether what is known of the person may be shown in the ad."""
+        return bool(self.flags & PERSONAL)
 
 
 class Sealed(Struct, frozen=True, gc=False):
