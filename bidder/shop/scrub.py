@@ -1,0 +1,77 @@
+"""Personal data that shops send by mistake, found by its shape: e-mail addresses and phone numbers.
+
+Place: intake asks it about every text of an event before anything else sees the text.
+Shapes: what is looked at is the text as sent, and the same with its URL escapes undone, up to UNQUOTED times (`%40`,
+    `%2540`), full-width letters and digits folded (NFKC).
+Rule: an e-mail address anywhere in a text is one. What is a phone number depends on the field:
+    in names (product, order, event ids) digits are ordinary, so it takes a form that only phone numbers have: a plus
+    or `tel:` before 8 to 15 digits; 00 and separated groups; brackets around an area code; the North American
+    3-3-4 with separators; a leading 0 and groups parted by blanks, dots or slashes, or by one hyphen after an area
+    code. `SKU-12345678`, EANs, GTINs, ISBNs, UUIDs and plain numbers stay.
+    In prose (categories) a leading 0 with 9 to 15 digits is a phone number, too, however it is parted.
+Never: an answer that holds the text.
+"""
+
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import unquote
+
+UNQUOTED: Final = 3
+"""Escapes within escapes; a text that goes through four systems was not sent by mistake."""
+
+_EMAIL: Final = re.compile(r"[^\s@<>\"',;]+(?:@|\(at\)|\[at\]|&#64;|&#x40;|&commat;)[^\s@<>\"',;]+\.[^\W\d_]{2,}", re.I)
+_MIN_DIGITS, _MAX_DIGITS = 8, 15  # ITU-T E.164: 15 at most; the shortest international ones have 8
+_SEP: Final = r"[\s./()‐-―-]{0,3}"
+_BEFORE, _AFTER = r"(?<![\w.-])", r"(?![\w-])"
+_FORMS: Final = [  # candidates; their digits are counted
+    re.compile(pattern, re.I)
+    for pattern in (
+        rf"{_BEFORE}\+{_SEP}\d(?:{_SEP}\d){{7,14}}{_AFTER}",
+        rf"tel:{_SEP}\+?\d(?:{_SEP}\d){{5,14}}{_AFTER}",
+        rf"{_BEFORE}00[1-9]\d{{0,2}}[\s./()-]{{1,3}}\d(?:{_SEP}\d){{5,12}}{_AFTER}",
+        rf"{_BEFORE}(?:\+?1[\s.-])?\d{{3}}[\s.-]\d{{3}}[\s.-]\d{{4}}{_AFTER}",
+        rf"{_BEFORE}(?:\+?\d{{1,3}}[\s.-]?)?\(0?\d{{1,5}}\)[\s.-]?\d{{2,}}(?:[\s.-]?\d{{2,}})*{_AFTER}",
+        rf"{_BEFORE}0\d{{1,5}}(?:[\s./]\d{{1,8}})+{_AFTER}",
+        rf"{_BEFORE}0[1-9]\d{{1,4}}-\d{{5,8}}{_AFTER}",
+        rf"{_BEFORE}0[1-9](?:[\s.-]\d\d){{4}}{_AFTER}",
+    )
+]
+_PROSE: Final = re.compile(rf"(?<!\w)\(?0\d?(?:{_SEP}\d){{7,13}}(?!\w)")
+_MIN_NATIONAL: Final = 9
+_HINT: Final = re.compile(r"[@%&#(\[＠]|\d.*\d.*\d.*\d.*\d.*\d.*\d", re.S)
+"""Without one of these a text is neither; most texts end here."""
+
+
+def is_personal(text: str, *, prose: bool = False) -> bool:
+    """Whether a text holds an e-mail address or a phone number; `prose` where no number stands for itself."""
+    if not text or not _HINT.search(text):
+        return False
+    return any(_is_email(form) or _is_phone(form, prose) for form in _readings(text))
+
+
+def _readings(text: str) -> list[str]:
+    """The text, and what it reads as with its escapes undone."""
+    readings = [unicodedata.normalize("NFKC", text)]
+    for _ in range(UNQUOTED):
+        undone = unicodedata.normalize("NFKC", unquote(readings[-1], errors="replace"))
+        if undone == readings[-1]:
+            break
+        readings.append(undone)
+    return readings
+
+
+def _is_email(text: str) -> bool:
+    return _EMAIL.search(text) is not None
+
+
+def _is_phone(text: str, prose: bool) -> bool:
+    if text[:1] == " " and text[1:2].isdigit():  # a plus that a query's decoding made a blank
+        text = f"+{text[1:]}"
+    if any(_enough(found[0], _MIN_DIGITS) for form in _FORMS for found in form.finditer(text)):
+        return True
+    return prose and any(_enough(found[0], _MIN_NATIONAL) for found in _PROSE.finditer(text))
+
+
+def _enough(text: str, least: int) -> bool:
+    return least <= sum(character.isdigit() for character in text) <= _MAX_DIGITS
