@@ -4,6 +4,8 @@ Place: the frequency lane's way to the people's store; the auction's own holds l
 Units: seconds; the scripts count from the store's own clock, so they are told how long ago, or for how long.
 Limits: CALLS scripts at once, so that reads for bids are never behind more than a fraction of a millisecond of
     these; ANSWER_S for their answers. No view is kept, and no hold stands, for longer than 30 days.
+Rule: a bid that was made before its person was erased or opted out leaves no trace: the guard of the tag says when
+    that was, and the script that writes asks it.
 Raises: StoreError, TimeoutError: some calls were perhaps not made, all may be made again.
 """
 
@@ -22,6 +24,7 @@ from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.asking import unknown_scripts
 from bidder.stores.connection import Batch
 from bidder.stores.errors import StoreDown, StoreError, StoreReplyError
+from bidder.stores.guards import guard_key
 from bidder.stores.keys import person_tag, views_key
 from bidder.stores.people import Source
 from bidder.stores.scripts import DROP, PROLONG, VIEW, bulk, with_text
@@ -36,7 +39,7 @@ METRICS: Final = (
         "Calls to a person's log that the store refuses for good, such as for a key of another type",
     ),
 )
-_SCRIPTS: Final = {Verb.VIEW: VIEW, Verb.DROP: DROP, Verb.PROLONG: PROLONG}
+_SCRIPTS: Final = {Verb.VIEW: VIEW, Verb.PROLONG: PROLONG}
 _BID: Final = struct.Struct("<IIIIII")
 _ONE: Final = struct.Struct("<I")
 _Call = tuple[bytes, bytes]  # command, tag
@@ -93,6 +96,11 @@ class PeopleLogs:
             packed = _BID.pack(tag, *keys, min(max(0, int(seconds)), MAX_WINDOW_S), window_s)
         person = person_tag(told.person)
         now = b"0" if self.simulated_ms is None else b"%d" % self.simulated_ms()
-        key = bulk(views_key(person))
-        head = _SCRIPTS[told.verb].head(1, 3)
-        return head + key + bulk(now) + bulk(field_name(told.advertiser_id)) + bulk(packed), person
+        key, arguments = (
+            bulk(views_key(person)),
+            bulk(now) + bulk(field_name(told.advertiser_id)) + bulk(packed),
+        )
+        if told.verb is Verb.DROP:  # writes nothing that was not there
+            return DROP.head(1, 3) + key + arguments, person
+        head, guard = _SCRIPTS[told.verb].head(2, 4), bulk(guard_key(person))
+        return head + key + guard + arguments + bulk(b"%d" % told.issued_s), person

@@ -61,6 +61,8 @@ class Sighting(Struct, frozen=True, gc=False):
     seen_s: float
     """When the notice came."""
     deadline_s: int
+    issued_s: int = 0
+    """When the bid was made; before an erasure, it leaves no trace."""
 
 
 class Exposures(Protocol):
@@ -133,4 +135,5 @@ def _sighting(order: Order) -> Sighting:
         window_s=order.window_s,
         seen_s=order.accepted_s,
         deadline_s=order.deadline_s,
+        issued_s=order.issued_s,
     )

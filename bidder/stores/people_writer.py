@@ -6,13 +6,14 @@ Shapes: see stores/keys; a person's hash holds a field per advertiser, a field p
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
 Limits: MAX_TTL_S since last seen, whatever is asked for; MAX_LISTED matches per person, the oldest go first.
 Raises: redis.RedisError.
-Never: a match before the person's hash lists it, so that erasure finds every match.
+Never: a match before the person's hash lists it, so that erasure finds every match; a word about somebody who has opted
+    out, or under an id that was.
 """
 
-import struct
-from collections.abc import Awaitable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
@@ -22,8 +23,9 @@ from redis.retry import Retry
 from bidder.audience.identity import match_key as match_name
 from bidder.audience.person import Profile, field_name, pack
 from bidder.config import Stores
-from bidder.stores import keys
+from bidder.stores import keys, removal
 from bidder.stores.address import parse_all
+from bidder.stores.removal import LIST, ROW, SECONDS, call, done, listed
 
 MAX_TTL_S = 30 * 86_400
 MAX_LISTED = 64  # a browser meets some ten exchanges; a script that invents ids must not grow the hash
@@ -31,8 +33,6 @@ MAX_CONNECTIONS = 16
 POOL_TIMEOUT_S = 5.0
 SOCKET_TIMEOUT_S = 5.0
 PEOPLE_PER_PIPELINE = 500
-
-_SECONDS = struct.Struct("<I")
 
 Client = Redis | RedisCluster
 
@@ -84,35 +84,41 @@ class PeopleWriter:
             for person_id, profiles in chunk:
                 key = keys.person_key(keys.person_tag(person_id))
                 fields = {field_name(advertiser): pack(profile) for advertiser, profile in profiles.items()}
-                pipeline.hset(key, mapping={**fields, keys.SEEN_FIELD: _SECONDS.pack(int(now_s))})
+                pipeline.hset(key, mapping={**fields, keys.SEEN_FIELD: SECONDS.pack(int(now_s))})
                 pipeline.expire(key, _bounded(ttl_s))
             await pipeline.execute()
             saved += len(chunk)
         return saved
 
     async def match(
-        self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = MAX_TTL_S
-    ) -> None:
-        """Let `source`'s id `uid` lead to a person; raises ValueError for an id that is empty or too long.
+        self,
+        source: str,
+        uid: str,
+        person_id: bytes,
+        now_s: float,
+        ttl_s: float = MAX_TTL_S,
+    ) -> bool:
+        """Let `source`'s id `uid` lead to a person; False where the person or the id was opted out: then nothing is
+        written. Raises ValueError for an id that is empty or too long.
 
         Being matched is being seen: the person lives `ttl_s` longer, and never less than before.
         """
         tag = keys.match_tag(match_name(source, uid))
-        key = keys.person_key(keys.person_tag(person_id))
-        pipeline = self._pipeline()
-        pipeline.hset(
-            key,
-            mapping={
-                keys.match_field(tag): _SECONDS.pack(int(now_s)),
-                keys.SEEN_FIELD: _SECONDS.pack(int(now_s)),
-            },
-        )
-        pipeline.expire(key, _bounded(ttl_s), nx=True)
-        pipeline.expire(key, _bounded(ttl_s), gt=True)
-        pipeline.hgetall(key)
-        fields = (await pipeline.execute())[-1]
-        await _done(self._client.set(keys.match_key(tag), person_id, ex=_bounded(ttl_s)))
+        key, field = keys.person_key(keys.person_tag(person_id)), keys.match_field(tag)
+        seen = (SECONDS.pack(int(now_s)), _bounded(ttl_s), keys.SEEN_FIELD, keys.OPT_OUT_FIELD)
+        answer = await call(self._client, LIST, (key,), field, *seen)
+        if not answer:
+            return False
+        fields = dict(zip(answer[::2], answer[1::2], strict=True))
+        row = (person_id, _bounded(ttl_s), keys.OPTED_OUT)
+        if not await call(self._client, ROW, (keys.match_key(tag),), *row):
+            await done(self._client.hdel(key, field))
+            return False
+        if not await done(self._client.hexists(key, field)):
+            await removal.remove_rows(self._client, person_id, [tag], now_s)  # erased meanwhile
+            return False
         await self._forget(key, person_id, _surplus(fields))
+        return True
 
     async def match_many(
         self, matches: Iterable[tuple[str, str, bytes]], now_s: float, ttl_s: float = MAX_TTL_S
@@ -124,7 +130,7 @@ class PeopleWriter:
             listing, rows = self._pipeline(), self._pipeline()
             for tag, person_id in tagged:
                 key = keys.person_key(keys.person_tag(person_id))
-                listing.hset(key, keys.match_field(tag), _SECONDS.pack(int(now_s)))
+                listing.hset(key, keys.match_field(tag), SECONDS.pack(int(now_s)))
                 listing.expire(key, _bounded(ttl_s), nx=True)
                 rows.set(keys.match_key(tag), person_id, ex=_bounded(ttl_s))
             await listing.execute()
@@ -132,30 +138,33 @@ class PeopleWriter:
             matched += len(tagged)
         return matched
 
-    async def erase(self, person_id: bytes) -> int:
-        """Remove all that is known of a person, what the person was shown, and every row that leads there, with what
-        was shown under its id before; returns the keys removed."""
-        tag = keys.person_tag(person_id)
-        key = keys.person_key(tag)
-        fields = await _done(self._client.hkeys(key))
-        removed = await self._forget(key, person_id, _listed(fields))
-        return removed + int(await _done(self._client.unlink(key, keys.views_key(tag), keys.marks_key(tag))))
+    async def erase(self, person_id: bytes, now_s: float | None = None) -> int:
+        """See removal.erase; `now_s` None: now."""
+        return await removal.erase(self._client, person_id, time.time() if now_s is None else now_s)
 
-    async def _forget(self, key: bytes, person_id: bytes, tags: list[bytes]) -> int:
+    async def opt_out(self, person_id: bytes, now_s: float) -> int:
+        """See removal.opt_out."""
+        return await removal.opt_out(self._client, person_id, now_s)
+
+    async def opt_in(self, person_id: bytes) -> bool:
+        """See removal.opt_in."""
+        return await removal.opt_in(self._client, person_id)
+
+    async def allow(self, source: str, uid: str) -> bool:
+        """Take the tombstone of `source`'s id away, for a person who has opted in again; whether there was one."""
+        name = keys.match_key(keys.match_tag(match_name(source, uid)))
+        return bool(await call(self._client, removal.ALLOW, (name,), keys.OPTED_OUT))
+
+    async def opted_out(self, person_id: bytes) -> bool:
+        """Whether the store knows that a person has opted out."""
+        key = keys.person_key(keys.person_tag(person_id))
+        return bool(await done(self._client.hexists(key, keys.OPT_OUT_FIELD)))
+
+    async def _forget(self, key: bytes, person_id: bytes, tags: list[bytes]) -> None:
         """Remove rows of the match table that lead to this person, what was shown under their ids, and the list."""
-        if not tags:
-            return 0
-        reading = self._pipeline()
-        for tag in tags:
-            reading.get(keys.match_key(tag))
-        values = await reading.execute()
-        ours = [tag for tag, value in zip(tags, values, strict=True) if value == person_id]
-        removing = self._pipeline()
-        for tag in ours:
-            for name in (keys.match_key(tag), keys.views_key(tag), keys.marks_key(tag)):
-                removing.execute_command("UNLINK", name)  # a cluster's pipeline has no `unlink`
-        removing.hdel(key, *(keys.match_field(tag) for tag in tags))
-        return sum(map(int, (await removing.execute())[:-1]))
+        if tags:
+            await removal.remove_rows(self._client, person_id, tags, None)
+            await done(self._client.hdel(key, *(keys.match_field(tag) for tag in tags)))
 
     def _pipeline(self) -> Any:
         if isinstance(self._client, RedisCluster):
@@ -167,22 +176,13 @@ def _bounded(ttl_s: float) -> int:
     return max(1, min(int(ttl_s), MAX_TTL_S))
 
 
-def _listed(fields: Iterable[bytes]) -> list[bytes]:
-    """The tags of the rows that lead to a person, from the names of the person's fields."""
-    prefix = keys.MATCH_FIELD_PREFIX
-    return [name[len(prefix) :] for name in fields if name.startswith(prefix)]
-
-
 def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:
     """The tags beyond MAX_LISTED, the oldest first."""
-    tags = sorted(_listed(fields), key=lambda tag: _matched_s(fields[keys.match_field(tag)]))
+    tags = sorted(
+        listed(fields, keys.MATCH_FIELD_PREFIX), key=lambda tag: _matched_s(fields[keys.match_field(tag)])
+    )
     return tags[: max(0, len(tags) - MAX_LISTED)]
 
 
 def _matched_s(value: bytes) -> int:
-    return int(_SECONDS.unpack(value)[0]) if len(value) == _SECONDS.size else 0
-
-
-async def _done(answer: Any) -> Any:
-    """redis.asyncio types its answers as either awaitable or not; ours are awaitable."""
-    return await cast("Awaitable[Any]", answer)
+    return int(SECONDS.unpack(value)[0]) if len(value) == SECONDS.size else 0

@@ -12,6 +12,12 @@ local function clock(given)
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
+-- Whether a bid was made before those whom the log is about were erased, or opted out: it leaves no trace then.
+local function guarded(key, issued)
+  local since = key and redis.call('GET', key)
+  return since and tonumber(issued) <= tonumber(since)
+end
+
 local function open_log(value, now)
   local log = {given_up = 0, given_up_s = 0, window = 0, records = {}}
   if not value then return log end

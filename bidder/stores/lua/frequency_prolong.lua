@@ -1,8 +1,9 @@
 -- A bid was won: its hold stands for longer, or is placed anew where it has lapsed; a view stays what it is.
--- KEYS    1 f:{tag} the logs by advertiser
+-- KEYS    1 f:{tag} the logs by advertiser, 2 the tag's guard (may be left out)
 -- ARGV    1 now in ms or 0, 2 the advertiser's field, 3 <IIIIII bid tag, campaign, line item, creative,
---         seconds to hold, longest window
--- returns 1, or 0 where there is a view
+--         seconds to hold, longest window, 4 when the bid was made, in seconds
+-- returns 1, or 0 where there is a view, or the bid is older than an erasure
+if guarded(KEYS[2], ARGV[4]) then return 0 end
 local now = clock(ARGV[1])
 local tag, campaign, line, creative, hold_s, window = struct.unpack('<IIIIII', ARGV[3])
 local log = open_log(redis.call('HGET', KEYS[1], ARGV[2]), now)

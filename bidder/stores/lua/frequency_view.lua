@@ -1,8 +1,10 @@
 -- An impression: the hold of its bid becomes a view, or a view is entered where there is no hold.
--- KEYS    1 f:{tag} the logs by advertiser
+-- KEYS    1 f:{tag} the logs by advertiser, 2 the tag's guard (may be left out)
 -- ARGV    1 now in ms or 0, 2 the advertiser's field, 3 <IIIIII bid tag, campaign, line item, creative,
---         seconds since it was seen, longest window
--- returns 1, or 0 where this bid's view is known. What is too old in the other advertisers' logs goes too.
+--         seconds since it was seen, longest window, 4 when the bid was made, in seconds
+-- returns 1, or 0 where this bid's view is known, or the bid is older than an erasure. What is too old in the other
+--         advertisers' logs goes too.
+if guarded(KEYS[2], ARGV[4]) then return 0 end
 local now = clock(ARGV[1])
 local tag, campaign, line, creative, age_s, window = struct.unpack('<IIIIII', ARGV[3])
 local log = open_log(redis.call('HGET', KEYS[1], ARGV[2]), now)

@@ -16,6 +16,7 @@ from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.address import parse
 from bidder.stores.connection import Batch, Connection, Done
 from bidder.stores.errors import StoreError, StoreOverloaded, StoreReplyError
+from bidder.stores.guards import guard_key
 from bidder.stores.keys import person_tag, views_key
 from tests.bidder.notices.support import NOW_S, PERSON
 from tests.servers import RealServer
@@ -37,6 +38,7 @@ def told(verb: Verb, number: int = 1, **changes: object) -> Sighting:
         "window_s": 86_400,
         "seen_s": float(NOW_S),
         "deadline_s": NOW_S + 900,
+        "issued_s": NOW_S - 5,
     }
     return Sighting(**{**fields, **changes})  # type: ignore[arg-type]  # a table of fields for tests
 
@@ -172,3 +174,15 @@ async def test_trouble_with_one_node_is_an_error() -> None:
     logs = PeopleLogs(Silent(StoreOverloaded("full")), Tally(), ManualClock(NOW_S))
     with pytest.raises(StoreOverloaded):
         await logs.apply([told(Verb.VIEW), told(Verb.VIEW, 2)])
+
+
+async def test_what_was_bid_before_an_erasure_leaves_no_trace(people: People) -> None:
+    """Notices of bids that were made before somebody was erased write nothing; those of later bids count."""
+    with people.server.client() as client:
+        client.set(guard_key(person_tag(PERSON)), NOW_S)
+    before = [told(verb, issued_s=NOW_S) for verb in (Verb.PROLONG, Verb.VIEW, Verb.DROP)]
+    await people.logs.apply(before)
+    with people.server.client() as client:
+        assert not client.exists(views_key(person_tag(PERSON)))
+    await people.logs.apply([told(Verb.VIEW, 2, issued_s=NOW_S + 1), *before])
+    assert [tag for tag, _, _ in people.records()] == [2]
