@@ -8,7 +8,8 @@ Rule: `bill` moves money, or `imp` where the exchange's profile says billing = "
     A notice after the bid's deadline is `late` and does the same; after the token's end it is `expired` and does
     nothing, as do forged, foreign and repeated ones. Tokens of test requests, and prices rendered for an audit, are
     counted as `test` and do nothing else.
-    A click leads to the landing page of the token's line item and creative.
+    A click leads to the landing page of the token's line item and creative, or to the page of the product that it
+    names, as the advertiser's catalogue has it.
     A line item that nobody remembers (it was removed, then the worker restarted) still owes: the token names the
     advertiser, whose wallet is charged or gets back what was reserved, counted as line item `unknown`. Its clicks lead
     nowhere and its views are kept for nobody. Where the advertiser is unknown too, nothing is done.
@@ -80,6 +81,10 @@ class Notice(Struct, frozen=True, gc=False):
     event: str = ""
     """Of players: which part of the ad was reached."""
     min_to_win: str = ""
+    product: str = ""
+    """Of clicks on a product: its key, 16 hexadecimal digits."""
+    layout: str = ""
+    """Of clicks on a product: how the ad was laid out."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -122,6 +127,16 @@ class Directory(Protocol):
         """The id of an advertiser, by its `key64`, also of one who has no line items any more; None: never heard of."""
 
 
+class Products(Protocol):
+    """Who knows the products of an ad."""
+
+    def product_url(self, advertiser_id: str, product: str) -> str | None:
+        """Where a product that the advertiser lists now is sold; None for whatever text leads to none."""
+
+    def clicked(self, line_item: int, layout: str) -> None:
+        """Count a click on a product, once per bid; texts that name no layout are passed over."""
+
+
 _AUDIENCE: Final = {
     kind: Audience.EXCHANGE if kind in (Kind.WIN, Kind.BILL, Kind.LOSS) else Audience.BROWSER for kind in Kind
 }
@@ -141,7 +156,9 @@ class Notices:
         clock: Clock,
         queue: Queue,
     ) -> None:
-        """`terms` are those of clearing.terms_of; `queue` keeps what is to be done."""
+        """`terms` are those of clearing.terms_of; `queue` keeps what is to be done. `products` is whoever knows those
+        of ads that show some; until it is set, clicks on products lead to the landing page."""
+        self.products: Products | None = None
         self._counts, self._directory, self._keyring, self._clock = Counts(tally), directory, keyring, clock
         self._terms, self._queue = terms, queue
         self._recent = {kind: Recent() for kind in Kind}
@@ -161,7 +178,7 @@ class Notices:
         entry = self._directory.line_item(claim.line_item) or self._removed(claim)
         if entry is None:
             return Receipt(Result.UNKNOWN_LINE_ITEM)
-        landing_url = entry.landing_urls.get(claim.creative) if kind is Kind.CLICK else None
+        landing_url = self._landing_url(notice, claim, entry) if kind is Kind.CLICK else None
         if claim.test or notice.price == macros.AUDIT:
             return Receipt(Result.TEST, landing_url)
         identity = _identity(notice, claim)
@@ -180,6 +197,13 @@ class Notices:
         late = now_s > claim.deadline_s and kind not in (Kind.CLICK, Kind.EVENT)
         result = Result.LATE if late else Result.ACCEPTED
         return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0))
+
+    def _landing_url(self, notice: Notice, claim: Claim, entry: Entry) -> str | None:
+        if notice.product and self.products is not None:
+            url = self.products.product_url(entry.advertiser_id, notice.product)
+            if url is not None:
+                return url
+        return entry.landing_urls.get(claim.creative)
 
     def _removed(self, claim: Claim) -> Entry | None:
         """Stands for a line item of which only the advertiser is known."""
@@ -203,6 +227,8 @@ class Notices:
         counts, kind = self._counts, notice.kind
         if kind in (Kind.WIN, Kind.IMP, Kind.CLICK, Kind.EVENT):
             counts.of_line(kind.value, (entry.campaign_id, entry.line_item_id), notice.event)
+        if kind is Kind.CLICK and notice.layout and self.products is not None:
+            self.products.clicked(claim.line_item, notice.layout)
         if kind is Kind.LOSS:
             counts.loss(exchange, notice.reason)
         if kind in (Kind.WIN, Kind.LOSS) and not other_currency(notice.currency, claim.currency):
