@@ -118,7 +118,7 @@ def _by_segments(
             continue
         first, rules = audiences[field]
         window = refused = 0
-        for key, expires_s in segments_of(value):
+        for key, expires_s in segments_of(value, now_s):
             if expires_s > now_s and key in rules:
                 wants, refuses, refuse_elsewhere = rules[key]
                 window |= wants

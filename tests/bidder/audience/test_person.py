@@ -21,6 +21,7 @@ from bidder.audience.person import (
     unpack,
 )
 
+NOW_S = 1_790_000_000
 _u32 = st.integers(0, 2**32 - 1)
 _profiles = st.builds(
     Profile,
@@ -30,6 +31,7 @@ _profiles = st.builds(
     ),
     segments=st.lists(st.tuples(_u32, _u32), max_size=MAX_SEGMENTS).map(tuple),
     products=st.lists(st.tuples(st.integers(0, 2**64 - 1), _u32), max_size=MAX_PRODUCTS).map(tuple),
+    waiting=st.lists(st.tuples(_u32, _u32, _u32), max_size=MAX_SEGMENTS).map(tuple),
 )
 
 
@@ -39,13 +41,15 @@ def test_a_profile_comes_back(profile: Profile) -> None:
     value = pack(profile)
     back = unpack(value)
     assert back is not None
-    assert (back.updated_s, back.segments, back.products) == (
+    assert (back.updated_s, back.segments, back.products, back.waiting) == (
         profile.updated_s,
         profile.segments,
         profile.products,
+        profile.waiting,
     )
     assert back.affinity.tobytes() == profile.affinity.tobytes()
-    assert tuple(segments_of(value)) == profile.segments
+    begun = tuple((key, end_s) for key, begins_s, end_s in profile.waiting if begins_s <= NOW_S)
+    assert tuple(segments_of(value, NOW_S)) == profile.segments + begun
     assert affinity_bytes(value, len(profile.affinity)) == profile.affinity.tobytes()
     assert affinity_bytes(value, len(profile.affinity) + 1) == b""
 
@@ -57,7 +61,7 @@ def test_a_damaged_value_is_nothing(profile: Profile, data: st.DataObject) -> No
     cut = value[: data.draw(st.integers(0, len(value) - 1))]
     assert unpack(cut) is None
     assert unpack(value + b"\0") is None
-    assert tuple(segments_of(cut)) in ((), profile.segments)
+    assert tuple(segments_of(cut, NOW_S)) in ((), profile.segments)
     assert len(affinity_bytes(cut, len(profile.affinity))) in (0, 2 * len(profile.affinity))
 
 
@@ -65,7 +69,7 @@ def test_a_damaged_value_is_nothing(profile: Profile, data: st.DataObject) -> No
 def test_any_bytes_are_read_without_an_error(value: bytes, dimensions: int) -> None:
     """Whatever stands in a field: a profile that packs to it, or nothing."""
     profile = unpack(value)
-    assert all(len(segment) == 2 for segment in segments_of(value))
+    assert all(len(segment) == 2 for segment in segments_of(value, NOW_S))
     assert len(affinity_bytes(value, dimensions)) in (0, 2 * dimensions)
     if (
         profile is not None
@@ -75,12 +79,12 @@ def test_any_bytes_are_read_without_an_error(value: bytes, dimensions: int) -> N
         assert pack(profile) == value
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 3, 255])
 def test_another_version_is_nothing(version: int) -> None:
     """A value of a version that we do not know is as good as none."""
     value = bytes([version]) + pack(Profile(1, np.zeros(2, np.float16), ((1, 2),)))[1:]
     assert unpack(value) is None
-    assert tuple(segments_of(value)) == ()
+    assert tuple(segments_of(value, NOW_S)) == ()
     assert affinity_bytes(value, 2) == b""
 
 
@@ -90,8 +94,9 @@ def test_another_version_is_nothing(version: int) -> None:
         Profile(0, np.zeros(MAX_DIMENSIONS + 1, np.float16)),
         Profile(0, np.zeros(0, np.float16), ((1, 2),) * (MAX_SEGMENTS + 1)),
         Profile(0, np.zeros(0, np.float16), (), ((1, 2),) * (MAX_PRODUCTS + 1)),
+        Profile(0, np.zeros(0, np.float16), waiting=((1, 2, 3),) * (MAX_SEGMENTS + 1)),
     ],
-    ids=["dimensions", "segments", "products"],
+    ids=["dimensions", "segments", "products", "waiting"],
 )
 def test_above_the_limits_nothing_is_packed(profile: Profile) -> None:
     """A profile that is too large is refused in words."""
@@ -103,4 +108,19 @@ def test_a_number_of_segments_above_the_limit_is_damage() -> None:
     """A header that promises more segments than there may be is believed by nobody."""
     value = struct.pack("<BBBBI", 1, 0, MAX_SEGMENTS + 1, 0, 0) + bytes(8 * (MAX_SEGMENTS + 1))
     assert unpack(value) is None
-    assert tuple(segments_of(value)) == ()
+    assert tuple(segments_of(value, NOW_S)) == ()
+
+
+def test_a_segment_that_waits_begins_at_its_second() -> None:
+    """The path of a bid sees it from the second on in which it begins, along with those that began before."""
+    value = pack(Profile(1, np.zeros(2, np.float16), ((1, 20),), waiting=((2, 10, 30),)))
+    assert tuple(segments_of(value, 9)) == ((1, 20),)
+    assert tuple(segments_of(value, 10)) == ((1, 20), (2, 30))
+    assert len(affinity_bytes(value, 2)) == 4
+
+
+def test_a_value_that_promises_segments_has_some() -> None:
+    """A profile without waiting segments is written in one way alone, so that equal profiles are equal bytes."""
+    plain = pack(Profile(1, np.zeros(2, np.float16)))
+    assert unpack(b"\x02" + plain[1:] + b"\0") is None
+    assert unpack(b"\x02" + plain[1:]) is None

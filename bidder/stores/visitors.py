@@ -1,0 +1,273 @@
+"""People as shops see them: what they did, what follows from it, and the clusters of one login. Off the path of a bid.
+
+Place: shop/ observes, render/ and rights/ ask; stores/people reads for bids what is written here.
+Shapes: see stores/keys; profile and history of one advertiser change in one step, by a script that compares them with
+    what was read. Whoever else wrote in between, the visits are added to that; nothing is lost or written twice.
+Units: `now_s` seconds since the epoch, `ttl_s` seconds.
+Limits: MAX_TTL_S since last seen; MAX_MEMBERS people in a cluster and MAX_CLUSTERS of a person with an advertiser,
+    of more who was not seen for the longest goes; MAX_TRIES against other processes that write the same person.
+Raises: redis.RedisError. Never wrap its calls in a time-out.
+Never: anything for a person who opted out; one advertiser's data because of another's.
+"""
+
+import asyncio
+import struct
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, cast
+from weakref import WeakValueDictionary
+
+from msgspec import Struct
+from redis.exceptions import NoScriptError
+
+from bidder.audience.history import History, pack_history, unpack_history
+from bidder.audience.known import DAY_S, Added, Known, Seen, ShopRules, added
+from bidder.audience.person import field_name, pack, unpack
+from bidder.metrics import Metric, Tally
+from bidder.stores import keys
+from bidder.stores.people_writer import MAX_TTL_S, Client
+from bidder.stores.scripts import Script
+
+__all__ = ["Known", "Observed", "Seen", "ShopRules", "VisitorStore"]
+
+MAX_MEMBERS: Final = 8
+"""A household's browsers; a login that many people share says nothing of one."""
+MAX_CLUSTERS: Final = 4
+"""Logins that one browser shows to one advertiser: a script that invents logins must not grow the hash."""
+MAX_LOGIN: Final = 256
+MAX_TRIES: Final = 64
+MAX_SPLITS: Final = 8
+"""Times that a cluster is looked at again while it is split and somebody joins."""
+SIZE_DAYS: Final = 30
+
+METRICS: tuple[Metric, ...] = (
+    Metric("paceline_visitors_total", "counter", "What became of people's visits with one shop", ("result",)),
+    Metric(
+        "paceline_visitor_conflicts_total",
+        "counter",
+        "Writes that were done again: somebody else's came first",
+    ),
+)
+
+READ: Final = Script("visitors_read", ("visitors_standing",))
+WRITE: Final = Script("visitors_write", ("visitors_standing",))
+JOIN: Final = Script("visitors_join", ("visitors_standing",))
+ENTER: Final = Script("visitors_enter", ("visitors_standing",))
+DROP: Final = Script("visitors_drop", ())
+COUNT: Final = Script("visitors_count", ())
+
+_Argument = bytes | str | int
+_SECONDS: Final = struct.Struct("<I")
+_DONE: Final = 1
+_NOT_IN_CLUSTER: Final = 0
+_OPTED_OUT: Final = -1
+
+
+class Observed(Struct, frozen=True):
+    """What became of visits."""
+
+    kept: int = 0
+    repeated: int = 0
+    """Of events that were known."""
+    opted_out: bool = False
+    lost: int = 0
+    """Visits that are not kept because other processes wrote the same person MAX_TRIES times in between."""
+
+
+class _Standing(Struct, frozen=True):
+    """What was read of a person and one advertiser."""
+
+    opted_out: bool
+    profile: bytes
+    history: bytes
+    clusters: tuple[bytes, ...]
+    """Tags."""
+
+    def known(self) -> Known:
+        """It, opened; what is damaged is begun anew."""
+        return Known(
+            unpack(self.profile) if self.profile else None,
+            (unpack_history(self.history) if self.history else None) or History(),
+            self.opted_out,
+        )
+
+
+class _Visitor(Struct, frozen=True):
+    """Whose visits are added, to what and when."""
+
+    person_id: bytes
+    shop: ShopRules
+    now_s: int
+    ttl_s: int
+    cluster: bytes = b""
+    """The tag of the cluster by which somebody who was not seen is told."""
+
+
+class VisitorStore:
+    """Reads and writes through a redis.asyncio client, of one server or a cluster; belongs to one event loop."""
+
+    def __init__(self, client: Client, tally: Tally) -> None:
+        """The client stays its owner's to close."""
+        self._client = client
+        self._tally = tally
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    async def known(self, person_id: bytes, advertiser_id: str) -> Known:
+        """What an advertiser knows of a person."""
+        return (await self._read(person_id, advertiser_id)).known()
+
+    async def observe(
+        self, person_id: bytes, shop: ShopRules, seen: Sequence[Seen], now_s: int, ttl_s: float = MAX_TTL_S
+    ) -> Observed:
+        """Add visits to what a shop knows of a person and of the others in the person's clusters with the shop.
+
+        The person then lives `ttl_s`, at most MAX_TTL_S; the others, who were not seen, no longer than before.
+        """
+        observed, clusters = await self._add(_Visitor(person_id, shop, now_s, _bounded(ttl_s)), seen)
+        if observed.kept:
+            told = {person_id}
+            for tag in clusters:
+                for member in await self._enter(tag, person_id, now_s):
+                    if member not in told:
+                        told.add(member)
+                        await self._add(_Visitor(member, shop, now_s, 0, tag), seen)
+        return observed
+
+    async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: int) -> bool:
+        """A person showed an advertiser a login (hashed, and with consent): what the person does there from now on is
+        known of all who showed the same. False where the person opted out; raises ValueError above MAX_LOGIN."""
+        tag = _cluster_tag(advertiser_id, login)
+        value = _SECONDS.pack(now_s) + advertiser_id.encode()
+        person = keys.person_key(keys.person_tag(person_id))
+        left = await self._run(JOIN, [person], [keys.cluster_field(tag), value, MAX_TTL_S, MAX_CLUSTERS])
+        if left == _OPTED_OUT:
+            return False
+        for old in left:
+            await self._ask("HDEL", keys.cluster_key(old), person_id)
+        await self._enter(tag, person_id, now_s)
+        return True
+
+    async def split(self, advertiser_id: str, login: str) -> int:
+        """Erase a cluster, and all that the advertiser knows of the people in it; returns how many they were."""
+        tag, erased = _cluster_tag(advertiser_id, login), 0
+        cluster = keys.cluster_key(tag)
+        for _ in range(MAX_SPLITS):
+            members: list[bytes] = await self._ask("HKEYS", cluster)
+            if not members:
+                break
+            for member in members:
+                own = keys.person_tag(member)
+                names = [keys.person_key(own), keys.history_key(own), keys.views_key(own)]
+                await self._run(DROP, names, [field_name(advertiser_id), keys.cluster_field(tag)])
+                erased += int(await self._ask("HDEL", cluster, member))
+        return erased
+
+    async def sizes(self, advertiser_id: str, segment_ids: Sequence[str], now_s: int) -> dict[str, int]:
+        """About how many people were in each segment within the last SIZE_DAYS days."""
+        days = [_day(now_s - n * DAY_S) for n in range(SIZE_DAYS)]
+        found = {}
+        for segment_id in segment_ids:
+            names = [keys.size_key(advertiser_id, segment_id, day) for day in days]
+            found[segment_id] = int(await self._ask("PFCOUNT", *names))
+        return found
+
+    async def resolve(self, matches: Sequence[str]) -> bytes | None:
+        """The person that the first of these match keys (`source/id`) leads to, OPTED_OUT as such; None: nobody."""
+        for match in matches:
+            value = await self._ask("GET", keys.match_key(keys.match_tag(match)))
+            if value is not None and len(value) == keys.PERSON_ID_BYTES:
+                return bytes(value)
+        return None
+
+    async def _add(self, visitor: _Visitor, seen: Sequence[Seen]) -> tuple[Observed, tuple[bytes, ...]]:
+        """(what became of the visits, tags of the person's clusters)."""
+        lock = self._locks.setdefault(visitor.person_id, asyncio.Lock())
+        async with lock:  # so that only other processes come in between
+            standing = await self._read(visitor.person_id, visitor.shop.advertiser_id)
+            for _ in range(MAX_TRIES):
+                if standing.opted_out:
+                    return self._ended("opted_out", Observed(opted_out=True)), ()
+                new = added(standing.known(), visitor.shop, seen, visitor.now_s)
+                if not new.kept:
+                    return self._ended("repeated", Observed(0, new.repeated)), ()
+                answer = await self._write(visitor, standing, new)
+                if answer == _DONE:
+                    await self._count(visitor, new.entered)
+                    return self._ended("kept", Observed(new.kept, new.repeated)), standing.clusters
+                if answer == _NOT_IN_CLUSTER:
+                    await self._ask("HDEL", keys.cluster_key(visitor.cluster), visitor.person_id)
+                    return self._ended("gone", Observed()), ()
+                self._tally.count("paceline_visitor_conflicts_total")
+                standing = _standing(answer)
+        return self._ended("lost", Observed(lost=len(seen))), ()
+
+    async def _read(self, person_id: bytes, advertiser_id: str) -> _Standing:
+        tag = keys.person_tag(person_id)
+        names = [keys.person_key(tag), keys.history_key(tag)]
+        return _standing(await self._run(READ, names, [field_name(advertiser_id), advertiser_id]))
+
+    async def _write(self, visitor: _Visitor, standing: _Standing, new: Added) -> Any:
+        """Compare and set; see the script for the answers."""
+        tag, owner = keys.person_tag(visitor.person_id), visitor.shop.advertiser_id
+        names = [keys.person_key(tag), keys.history_key(tag)]
+        arguments: list[_Argument] = [field_name(owner), owner, standing.profile, standing.history]
+        arguments += [pack(new.profile), pack_history(new.history), visitor.ttl_s]
+        arguments += [
+            b"" if visitor.cluster else _SECONDS.pack(visitor.now_s),
+            keys.cluster_field(visitor.cluster),
+        ]
+        return await self._run(WRITE, names, arguments)
+
+    async def _enter(self, tag: bytes, person_id: bytes, now_s: int) -> list[bytes]:
+        """A person was seen in a cluster; returns the others who are in it."""
+        bounds = MAX_TTL_S, MAX_MEMBERS
+        gone, members = await self._run(
+            ENTER, [keys.cluster_key(tag)], [person_id, _SECONDS.pack(now_s), *bounds]
+        )
+        for other in gone:
+            await self._ask("HDEL", keys.person_key(keys.person_tag(other)), keys.cluster_field(tag))
+        return cast("list[bytes]", members)
+
+    async def _count(self, visitor: _Visitor, entered: Sequence[int]) -> None:
+        """Count a person in the sizes of segments that the person is in today."""
+        if entered:
+            owner, ids, day = visitor.shop.advertiser_id, visitor.shop.rules.ids, _day(visitor.now_s)
+            names = [keys.size_key(owner, ids[key], day) for key in entered]
+            await self._run(COUNT, names, [visitor.person_id, SIZE_DAYS * DAY_S])
+
+    def _ended(self, result: str, observed: Observed) -> Observed:
+        self._tally.count("paceline_visitors_total", result)
+        return observed
+
+    async def _run(self, script: Script, names: Sequence[bytes], arguments: Sequence[_Argument]) -> Any:
+        """Call a script by its digest; a server that does not know it is taught it."""
+        rest = (len(names), *names, *arguments)
+        try:
+            return await self._ask("EVALSHA", script.digest, *rest)
+        except NoScriptError:
+            return await self._ask("EVAL", script.text, *rest)
+
+    async def _ask(self, *command: _Argument) -> Any:
+        return await cast("Awaitable[Any]", self._client.execute_command(*command))
+
+
+def _standing(answer: Sequence[Any]) -> _Standing:
+    opted_out, profile, history, tags = answer
+    size = keys.TAG_LENGTH
+    return _Standing(
+        bool(opted_out), profile, history, tuple([tags[n : n + size] for n in range(0, len(tags), size)])
+    )
+
+
+def _cluster_tag(advertiser_id: str, login: str) -> bytes:
+    if not 1 <= len(login) <= MAX_LOGIN:
+        raise ValueError(f"a login has 1 to {MAX_LOGIN} characters")
+    return keys.cluster_tag(advertiser_id, login)
+
+
+def _bounded(ttl_s: float) -> int:
+    return max(1, min(int(ttl_s), MAX_TTL_S))
+
+
+def _day(at_s: int) -> str:
+    return time.strftime("%Y%m%d", time.gmtime(at_s))
