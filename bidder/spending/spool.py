@@ -139,6 +139,13 @@ class Spool:
             self._unsynced.discard(self._segments[0])
             self._segments.pop(0).remove()
 
+    def renew(self) -> None:
+        """Go on in a new file where every record of this one is applied: what it says of people leaves the disk.
+        Raises OSError."""
+        if self._writing and self.empty and self.size and not self._segments[-1].torn:
+            self._segments.append(new_segment(self.folder, self.end))
+            self.finish(0, self._cursor.done(0))
+
     def waiting(self, reader: int) -> int:
         """See Source."""
         return max(0, self.end - self._cursor.done(reader))

@@ -8,6 +8,7 @@ Limits: `max_bytes` for the whole folder, whoever wrote there. Above it, or wher
     and both are alarms.
 """
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Final
@@ -62,7 +63,10 @@ class Spools:
         return kept != "refused"
 
     def look(self) -> None:
-        """Take over the spools of dead processes, let go of those that are done, measure the folder."""
+        """Take over the spools of dead processes, let go of those that are done, measure the folder; records that
+        are applied leave the disk."""
+        with contextlib.suppress(OSError):  # a full disk: the file goes on
+            self.own.renew()
         for done in [spool for spool in self.adopted if spool.empty]:
             self._count_damage(done)
             done.close()

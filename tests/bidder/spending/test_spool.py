@@ -206,6 +206,22 @@ def test_segments_go_when_every_reader_is_behind_them(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_applied_leaves_the_disk(tmp_path: Path) -> None:
+    """A file whose records are all applied is replaced; one that a reader is not done with stays."""
+    spool = Spool.create(tmp_path, 0)
+    spool.renew()
+    assert spool.append(b"somebody was here")
+    for reader in range(READERS):
+        spool.renew()
+        assert b"somebody" in b"".join(path.read_bytes() for path in spool.folder.glob(f"*{SUFFIX}"))
+        assert drained(spool, reader) == [b"somebody was here"]
+    spool.renew()
+    assert [path.read_bytes() for path in spool.folder.glob(f"*{SUFFIX}")] == [b""]
+    assert spool.append(b"next")
+    assert [drained(spool, reader) for reader in range(READERS)] == [[b"next"]] * READERS
+    spool.close()
+
+
 def test_a_disk_that_takes_no_more_is_told_and_recovers(tmp_path: Path) -> None:
     """An append that the disk refuses is False and leaves no trace; the next one counts."""
     spool = Spool.create(tmp_path, 0)
