@@ -138,13 +138,15 @@ class DSA(Wire):
 
 
 class RegsExt(Wire):
-    """2.5 places of the privacy signals; `gpc` and `dsa` have their official place here."""
+    """2.5 places of the privacy signals; `gpc`, `s22580` and `dsa` have their official place here."""
 
     gdpr: Flag | None = None
     us_privacy: str | None = None
     gpp: str | None = None
     gpp_sid: Codes | None = None
     gpc: Flag | None = None
+    s22580: Flag | None = None
+    """California Business and Professions Code 22580: the inventory is directed to minors."""
     coppa: Flag | None = None
     dsa: DSA | None = None
 

@@ -3,7 +3,7 @@
 Place: intake, after `codec.decode_request`, before `validate`.
 Shapes: in place. Where core and `ext` both say something, core wins; an empty core string or list says
     nothing. What was folded is cleared from `ext`, and an `ext` with nothing left to read becomes None: a
-    2.5 request and its 2.6 twin end as equal Structs. `gpc` and `dsa` stay in `regs.ext`, where they belong.
+    2.5 request and its 2.6 twin end as equal Structs. `gpc`, `s22580` and `dsa` stay in `regs.ext`, where they belong.
 Source: the moves of OpenRTB 2.6 (202204, 202211) as Prebid Server's up-conversion knows them; Prebid.js still
     writes the 2.5 places in most of its requests, and native.request_native in some adapters.
 """
@@ -67,7 +67,7 @@ def _fold_regs(regs: Regs, ext: RegsExt) -> None:
         regs.gpp = ext.gpp
     if not regs.gpp_sid and ext.gpp_sid is not None:
         regs.gpp_sid = ext.gpp_sid
-    if ext.gpc is None and ext.dsa is None:
+    if ext.gpc is None and ext.dsa is None and ext.s22580 is None:
         regs.ext = None
     else:
         ext.gdpr = ext.coppa = ext.us_privacy = ext.gpp = ext.gpp_sid = None

@@ -29,6 +29,8 @@ class Signals(Struct, frozen=True, gc=False):
     """Of device.geo, ISO 3166-1 in upper case, to presume a regime where none is named."""
     home: str = ""
     """The same of user.geo: either is enough to presume."""
+    minor: bool = False
+    """regs.ext.s22580: directed to minors of California, whom we treat as children."""
 
 
 def signals_of(request: BidRequest) -> Signals:
@@ -51,6 +53,7 @@ def signals_of(request: BidRequest) -> Signals:
         limited,
         country,
         home,
+        regs.ext is not None and bool(regs.ext.s22580),
     )
 
 

@@ -33,6 +33,9 @@ MAX_TC_CHARS: Final = 8192
 POLICY_4_FROM_S: Final = 1_696_118_400
 """2023-10-01 UTC: strings created after 30 September 2023 need policy version 4 or later."""
 
+DISCLOSED_FROM_S: Final = 1_772_323_200
+"""2026-03-01 UTC: strings created after 28 February 2026 need the segment of disclosed vendors."""
+
 CLOCK_TOLERANCE_S: Final = 86_400
 """`created` has the precision of a day and is written by a browser's clock: a day ahead is no lie."""
 
@@ -56,6 +59,7 @@ class Refusal(Enum):
     DEAD_VERSION = "version is not 2"
     GLOBAL_SCOPE = "not service-specific: global scope is dead"
     OLD_POLICY = "policy version below 4, created after 30 September 2023"
+    NOT_DISCLOSED = "no segment of disclosed vendors, created after 28 February 2026"
     FUTURE = "created in the future"
 
 
@@ -142,6 +146,12 @@ class TcString(Struct, frozen=True, gc=False):
         kinds = [r.kind for r in self.restrictions if r.purpose == purpose and r.names(vendor_id)]
         return min(kinds, key=lambda kind: kind.value) if kinds else None
 
+    def withheld(self, purpose: int, vendor_id: int) -> RestrictionType | None:
+        """The restriction by which consent to this purpose is of no use to a vendor that asks for nothing but consent:
+        it is not allowed, or may rest on legitimate interest alone; None if it is of use."""
+        kind = self.restriction(purpose, vendor_id)
+        return None if kind is RestrictionType.REQUIRE_CONSENT else kind
+
 
 def purposes_mask(*purposes: int) -> int:
     """Mask of these purposes (1 to 24): consent to all of them is `tc.purposes_consent & mask == mask`."""
@@ -174,6 +184,8 @@ def refusal(tc: TcString, now_s: int) -> Refusal | None:
         return Refusal.GLOBAL_SCOPE
     if tc.policy_version < 4 and tc.created_s >= POLICY_4_FROM_S:
         return Refusal.OLD_POLICY
+    if tc.disclosed is None and tc.created_s >= DISCLOSED_FROM_S:
+        return Refusal.NOT_DISCLOSED
     if tc.created_s > now_s + CLOCK_TOLERANCE_S:
         return Refusal.FUTURE
     return None

@@ -53,6 +53,8 @@ def core(
     policy_version: int = 4,
     service_specific: bool = True,
     purposes: int = 0,
+    features: int = 0,
+    undisclosed_purpose_one: bool = False,
     country: str = "DE",
 ) -> str:
     """Text of a core segment of version 2."""
@@ -69,16 +71,21 @@ def core(
         + number(policy_version, 6)
         + ("1" if service_specific else "0")
         + "0"
-        + number(0, 12)
+        + number(features, 12)
         + number(purposes, 24)
         + number(0, 24)
-        + "0"
+        + ("1" if undisclosed_purpose_one else "0")
         + letters
         + consents
         + li
         + number(len(listed), 12)
         + "".join(listed)
     )
+
+
+def disclosed(ids: Iterable[int], max_id: int) -> str:
+    """The segment of disclosed vendors, with the dot before it."""
+    return "." + text_of("001" + bit_field(ids, max_id))
 
 
 def version_1(default_bit: str = "0", ranges: list[tuple[int, int]] | None = None) -> str:

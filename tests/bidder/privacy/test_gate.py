@@ -12,47 +12,33 @@ from hypothesis import strategies as st
 from bidder.privacy.gate import (
     CHILD,
     FULL,
-    GDPR_COUNTRIES,
-    GDPR_SHORT,
     KEPT_CHARS,
     NOTHING,
     Gate,
     Permissions,
     _sections,
 )
+from bidder.privacy.gpp_sections import LAYOUTS
+from bidder.privacy.regimes import GDPR_COUNTRIES, GDPR_SHORT
 from bidder.privacy.signals import Signals, signals_of
 from tests.bidder.auction.support import NOW_S, request_of
-from tests.bidder.privacy.bits import bit_field, core, restriction, text_of
+from tests.bidder.privacy.bits import bit_field, core, disclosed, restriction, text_of
+from tests.bidder.privacy.signals import GARBAGE, GPP_CLEAN, SIGNALS, VENDOR, purposes, string
+from tests.bidder.privacy.test_gpp import core_of, header, single
 from tests.corpus import compact, rows
 
-VENDOR = 42
 GATE = Gate(VENDOR)
-ALL = 0xFFFFFF
-
-
-def purposes(*numbers: int) -> int:
-    """A purpose mask in wire order: purpose 1 is the first of 24 bits."""
-    return sum(1 << 24 - number for number in numbers)
-
-
-def string(*numbers: int, vendors: tuple[int, ...] = (VENDOR,), **fields: Any) -> str:
-    """A TC string with consent to some purposes and vendors."""
-    return core(bit_field(vendors, 100), purposes=purposes(*numbers), **fields)
-
-
 CONSENT = string(1, 3, 4, 7)
 
 
-def allowed(
+def by_consent(
     personalise: bool = False, store: bool = False, measure: bool = False, geo: bool = False
 ) -> Permissions:
     """What a TC string allows: storing brings syncs, personalising reading and recording."""
     return Permissions(personalise, personalise, store, measure, geo, False, sync=store, record=personalise)
 
 
-FULL_UNDER_CONSENT = allowed(True, True, True)
-GPP_CLEAN = "DBAA"  # no section at all
-GARBAGE = ("x", "BOOO", CONSENT[:-20], CONSENT + "!", "C" * 5_000, "1YNN", "null", "\x00", "ÿ")
+FULL_UNDER_CONSENT = by_consent(True, True, True)
 
 
 def permit(gate: Gate = GATE, **signals: Any) -> Permissions:
@@ -103,6 +89,14 @@ def permit(gate: Gate = GATE, **signals: Any) -> Permissions:
         ({"country": "DEU", "gdpr": 0}, FULL),
         ({"country": "USA", "gdpr": 1}, NOTHING),
         ({"gdpr": 0, "gpp_sections": (2,)}, FULL),
+        ({"minor": True}, CHILD),
+        ({"minor": True, "gdpr": 1, "tc_string": CONSENT}, CHILD),
+        ({"gpp": f"DBABMA~{CONSENT}"}, FULL_UNDER_CONSENT),
+        ({"gpp": f"DBABMA~{string(1)}"}, by_consent(store=True)),
+        ({"gpp": f"DBABMA~{string(1)}", "gpp_sections": (-1,)}, FULL),
+        ({"gpp": "DBABTA~1YYN", "gpp_sections": (-1,)}, FULL),
+        ({"gpp": "DBABRg~anything"}, NOTHING),
+        ({"gpp": "DBABRg~anything", "gpp_sections": (-1,)}, FULL),
     ],
     ids=str,
 )
@@ -128,7 +122,7 @@ def test_short_codes_are_those_of_the_long_ones() -> None:
 def test_long_strings_are_read_and_not_remembered() -> None:
     """A flood of strings of the longest kind costs time, never memory."""
     gate = Gate(VENDOR)
-    long = CONSENT + "." + text_of("001" + bit_field((VENDOR,), 9 * KEPT_CHARS))
+    long = CONSENT.partition(".")[0] + disclosed((VENDOR,), 9 * KEPT_CHARS)
     assert len(long) > KEPT_CHARS
     remembered = _sections.cache_info().currsize
     assert permit(gate, gdpr=1, tc_string=long) == FULL_UNDER_CONSENT
@@ -169,15 +163,15 @@ def test_consent_heals_no_other_denial(denial: str) -> None:
     ("held", "expected"),
     [
         ((), NOTHING),
-        ((1,), allowed(False, True)),
+        ((1,), by_consent(False, True)),
         ((3, 4), NOTHING),
-        ((1, 3), allowed(False, True)),
-        ((1, 4), allowed(False, True)),
-        ((1, 7), allowed(False, True, True)),
+        ((1, 3), by_consent(False, True)),
+        ((1, 4), by_consent(False, True)),
+        ((1, 7), by_consent(False, True, True)),
         ((7,), NOTHING),
-        ((1, 3, 4), allowed(True, True)),
-        ((1, 3, 4, 7), allowed(True, True, True)),
-        ((1, 2, 5, 6, 7, 8, 9, 10, 11), allowed(False, True, True)),
+        ((1, 3, 4), by_consent(True, True)),
+        ((1, 3, 4, 7), by_consent(True, True, True)),
+        ((1, 2, 5, 6, 7, 8, 9, 10, 11), by_consent(False, True, True)),
     ],
     ids=str,
 )
@@ -188,13 +182,10 @@ def test_purposes(held: tuple[int, ...], expected: Permissions) -> None:
 
 def test_precise_geo_needs_special_feature_1() -> None:
     """A place is used where the person opted in to it."""
-    plain = string(1, 3, 4, 7)
-    bits = "".join(
-        f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.index(c):06b}" for c in plain
-    )
-    opted_in = text_of(bits[:140] + "1" + bits[141:])  # the first of the special features
-    assert not permit(gdpr=1, tc_string=plain).precise_geo
-    assert permit(gdpr=1, tc_string=opted_in) == FULL
+    assert not permit(gdpr=1, tc_string=CONSENT).precise_geo
+    assert permit(gdpr=1, tc_string=string(1, 3, 4, 7, features=1 << 11)) == FULL
+    assert permit(gdpr=1, tc_string=string(features=1 << 11)) == by_consent(geo=True)
+    assert permit(gdpr=1, tc_string=string(features=0x7FF)) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -206,6 +197,8 @@ def test_precise_geo_needs_special_feature_1() -> None:
         string(1, 3, 4, 7, policy_version=3),
         string(1, 3, 4, 7, created_s=int(NOW_S) + 30 * 86_400),
         string(1, 3, 4, 7, cmp_id=0),
+        core(bit_field((VENDOR,), 100), purposes=purposes(1, 3, 4, 7)),
+        core(bit_field((VENDOR,), 100), purposes=purposes(1, 3, 4, 7)) + disclosed((41, 43), 100),
         *GARBAGE,
     ],
 )
@@ -216,13 +209,13 @@ def test_a_string_that_is_no_consent_to_us(bad: str) -> None:
 
 def test_without_a_vendor_id_nobody_can_consent_to_us() -> None:
     """Vendor 0 is nobody, even where a string names everybody."""
-    everybody = core(bit_field(range(1, 101), 100), purposes=ALL)
+    everybody = string(*range(1, 25), vendors=tuple(range(1, 101)))
     assert permit(Gate(0), gdpr=1, tc_string=everybody) == NOTHING
 
 
 def test_legitimate_interest_is_no_basis() -> None:
     """Vendor and purposes under legitimate interest alone allow nothing."""
-    interest = core(li=bit_field((VENDOR,), 100), purposes=0)
+    interest = core(li=bit_field((VENDOR,), 100), purposes=0) + disclosed((VENDOR,), 100)
     assert permit(gdpr=1, tc_string=interest) == NOTHING
 
 
@@ -230,16 +223,18 @@ def test_legitimate_interest_is_no_basis() -> None:
     ("purpose", "expected"),
     [
         (1, NOTHING),
-        (3, allowed(False, True, True)),
-        (4, allowed(False, True, True)),
-        (7, allowed(True, True)),
+        (3, by_consent(False, True, True)),
+        (4, by_consent(False, True, True)),
+        (7, by_consent(True, True)),
         (2, FULL_UNDER_CONSENT),
     ],
 )
 def test_what_a_publisher_forbids(purpose: int, expected: Permissions) -> None:
-    """A restriction of type 0 for us takes its purpose away; one of another purpose takes nothing."""
-    restrictions = [restriction(purpose, 0, [(VENDOR, VENDOR)])]
-    assert permit(gdpr=1, tc_string=string(1, 3, 4, 7, restrictions=restrictions)) == expected
+    """A purpose that a publisher does not allow us, or only on legitimate interest, is taken away; a restriction of
+    another purpose takes nothing."""
+    for kind in (0, 2):
+        restrictions = [restriction(purpose, kind, [(VENDOR, VENDOR)])]
+        assert permit(gdpr=1, tc_string=string(1, 3, 4, 7, restrictions=restrictions)) == expected
 
 
 def test_restrictions_of_others_and_of_other_kinds_do_not_matter() -> None:
@@ -292,38 +287,67 @@ def test_sections_out_of_force_do_not_count() -> None:
         for row in rows("privacy/generated/gpp")
         if row["ok"] and row["sectionIds"] == [7, 23] and _section_denies("usnat", row["decoded"]["usnat"])
     )["gpp"]
-    assert permit(gpp=opted_out, gpp_sections=(7,)) == NOTHING
+    assert not permit(gpp=opted_out, gpp_sections=(7,)).personalise
     assert permit(gpp=opted_out, gpp_sections=(-1,)) == FULL
     assert permit(gpp=opted_out, gpp_sections=(9,)) == NOTHING
 
 
+@pytest.mark.parametrize(
+    ("number", "values", "expected"),
+    [
+        (8, {}, FULL),
+        (8, {"SaleOptOut": 1}, NOTHING),
+        (8, {"SharingOptOut": 1}, NOTHING),
+        (8, {"SaleOptOut": 2, "SharingOptOut": 2}, FULL),
+        (9, {"TargetedAdvertisingOptOut": 1}, NOTHING),
+        (9, {"KnownChildSensitiveDataConsents": 1}, CHILD),
+        (9, {"KnownChildSensitiveDataConsents": 2}, CHILD),
+        (9, {"KnownChildSensitiveDataConsents": 1, "SaleOptOut": 1}, CHILD),
+    ],
+    ids=str,
+)
+def test_us_sections(number: int, values: dict[str, int], expected: Permissions) -> None:
+    """Any opt-out denies; a known child is a child, whatever was consented to, and whatever else denies."""
+    layout = LAYOUTS[number]
+    text = f"{header([single(number)])}~{core_of(layout, Version=1, **values)}"
+    assert permit(gpp=text) == expected
+    assert permit(gpp=text, gpp_sections=(number,)) == expected
+    assert permit(gpp=text, gpp_sections=(-1,)) == FULL
+    assert permit(gpp=text, limited=True) == (CHILD if expected is CHILD else NOTHING)
+
+
+def test_gpc_of_a_section() -> None:
+    """The Global Privacy Control of a section in force denies."""
+    text = f"{header([single(8)])}~{core_of(LAYOUTS[8], Version=1)}."
+    assert permit(gpp=text + text_of("01" + "0")) == FULL
+    assert permit(gpp=text + text_of("01" + "1")) == NOTHING
+
+
+@pytest.mark.parametrize("in_force", [(), (2,), (-1,)])
+def test_our_own_opt_out(in_force: tuple[int, ...]) -> None:
+    """Who opted out with us has consented to nothing, whatever a string says; a child stays one."""
+    signals = Signals(gdpr=1, tc_string=CONSENT, gpp_sections=in_force)
+    assert GATE.permit(signals, NOW_S) == FULL_UNDER_CONSENT
+    assert GATE.permit(signals, NOW_S, opted_out=True) == NOTHING
+    assert GATE.permit(Signals(), NOW_S, opted_out=True) == NOTHING
+    assert GATE.permit(Signals(coppa=True), NOW_S, opted_out=True) == CHILD
+
+
+def test_purpose_one_that_was_not_disclosed() -> None:
+    """Where a publisher's law needs no consent to purpose 1, there is none to rest on: nothing is stored."""
+    assert permit(gdpr=1, tc_string=string(3, 4, 7, undisclosed_purpose_one=True)) == NOTHING
+
+
 # -- properties
 
-_words = st.one_of(
-    st.just(""),
-    st.text(max_size=40),
-    st.sampled_from((CONSENT, string(1), string(1, 3, 4, 7, vendors=(1,)), *GARBAGE)),
-)
-_signals = st.builds(
-    Signals,
-    gdpr=st.sampled_from((None, 0, 1)),
-    tc_string=_words,
-    gpp=st.one_of(_words, st.sampled_from((GPP_CLEAN, "DBABTA~1YYN", "DBABTA~1YNN", f"DBABMA~{CONSENT}"))),
-    gpp_sections=st.lists(st.sampled_from((-1, 2, 6, 7, 8, 99)), max_size=3).map(tuple),
-    us_privacy=st.one_of(st.text(max_size=5), st.from_regex("1[YN-]{3}", fullmatch=True)),
-    coppa=st.booleans(),
-    gpc=st.booleans(),
-    limited=st.booleans(),
-    country=st.sampled_from(("", "USA", "DEU", "xx")),
-)
 
-
-@given(signals=_signals)
+@given(signals=SIGNALS)
 def test_the_gate_never_allows_too_much(signals: Signals) -> None:
     """No person under COPPA, LMT, GPC, a US opt-out, or GDPR without full consent; reading needs personalising."""
     allowed = GATE.permit(signals, NOW_S)
     refused = (
         signals.coppa
+        or signals.minor
         or signals.limited
         or signals.gpc
         or (signals.us_privacy != "" and signals.us_privacy[2:3] == "Y")
@@ -341,7 +365,9 @@ def test_the_gate_never_allows_too_much(signals: Signals) -> None:
         assert allowed in (NOTHING, CHILD)
     assert not allowed.read_id or allowed.personalise
     assert not allowed.measure or allowed.write_id
-    assert allowed.child is signals.coppa
+    assert allowed.child is (signals.coppa or signals.minor)
+    assert not allowed.record or (allowed.write_id and allowed.personalise)
+    assert allowed.sync is allowed.write_id
 
 
 @given(text=st.text(max_size=300), name=st.sampled_from(("tc_string", "gpp", "us_privacy")))
@@ -363,6 +389,9 @@ def test_garbage_denies(text: str, name: str) -> None:
         ({"user": {"consent": "x"}}, Signals(tc_string="x")),
         ({"regs": {"coppa": 1}}, Signals(coppa=True)),
         ({"regs": {"coppa": True}}, Signals(coppa=True)),
+        ({"regs": {"ext": {"s22580": 1}}}, Signals(minor=True)),
+        ({"regs": {"ext": {"s22580": "1", "gpc": "0"}}}, Signals(minor=True)),
+        ({"regs": {"ext": {"s22580": 0}}}, Signals()),
         ({"regs": {"ext": {"gpc": "1"}}}, Signals(gpc=True)),
         ({"regs": {"ext": {"gpc": 0}}}, Signals()),
         ({"regs": {"coppa": 2, "ext": {"gpc": -1}}}, Signals(coppa=True, gpc=True)),

@@ -117,9 +117,23 @@ def test_masks_compare_with_the_wire() -> None:
 )
 def test_rules_of_the_text(changes: dict[str, Any], reason: Refusal | None) -> None:
     """A string that decodes is refused for exactly the rule that it breaks."""
-    tc = valid(bits.core(**changes))
+    tc = valid(bits.core(**changes) + bits.disclosed((7,), 9))
     assert tcf.refusal(tc, CREATED_S) is reason
     assert tcf.acceptable(tc, CREATED_S) is (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("created_s", "reason"),
+    [
+        (tcf.DISCLOSED_FROM_S, Refusal.NOT_DISCLOSED),
+        (CREATED_S, Refusal.NOT_DISCLOSED),
+        (tcf.DISCLOSED_FROM_S - 1, None),
+    ],
+)
+def test_disclosed_vendors_are_asked_of_new_strings(created_s: int, reason: Refusal | None) -> None:
+    """A string without the segment of disclosed vendors counts if it was created before March 2026."""
+    tc = valid(bits.core(created_s=created_s))
+    assert tcf.refusal(tc, CREATED_S) is reason
 
 
 def test_version_1_decodes_and_is_dead() -> None:
