@@ -2,7 +2,7 @@
 
 Place: the demo's seeding writes; no path of a request does.
 Shapes: see stores/keys; a person's hash holds a field per advertiser, a field per row of the match table that
-    leads to the person (value `<I` seconds when it was matched), and when the person was last seen.
+    leads to the person (value `<I` seconds when it was matched, then the source), and when the person was last seen.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
 Limits: MAX_TTL_S since last seen, whatever is asked for; MAX_LISTED matches per person, the oldest go first.
 Raises: redis.RedisError.
@@ -29,6 +29,7 @@ from bidder.stores.removal import LIST, ROW, SECONDS, call, done, listed
 
 MAX_TTL_S = 30 * 86_400
 MAX_LISTED = 64  # a browser meets some ten exchanges; a script that invents ids must not grow the hash
+MAX_SOURCE = 64  # bytes of a source's name that the list of matches keeps, so that a person can read it
 MAX_CONNECTIONS = 16
 POOL_TIMEOUT_S = 5.0
 SOCKET_TIMEOUT_S = 5.0
@@ -105,8 +106,9 @@ class PeopleWriter:
         """
         tag = keys.match_tag(match_name(source, uid))
         key, field = keys.person_key(keys.person_tag(person_id)), keys.match_field(tag)
-        seen = (SECONDS.pack(int(now_s)), _bounded(ttl_s), keys.SEEN_FIELD, keys.OPT_OUT_FIELD)
-        answer = await call(self._client, LIST, (key,), field, *seen)
+        now, value = SECONDS.pack(int(now_s)), _matched(source, now_s)
+        seen = (_bounded(ttl_s), keys.SEEN_FIELD, now, keys.OPT_OUT_FIELD)
+        answer = await call(self._client, LIST, (key,), field, value, *seen)
         if not answer:
             return False
         fields = dict(zip(answer[::2], answer[1::2], strict=True))
@@ -126,16 +128,16 @@ class PeopleWriter:
         """`match` for many (source, uid, person_id), for seeding: MAX_LISTED is the caller's to keep."""
         stream, matched = iter(matches), 0
         while chunk := list(islice(stream, PEOPLE_PER_PIPELINE)):
-            tagged = [(keys.match_tag(match_name(source, uid)), person) for source, uid, person in chunk]
             listing, rows = self._pipeline(), self._pipeline()
-            for tag, person_id in tagged:
+            for source, uid, person_id in chunk:
+                tag = keys.match_tag(match_name(source, uid))
                 key = keys.person_key(keys.person_tag(person_id))
-                listing.hset(key, keys.match_field(tag), SECONDS.pack(int(now_s)))
+                listing.hset(key, keys.match_field(tag), _matched(source, now_s))
                 listing.expire(key, _bounded(ttl_s), nx=True)
                 rows.set(keys.match_key(tag), person_id, ex=_bounded(ttl_s))
             await listing.execute()
             await rows.execute()
-            matched += len(tagged)
+            matched += len(chunk)
         return matched
 
     async def erase(self, person_id: bytes, now_s: float | None = None) -> int:
@@ -184,5 +186,9 @@ def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:
     return tags[: max(0, len(tags) - MAX_LISTED)]
 
 
+def _matched(source: str, now_s: float) -> bytes:
+    return SECONDS.pack(int(now_s)) + source.encode("utf-8", "replace")[:MAX_SOURCE]
+
+
 def _matched_s(value: bytes) -> int:
-    return int(SECONDS.unpack(value)[0]) if len(value) == SECONDS.size else 0
+    return int(SECONDS.unpack_from(value)[0]) if len(value) >= SECONDS.size else 0
