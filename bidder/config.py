@@ -19,12 +19,14 @@ from msgspec import Meta, Struct
 
 from bidder.events.writer import Bounds
 from bidder.exchanges import SHIPPED, Exchange
+from bidder.screening import FraudRules
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+PartnerDomain = Annotated[str, Meta(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}\Z", max_length=253)]
 
 
 class ConfigError(Exception):
@@ -145,6 +147,20 @@ class PrivacyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Our id on the IAB Global Vendor List; 0: not registered, so GDPR traffic stays contextual."""
     page_url: Annotated[str, Meta(pattern=r"^(https://[^\s\"'<>]+)?\Z", max_length=500)] = ""
     """Where a person learns why they see an ad: told where a native request asks for it; empty: nowhere."""
+    controller: Annotated[str, Meta(max_length=200)] = ""
+    """Who answers for what is kept of people, as the privacy pages name it: a company and its address."""
+    contact: Annotated[
+        str, Meta(pattern=r"^(https://[^\s\"'<>]+|[^\s@<>\"']+@[^\s@<>\"']+)?\Z", max_length=200)
+    ] = ""
+    """An e-mail address or an https URL where people ask about it; the privacy pages show it."""
+    retention_days: Annotated[int, Meta(ge=1, le=30)] = 30
+    """So long is kept what may tell of a person, since the person was last seen."""
+    deletion_domain: Annotated[str, Meta(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}\Z|^\Z", max_length=253)] = ""
+    """Our own domain in the IAB's data deletion requests; empty: that of the public port's base URL."""
+    deletion_partners: Annotated[tuple[PartnerDomain, ...], Meta(max_length=200)] = ()
+    """Domains whose data deletion requests are believed, each by the keys of its dsrdelete.json."""
+    deletion_keys_file: str = ""
+    """PEM file of EC P-256 keys that sign our answers, the newest first; empty: made in the data directory."""
 
 
 class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,6 +210,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priors: Priors = Priors()
     privacy: PrivacyRules = PrivacyRules()
     events: Events = Events()
+    fraud: FraudRules = FraudRules()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
 

@@ -34,6 +34,7 @@ class Outcome(IntEnum):
     FAULT = 19  # our bug: logged with its traceback, answered 204
     TIMEOUT = 20  # the client was too slow to send what it began (408)
     OVER_LIMIT = 21  # well-formed, but larger than we read: more impressions, deals or ids than the limits
+    INVALID_TRAFFIC = 22  # suspected not to come from people: filtered by the policy of `[fraud]`
 
 
 class Drop(IntEnum):
@@ -71,6 +72,7 @@ NBR: dict[Outcome, int] = {
     Outcome.LATE: int(NoBidReason.INSUFFICIENT_TIME),
     Outcome.SELF_CHECK: int(NoBidReason.TECHNICAL_ERROR),
     Outcome.FAULT: int(NoBidReason.TECHNICAL_ERROR),
+    Outcome.INVALID_TRAFFIC: int(NoBidReason.SUSPECTED_NON_HUMAN),
 }
 _UNKNOWN = int(NoBidReason.UNKNOWN)
 
