@@ -1,1 +1,1 @@
-"""What shops tell us about their visitors, and whose ids we exchange with exchanges: validate, scrub, gate, keep, record."""
+"""What shops tell us about their visitors, and whose ids we exchange with exchanges."""

@@ -1,7 +1,7 @@
 """Pure: from what a shop sent to an event that may be kept, or to the reason why not, with the field's name.
 
 Place: receive asks it for each pixel call and each event of a batch; afterwards nobody sees what was sent.
-Shapes: an Intake holds the event, the names of the fields that were dropped as personal data, and the ids of the person.
+Shapes: an Intake holds the event, the names of fields that were dropped as personal data, and the ids of the person.
 Units: micros of the event's currency; seconds since the epoch.
 Limits: those of wire.py; MAX_PRICE and MAX_VALUE units of a currency; events are at most MAX_AGE_S old and MAX_AHEAD_S
     ahead of our clock (then they count as now).
@@ -43,10 +43,15 @@ MAX_MESSAGE: Final = 200
 
 Micros = NewType("Micros", int)
 
-_CONSENT_NAMES: Final = ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy", "gpc")
-_PER_ITEM: Final = {"product": "product", "price": "price", "quantity": "quantity", "item_category": "category"}
+_CONSENT_NAMES: Final = ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy", "gpc", "coppa")
+_PER_ITEM: Final = {
+    "product": "product",
+    "price": "price",
+    "quantity": "quantity",
+    "item_category": "category",
+}
 _SINGLE: Final = ("event", "id", "category", "currency", "value", "order", "conversion", "name", "referrer")
-_OURS: Final = ("advertiser", "fp", "cb")  # `cb`: whatever keeps caches away
+_OURS: Final = ("advertiser", "fp", "cb", "via")  # `cb`: whatever keeps caches away
 _PLACE: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
@@ -210,7 +215,14 @@ def _scrubbed(written: EventIn) -> tuple[EventIn, list[str]]:
         if is_personal(category, prose=True):
             dropped.append("item_category")
             category = ""
-        items.append(ItemIn(product=item.product.strip(), category=category.strip(), price=item.price, quantity=item.quantity))
+        items.append(
+            ItemIn(
+                product=item.product.strip(),
+                category=category.strip(),
+                price=item.price,
+                quantity=item.quantity,
+            )
+        )
     changes["items"] = tuple(items)
     return msgspec.structs.replace(written, **changes), dropped
 
@@ -272,7 +284,9 @@ def _person(person: PersonIn | None) -> PersonIn | None:
         raise Refusal("personal", "person.exchanges: an id reads as an e-mail address or a phone number")
     login = person.login.lower()
     if login and (len(login) != 64 or not set(login) <= set("0123456789abcdef")):
-        raise Refusal("personal", "person.login: expected the 64 hexadecimal digits of a SHA-256, never a login itself")
+        raise Refusal(
+            "personal", "person.login: expected the 64 hexadecimal digits of a SHA-256, never a login itself"
+        )
     return msgspec.structs.replace(person, login=login)
 
 
@@ -282,6 +296,8 @@ def _not_read(error: Exception) -> Refusal:
         text = str(error)
         found = _PLACE.search(text)
         said = text[: found.start()] if found else text
+        if said.startswith("Invalid enum value") or is_personal(said):
+            said = "not one of those that are known"
         place = found[1] if found else ""
         return Refusal("fields", f"{place}: {said[:1].lower()}{said[1:]}" if place else said)
     if isinstance(error, msgspec.DecodeError):

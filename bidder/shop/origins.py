@@ -42,7 +42,9 @@ def domain_of(url: str) -> str:
 
 
 def _is_host(host: str) -> bool:
-    return bool(host) and all(character.isalnum() or character in ".-_" for character in host) and host != "null"
+    return (
+        bool(host) and all(character.isalnum() or character in ".-_" for character in host) and host != "null"
+    )
 
 
 def _within(host: str, domains: Iterable[str]) -> bool:

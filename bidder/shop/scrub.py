@@ -20,7 +20,9 @@ from urllib.parse import unquote
 UNQUOTED: Final = 3
 """Escapes within escapes; a text that goes through four systems was not sent by mistake."""
 
-_EMAIL: Final = re.compile(r"[^\s@<>\"',;]+(?:@|\(at\)|\[at\]|&#64;|&#x40;|&commat;)[^\s@<>\"',;]+\.[^\W\d_]{2,}", re.I)
+_EMAIL: Final = re.compile(
+    r"[^\s@<>\"',;]+(?:@|\(at\)|\[at\]|&#64;|&#x40;|&commat;)[^\s@<>\"',;]+\.[^\W\d_]{2,}", re.I
+)
 _MIN_DIGITS, _MAX_DIGITS = 8, 15  # ITU-T E.164: 15 at most; the shortest international ones have 8
 _SEP: Final = r"[\s./()‐-―-]{0,3}"
 _BEFORE, _AFTER = r"(?<![\w.-])", r"(?![\w-])"
