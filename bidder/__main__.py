@@ -44,6 +44,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     serve.register(subparsers)
     check.register(subparsers)
     _register_books(subparsers)
+    _register_people(subparsers)
     return parser
 
 
@@ -53,6 +54,12 @@ def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
     campaigns.register(subparsers)
     budget.register(subparsers)
     audit.register(subparsers)
+
+
+def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from bidder.commands import privacy
+
+    privacy.register(subparsers)
 
 
 def _run_child(kind: str, arguments: list[str]) -> int:
