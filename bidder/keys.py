@@ -8,8 +8,14 @@ Source: BLAKE2b (RFC 7693), keyed by the namespace.
 """
 
 import hashlib
+from zlib import crc32
 
 _FIELD_PREFIX = b"a:"
+
+
+def key16(text: str) -> int:
+    """16 bits of a name, never 0: for counting by, where it does no harm that some names share a key. 0.2 us."""
+    return crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF or 1
 
 
 def key32(text: str) -> int:

@@ -108,3 +108,5 @@ class Context(Struct, gc=False):
     opportunities: tuple[Opportunity, ...] = ()
     person_id: bytes = b""
     """The 16 bytes of the person who was read for this request; empty: nobody is known."""
+    suspect: bool = False
+    """It may be invalid traffic: what is bought is recorded so."""

@@ -14,8 +14,8 @@ from bidder.audience.frequency import Basis, Exposure
 from bidder.campaigns.ads import Ad, render_html
 from bidder.campaigns.compile import Line
 from bidder.exchanges import Exchange
-from bidder.keys import key32
-from bidder.notices.token import DEAL, LATE_S, MEASURE, NOBODY, PERSONAL, TEST, VISITOR, Claim, seal
+from bidder.keys import key16, key32
+from bidder.notices.token import DEAL, LATE_S, MEASURE, NOBODY, PERSONAL, SUSPECT, TEST, VISITOR, Claim, seal
 from bidder.notices.urls import IN_ASSETS, NoticeUrls, UrlParts, browser_token, notice_urls
 from bidder.opportunity import BANNER, MEDIA_NAMES, MTYPE, Context
 from budget.money import cpm_to_units
@@ -96,13 +96,22 @@ def _urls(context: Context, choice: Choice, world: World) -> NoticeUrls:
         currency=context.currency,
         rate_ppm=choice.rate_ppm,
         imp=choice.opportunity.number,
-        flags=(TEST if context.test else 0) | (DEAL if choice.deal is not None else 0) | standing,
+        flags=(TEST if context.test else 0)
+        | (DEAL if choice.deal is not None else 0)
+        | (SUSPECT if context.suspect else 0)
+        | standing,
         issued_s=choice.issued_s,
         expires_s=choice.deadline_s + LATE_S,
         lease=choice.lease,
         person=person,
+        placement=placement_key(exchange.name, context.publisher, choice.opportunity.imp.tagid),
     )
     return notice_urls(world.urls[exchange.name], seal(claim, world.key))
+
+
+def placement_key(exchange: str, publisher: str, tag: str | None) -> int:
+    """Which placement it is, in 16 bits."""
+    return key16(f"{exchange}/{publisher}/{tag}") if tag else key16(f"{exchange}/{publisher}")
 
 
 def _whom(context: Context, exposure: Exposure | None) -> tuple[bytes, int]:

@@ -31,7 +31,9 @@ from bidder.auction.world import World
 from bidder.audience.frequency import Exposure
 from bidder.audience.identity import Lookup
 from bidder.clock import Clock
+from bidder.fraud.score import Screen
 from bidder.metrics import Tally
+from bidder.opportunity import Context
 from bidder.outcome import Drop, Outcome, nbr
 from bidder.privacy.signals import signals_of
 from openrtb.check import first_fault
@@ -74,12 +76,14 @@ class Views(Protocol):
 
 
 class Hands(Struct, frozen=True):
-    """What a decision changes: money and views."""
+    """What a decision changes: money and views, and what is remembered of who asks."""
 
     money: Money
     views: Views
     hold_s: float
     """So long a bid counts as a view without a notice."""
+    screen: Screen | None = None
+    """Who tells invalid traffic; None: all traffic is believed."""
 
 
 class Auction:
@@ -88,7 +92,7 @@ class Auction:
     def __init__(self, world: World, people: People, hands: Hands, tally: Tally, clock: Clock) -> None:
         self.world = world
         self._people, self._money = people, hands.money
-        self._views, self._hold_s = hands.views, hands.hold_s
+        self._views, self._hold_s, self._screen = hands.views, hands.hold_s, hands.screen
         self._clock = clock
         self._counts = AuctionCounts(tally)
         self.spent: Callable[[int], None] | None = None
@@ -162,10 +166,21 @@ class Auction:
             if context.opportunities and context.inventory:
                 may_ask = permissions.read_id and left_ns >= READ_NS + DECIDE_NS
                 lookup = lookup_of(request, exchange, world.visitor_secret) if may_ask else None
-                return Pending(call, context, lookup)
-            outcome = Outcome.UNSUPPORTED
+                if not self._invalid(context, lookup, now_s):
+                    return Pending(call, context, lookup)
+                outcome = Outcome.INVALID_TRAFFIC
+            else:
+                outcome = Outcome.UNSUPPORTED
         self._pass(call, request, outcome)
         return None
+
+    def _invalid(self, context: Context, lookup: Lookup | None, now_s: float) -> bool:
+        """Whether the request is filtered as invalid traffic; what is suspect is noted. Tests are nobody's traffic."""
+        if self._screen is None or context.test:
+            return False
+        verdict = self._screen.judge(context, lookup, now_s)
+        context.suspect = verdict.suspect
+        return verdict.filtered
 
     def _resume(self, batch: list[Pending], world: World, reading: Reading) -> None:
         began_ns = self._clock.monotonic_ns()

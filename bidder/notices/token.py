@@ -41,6 +41,8 @@ MEASURE: Final = 8
 """Flag: `person` is one of our people, and may be recorded with the impression and its clicks."""
 PERSONAL: Final = 16
 """Flag: `person` is one of our people, and what is known of them may be shown in the ad."""
+SUSPECT: Final = 32
+"""Flag: the request may have been invalid traffic."""
 BID_ID_BYTES: Final = 12
 PERSON_BYTES: Final = 16
 NOBODY: Final = bytes(PERSON_BYTES)
@@ -49,7 +51,7 @@ LATE_S: Final = store.LATE_S
 """How long after its deadline a notice is still believed: late money, charged from what is available then.
 Exchanges retry a bill for minutes; an hour outlasts an outage between us and them that somebody notices."""
 
-_CLAIM: Final = struct.Struct(">BB12sIQQQQ3sQHBIIQ16sxx")  # the last two bytes make a multiple of three
+_CLAIM: Final = struct.Struct(">BB12sIQQQQ3sQHBIIQ16sH")  # together with a tag a multiple of three bytes
 CLAIM_BYTES: Final = _CLAIM.size
 TAG_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -90,6 +92,8 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     """The lease that the bid's cost was reserved in, u64; 0: none."""
     person: bytes = NOBODY
     """PERSON_BYTES: the tag under which the impression counts towards frequency caps."""
+    placement: int = 0
+    """16 bits of a hash of exchange, publisher and tag, to count clicks by; 0: not known. Some placements share one."""
 
     @property
     def deadline_s(self) -> int:
@@ -100,6 +104,11 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     def test(self) -> bool:
         """Whether the bid answered a test request."""
         return bool(self.flags & TEST)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the request that was bid on may have been invalid traffic."""
+        return bool(self.flags & SUSPECT)
 
     @property
     def visitor(self) -> bool:
@@ -161,6 +170,7 @@ def seal(claim: Claim, key: Key) -> Sealed:
         claim.expires_s,
         claim.lease,
         _mixed(claim.person, claim.bid_id, key.secret),
+        claim.placement,
     )
     tags = _tags(key.secret, packed)
     both = binascii.b2a_base64(packed + tags[:TAG_BYTES] + packed + tags[TAG_BYTES:], newline=False)
@@ -240,4 +250,5 @@ def _unpack(body: bytes, secret: bytes) -> Claim:
         expires_s=fields[13],
         lease=fields[14],
         person=_mixed(fields[15], fields[2], secret),
+        placement=fields[16],
     )
