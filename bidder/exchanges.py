@@ -10,6 +10,15 @@ from msgspec import Meta, Struct
 
 Milliseconds = Annotated[int, Meta(ge=1, le=60_000)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z")]
+# The host stands before the first field, so that nothing of a call decides where a browser goes.
+SyncUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[A-Za-z0-9.:-]+[/?]([^\s\"'<>{}\\\\\x00-\x1f\x7f]|"
+        r"\{(id|gdpr|gdpr_consent|gpp|gpp_sid|us_privacy)\})*)?\Z",
+        max_length=1_000,
+    ),
+]
 
 
 class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +44,11 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     eid_sources: tuple[str, ...] = ()
     """Sources of user.eids whose ids stand in the match table."""
     gzip_answers: bool = True
+    sync_url: SyncUrl = ""
+    """Where a browser hands the exchange our id: a URL with {id}, and {gdpr} {gdpr_consent} {gpp} {gpp_sid}
+    {us_privacy} where the exchange takes them. Empty: the exchange is never told our ids."""
+    syncs_per_day: Annotated[int, Meta(ge=1, le=100)] = 1
+    """How often one person's id is handed to it within a day (UTC)."""
 
 
 SHIPPED: tuple[Exchange, ...] = (

@@ -3,8 +3,8 @@
 Place: web/shop calls it for pixels and batches. The one place that knows the order; the steps do not know each other.
 Rule: events are kept as far as the permissions of their moment go: with the person, without one, or (a shop meant for
     children, a child) not at all. What is not kept is counted, and told to a server.
-Limits: MAX_WAITING pixels wait for the stores at a time, others are recorded without a person; MAX_BATCHES batches, more
-    are asked to come again.
+Limits: MAX_WAITING pixels wait for the stores at a time, others are recorded without a person; MAX_BATCHES batches,
+    more are asked to come again.
 Raises: Busy, where a server is to send the batch again; Refusal, for a batch that cannot be read.
 """
 
