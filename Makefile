@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench pacing load lock clean
+.PHONY: help setup demo test check bench pacing affinity load lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ bench: setup ## what a bid costs, as ratios to yardsticks
 
 pacing: setup ## how well budgets are paced, on real auction logs and dense traffic
 	@$(BIN)/python -m benchmarks.pacing $(ARGS)
+
+affinity: setup ## how often the next product is foreseen, on real shop sessions
+	@$(BIN)/python -m benchmarks.affinity $(ARGS)
 
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
