@@ -3,7 +3,9 @@
 Place: shop/ and notices hand them to writer.py; compaction, training, learning and reports read them.
 Shapes: a record is one msgpack array, its tag first, its version second; fields are only ever added at the end, with a
     default, so that every version reads those before it.
-Units: `at_ms` milliseconds since the epoch; amounts are micros of `currency`.
+Units: `at_ms` milliseconds since the epoch: of a shop's event when it happened, of an impression or a click when its
+    bid was made, so that whatever tells of one bid falls into one hour; `after_ms` later it was shown or clicked.
+    Amounts are micros of `currency`.
 Limits: text is at most TEXT characters where it is written.
 Never: an address, a user agent, a name; a person is there only where the permissions of that moment allowed it, and
     for 30 days at most.
@@ -73,6 +75,8 @@ class Impression(Struct, frozen=True, array_like=True, tag="imp", gc=False, kw_o
     """The advertiser's."""
     suspect: bool = False
     """Marked as invalid traffic."""
+    after_ms: int = 0
+    """From the bid to the impression."""
 
 
 class Click(Struct, frozen=True, array_like=True, tag="click", gc=False, kw_only=True):
@@ -92,6 +96,8 @@ class Click(Struct, frozen=True, array_like=True, tag="click", gc=False, kw_only
     """The id of the product that was clicked."""
     layout: str = ""
     suspect: bool = False
+    after_ms: int = 0
+    """From the bid to the click."""
 
 
 Record = ShopEvent | Impression | Click

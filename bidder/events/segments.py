@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +68,10 @@ class OpenSegment:
         finally:
             os.close(self._file)
 
+    def abandon(self) -> None:
+        """Let go of it as it stands, as the end of the process does."""
+        os.close(self._file)
+
 
 def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
@@ -76,18 +81,26 @@ def _write(file: int, data: bytes) -> None:
 
 def seal_orphans(folder: Path) -> int:
     """Seal the segments whose writers are gone; how many. A segment that is being written stays as it is."""
-    return sum(_seal_orphan(path) for path in sorted((folder / FOLDER).glob(f"*{OPEN}")))
+    for path in (folder / FOLDER).glob(
+        f"[0-9]*{PART}"
+    ):  # killed before anybody could see it: nothing is in it
+        _end_orphan(path, None)
+    return sum(_end_orphan(path, SEALED) for path in sorted((folder / FOLDER).glob(f"*{OPEN}")))
 
 
-def _seal_orphan(path: Path) -> bool:
+def _end_orphan(path: Path, suffix: str | None) -> bool:
+    """Seal a file, or delete it where there is no suffix for it; False while its writer lives."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:  # its writer sealed it just now
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.fsync(file)
-        path.rename(path.with_suffix(SEALED))
+        if suffix is None:
+            path.unlink()
+        else:
+            os.fsync(file)
+            path.rename(path.with_suffix(suffix))
     except (BlockingIOError, FileNotFoundError):
         return False
     finally:
@@ -98,6 +111,11 @@ def _seal_orphan(path: Path) -> bool:
 def sealed(folder: Path) -> list[Path]:
     """The sealed segments, the oldest first."""
     return sorted((folder / FOLDER).glob(f"*{SEALED}"), key=started_ms)
+
+
+def set_aside(folder: Path) -> list[Path]:
+    """The segments that could not be made into Parquet."""
+    return sorted((folder / FOLDER).glob(f"*{BAD}"), key=started_ms)
 
 
 def readable(folder: Path) -> list[Path]:
@@ -114,10 +132,26 @@ def started_ms(path: Path) -> int:
 def records(path: Path) -> Iterator[Record]:
     """The records of a segment up to its last whole frame; those that nobody knows are left out."""
     with path.open("rb") as file:
-        for payload in payloads(file):
-            record = decoded(payload)
-            if record is not None:
-                yield record
+        yield from _records(file)
+
+
+def _records(file: BufferedReader) -> Iterator[Record]:
+    for payload in payloads(file):
+        record = decoded(payload)
+        if record is not None:
+            yield record
+
+
+def records_or_none(path: Path) -> Iterator[Record]:
+    """The same; none where it was sealed or compacted meanwhile under another name."""
+    for candidate in (path, path.with_suffix(SEALED)):
+        try:
+            file = candidate.open("rb")
+        except FileNotFoundError:
+            continue
+        with file:
+            yield from _records(file)
+        return
 
 
 def rewrite(path: Path, keep: Callable[[Record], Record | None]) -> int:

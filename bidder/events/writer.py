@@ -18,16 +18,15 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.clock import Clock
+from bidder.events.columns import KIND_OF
 from bidder.events.frames import MAX_RECORD, encode_record, framed
-from bidder.events.records import Click, Impression, Record, ShopEvent
+from bidder.events.records import Record
 from bidder.events.segments import OpenSegment
 from bidder.metrics import Metric, Tally
 
 FUTURE_S: Final = 300
 """A shop's server whose clock is so far ahead is still believed."""
 DAY_S: Final = 86_400
-KIND_OF: Final[dict[type, str]] = {ShopEvent: "shop", Impression: "impression", Click: "click"}
-"""The names of kinds: labels of metrics, and folders of Parquet files."""
 REASONS: Final = ("full", "size", "time", "unfit")
 
 METRICS = (
@@ -122,6 +121,7 @@ class Recorder:
                 self._cells[self._failures] += 1
                 _log.error("events wait for the disk: %s", error)
                 if self._open is not None and self._open.torn:
+                    self._open.abandon()
                     self._open = None  # left to the caretaker; what waits goes into another
                 return False
             finally:

@@ -1,7 +1,12 @@
 """Events for tests: of people, shops and hours that a test chooses."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from bidder.clock import ManualClock
-from bidder.events.records import Click, Impression, Item, ShopEvent
+from bidder.events.frames import encode_record, framed
+from bidder.events.records import Click, Impression, Item, Record, ShopEvent
+from bidder.events.segments import SEALED, OpenSegment
 from bidder.events.writer import Bounds
 
 NOW_S = 1_790_000_000.0
@@ -66,3 +71,16 @@ def click(number: int = 0, *, at_s: float = NOW_S, person: bytes = ANNA) -> Clic
 def clock() -> ManualClock:
     """At NOW_S."""
     return ManualClock(NOW_S)
+
+
+def framed_all(records: Iterable[Record]) -> bytes:
+    """Records as they stand in a segment."""
+    return b"".join(framed(encode_record(record)) for record in records)
+
+
+def write(folder: Path, records: Iterable[Record], now_s: float = NOW_S) -> Path:
+    """Put records into a sealed segment."""
+    segment = OpenSegment(folder, 0, now_s)
+    segment.append(framed_all(records))
+    segment.seal()
+    return segment.path.with_suffix(SEALED)
