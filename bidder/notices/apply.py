@@ -95,6 +95,8 @@ class Receipt(Struct, frozen=True, gc=False):
     """Of clicks: where to go."""
     spent: Micros = Micros(0)
     """What the ledger will be asked to charge."""
+    suspect: bool = False
+    """It, or the request that was bid on, may be invalid traffic; whatever is recorded of it says so."""
 
 
 class Entry(Struct, frozen=True):
@@ -137,6 +139,13 @@ class Products(Protocol):
         """Count a click on a product, once per bid; texts that name no layout are passed over."""
 
 
+class Doubts(Protocol):
+    """Who tells invalid traffic among notices."""
+
+    def sees(self, kind: str, bid: Claim, exchange: str, now_s: float, *, repeated: bool = False) -> int:
+        """Whatever speaks against a notice, as bits; 0: nothing does."""
+
+
 _AUDIENCE: Final = {
     kind: Audience.EXCHANGE if kind in (Kind.WIN, Kind.BILL, Kind.LOSS) else Audience.BROWSER for kind in Kind
 }
@@ -159,6 +168,8 @@ class Notices:
         """`terms` are those of clearing.terms_of; `queue` keeps what is to be done. `products` is whoever knows those
         of ads that show some; until it is set, clicks on products lead to the landing page."""
         self.products: Products | None = None
+        self.doubts: Doubts | None = None
+        """Until it is set, only what was doubted before the bid is suspect."""
         self._counts, self._directory, self._keyring, self._clock = Counts(tally), directory, keyring, clock
         self._terms, self._queue = terms, queue
         self._recent = {kind: Recent() for kind in Kind}
@@ -182,21 +193,33 @@ class Notices:
         if claim.test or notice.price == macros.AUDIT:
             return Receipt(Result.TEST, landing_url)
         identity = _identity(notice, claim)
-        if not self._recent[kind].first(identity):
-            return Receipt(Result.DUPLICATE, landing_url)
         terms = self._terms.get(claim.exchange, UNKNOWN)
+        if not self._recent[kind].first(identity):
+            self._suspect(kind, claim, terms.name, now_s, repeated=True)
+            return Receipt(Result.DUPLICATE, landing_url)
         bills = kind is (Kind.IMP if terms.by_beacon else Kind.BILL)
         cost = terms.cost(claim, notice.price, notice.currency, now_s) if bills else None
         verbs = _verbs(kind, claim, entry, bills)
         if verbs and not self._queue.accept(_order(verbs, claim, entry, cost, now_s)):
             self._recent[kind].forget(identity)
             return Receipt(Result.REFUSED, landing_url)
-        self._count(notice, claim, entry, terms.name)
+        suspect = self._suspect(kind, claim, terms.name, now_s)
+        self._count(notice, claim, entry, terms.name, suspect=suspect)
         if cost is not None:
             self._counts.clearing(terms.name, cost.clearing.value)
         late = now_s > claim.deadline_s and kind not in (Kind.CLICK, Kind.EVENT)
         result = Result.LATE if late else Result.ACCEPTED
-        return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0))
+        return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0), suspect)
+
+    def _suspect(
+        self, kind: Kind, claim: Claim, exchange: str, now_s: float, *, repeated: bool = False
+    ) -> bool:
+        """Whether a notice, or the request behind its bid, may be invalid traffic."""
+        doubts = self.doubts
+        marks = (
+            doubts.sees(kind.value, claim, exchange, now_s, repeated=repeated) if doubts is not None else 0
+        )
+        return bool(marks) or claim.suspect
 
     def _landing_url(self, notice: Notice, claim: Claim, entry: Entry) -> str | None:
         if notice.product and self.products is not None:
@@ -223,11 +246,11 @@ class Notices:
             window_s=0,
         )
 
-    def _count(self, notice: Notice, claim: Claim, entry: Entry, exchange: str) -> None:
+    def _count(self, notice: Notice, claim: Claim, entry: Entry, exchange: str, *, suspect: bool) -> None:
         counts, kind = self._counts, notice.kind
         if kind in (Kind.WIN, Kind.IMP, Kind.CLICK, Kind.EVENT):
             counts.of_line(kind.value, (entry.campaign_id, entry.line_item_id), notice.event)
-        if kind is Kind.CLICK and notice.layout and self.products is not None:
+        if kind is Kind.CLICK and notice.layout and self.products is not None and not suspect:
             self.products.clicked(claim.line_item, notice.layout)
         if kind is Kind.LOSS:
             counts.loss(exchange, notice.reason)
