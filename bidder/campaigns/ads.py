@@ -44,6 +44,8 @@ class Showcase(Struct, frozen=True, gc=False):
     layouts: tuple[Layout, ...]
     language: str
     native: NativeCreative | None
+    child_directed: bool = False
+    """Of the shop: nothing is read of who sees the ad."""
 
 
 class Ad(Struct, frozen=True, gc=False):
@@ -175,6 +177,7 @@ def _showcase(advertiser: Advertiser, creative: Creative) -> Showcase:
         layouts=creative.layouts or suited(*size),
         language=creative.language or "",
         native=_native(creative.native) if creative.native else None,
+        child_directed=advertiser.child_directed,
     )
 
 

@@ -16,13 +16,13 @@ Never: another advertiser's knowledge: history, profile and catalogue are of one
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bidder.audience.history import History
+from bidder.audience.known import Known
 from bidder.audience.person import Profile
 from bidder.audience.visit import EventKind
 from bidder.catalogue.product import DIMENSIONS, EVERYTHING, Product
@@ -51,18 +51,6 @@ CATEGORY_SHARE: Final = 0.5
 
 _VIEWED: Final = (EventKind.PRODUCT_VIEW, EventKind.CART)
 _NEVER: Final = -np.inf
-
-
-class Known(Protocol):
-    """What one advertiser knows of one person; stores/visitors.Known."""
-
-    @property
-    def profile(self) -> Profile | None:
-        """Affinity and segments."""
-
-    @property
-    def history(self) -> History:
-        """Visits, latest first."""
 
 
 class _Pool(Struct):

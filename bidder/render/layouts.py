@@ -150,7 +150,8 @@ def _row(height: int, picture: int) -> str:
 
 
 _TICKER: Final = (
-    f".x .n{{display:block;font-size:11px;color:{_SOFT}}}.t{{font-weight:600}}.x{{padding-right:96px;gap:0;line-height:1.15}}"
+    f".x .n{{display:block;font-size:11px;color:{_SOFT}}}.t{{font-weight:600}}"
+    ".x{padding-right:96px;gap:0;line-height:1.15}"
     ".c{display:block;position:absolute;right:30px;top:50%;transform:translateY(-50%)}.f .x{padding:0}"
 )
 

@@ -21,6 +21,7 @@ from bidder.campaigns.ads import Showcase
 from bidder.campaigns.model import Layout
 from bidder.catalogue.product import Product
 from bidder.keys import key32, product_key
+from bidder.notices.urls import IN_LAYOUT, IN_PRODUCT
 from bidder.render.layouts import Sheet, sheet
 from bidder.render.prices import price_text
 from bidder.render.words import Words, words_of
@@ -36,6 +37,11 @@ _MARK: Final = (
     " 14A7 7 0 0 0 8 1Zm0 1.4a5.6 5.6 0 1 1 0 11.2A5.6 5.6 0 0 1 8 2.4ZM7.2 7h1.6v4.6H7.2V7Zm.8-3a1 1 0 1 1 0 2"
     ' 1 1 0 0 1 0-2Z"/></svg>'
 )
+EMPTY: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Advertisement</title></head></html>'
+)
+"""Where nobody knows what the ad was."""
+EMPTY_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors *"
 _OUT: Final = 'target="_blank" rel="noopener"'
 
 
@@ -59,7 +65,10 @@ def document(
     shown = list(products[: style.count])
     items = [
         _item(
-            showcase, product, links.click + f"&p={_key(showcase, product)}&l={layout}", place < style.eager
+            showcase,
+            product,
+            links.click + f"&{IN_PRODUCT}={product_hex(showcase, product)}&{IN_LAYOUT}={layout}",
+            place < style.eager,
         )
         for place, product in enumerate(shown)
     ]
@@ -146,7 +155,8 @@ def safe_url(url: str) -> str:
     return url if sound else ""
 
 
-def _key(showcase: Showcase, product: Product) -> str:
+def product_hex(showcase: Showcase, product: Product) -> str:
+    """A product's key as it stands in a click's URL."""
     return f"{product_key(showcase.advertiser_id, product.id):016x}"
 
 

@@ -103,6 +103,11 @@ def size_key(advertiser_id: str, segment_id: str, day: str) -> bytes:
     return f"g:{{{advertiser_id}}}:{segment_id}:{day}".encode()
 
 
+def layout_key(line_item: int) -> bytes:
+    """The key of the counts of a line item's layouts, by the line item's `key64`."""
+    return b"l:%016x" % line_item
+
+
 def read_person(tag: bytes) -> bytes:
     """The packed command that reads a person's hash; `tag` has 32 digits, or the stream breaks."""
     return _HGETALL_HEAD + tag + _TAIL
