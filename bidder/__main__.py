@@ -57,8 +57,9 @@ def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import privacy
+    from bidder.commands import privacy, shop
 
+    shop.register(subparsers)
     privacy.register(subparsers)
 
 

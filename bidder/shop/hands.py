@@ -30,16 +30,20 @@ class Observation(Protocol):
     def opted_out(self) -> bool:
         """Nothing was written: the person wants no part in it."""
 
+    @property
+    def lost(self) -> int:
+        """Visits that could not be written."""
+
 
 class Visitors(Protocol):
     """Where people's visits are kept: stores.visitors.VisitorStore."""
 
     async def observe(
-        self, person_id: bytes, shop: ShopRules, seen: Sequence[Seen], now_s: float, ttl_s: float
+        self, person_id: bytes, shop: ShopRules, seen: Sequence[Seen], now_s: int, ttl_s: float
     ) -> Observation:
         """Add visits to what an advertiser knows of a person."""
 
-    async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: float) -> object:
+    async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: int) -> object:
         """Let a person be one of those who share a login with an advertiser."""
 
     async def resolve(self, matches: Sequence[str]) -> bytes | None:

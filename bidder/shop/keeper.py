@@ -2,7 +2,7 @@
 
 Place: receive uses it for pixels and batches alike.
 Rule: the history first, the record after it: so a record holds no person whom the store says opted out.
-Raises: redis.RedisError, OSError of the stores; Refusal for a currency without a rate.
+Raises: redis.RedisError, OSError (NotKept among them) of the stores; Refusal for a currency without a rate.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,10 @@ from bidder.shop.hands import Hands
 from bidder.shop.intake import Intake, Refusal
 from bidder.shop.people import UNPROVEN_S, Found
 from bidder.shop.visits import record_of, seen_of, value_in
+
+
+class NotKept(OSError):
+    """The store was asked, and could not keep an event."""
 
 
 class Shop(Struct, frozen=True):
@@ -67,9 +71,11 @@ class Keeper:
             return found, False
         seen = seen_of(event, shop.advertiser, self.hands.catalogues.of(shop.advertiser.id), self._convert)
         ttl_s = self.ttl_s if found.proven else min(self.ttl_s, UNPROVEN_S)
-        observed = await self.hands.visitors.observe(found.person, shop.rules, seen, now_s, ttl_s)
+        observed = await self.hands.visitors.observe(found.person, shop.rules, seen, int(now_s), ttl_s)
         if observed.opted_out:
             return people.OUT, False
+        if observed.lost:
+            raise NotKept("others wrote the same person too often in between")
         return found, observed.repeated > 0 and not observed.kept
 
     def record(self, shop: Shop, event: Intake, source: str, person: bytes | None, became: str) -> bool:

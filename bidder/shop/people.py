@@ -78,5 +78,5 @@ async def of_server(hands: Hands, advertiser_id: str, told: PersonIn | None, now
         if not await hands.matcher.match(*own[0], found, now_s):
             return OUT
     if found is not None and told.login:
-        await hands.visitors.join(found, advertiser_id, told.login, now_s)
+        await hands.visitors.join(found, advertiser_id, told.login, int(now_s))
     return Found(found)
