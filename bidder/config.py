@@ -188,6 +188,18 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What DuckDB may use; beyond it, it sorts on disk."""
 
 
+class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How product feeds are fetched; what is in one, and how often, is said in the campaign files."""
+
+    timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 300.0
+    """For all of a fetch: 1 GB at 30 Mbit/s."""
+    max_bytes: Annotated[int, Meta(ge=1, le=4_294_967_296)] = 1_073_741_824
+    """Of one feed, inflated; a million products with their descriptions."""
+    private_networks: Annotated[tuple[Annotated[str, Meta(max_length=50)], ...], Meta(max_length=50)] = ()
+    """CIDRs of our own networks that a feed may be fetched from, also by plain http; empty: the open internet alone,
+    by https."""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -211,6 +223,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     privacy: PrivacyRules = PrivacyRules()
     events: Events = Events()
     fraud: FraudRules = FraudRules()
+    catalogue: Catalogue = Catalogue()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
 

@@ -1,65 +1,37 @@
 """Sessions for training: what one person looked at in one go, as product keys.
 
 Place: `paceline train affinity`; affinity.train takes them.
-Shapes: recorded events, or a tab-separated file with a header that names session, item and time.
-Units: milliseconds since the epoch for events; in a file, whatever orders its rows.
-Limits: BREAK_MS without an event ends a session; MAX_TOTAL_VIEWS (affinity.py) at all.
-Raises: SessionsError where a file cannot be used, with its line.
+Shapes: sessions of recorded events, or a tab-separated file with a header that names session, item and time; a time
+    is whatever orders the rows of a session.
+Limits: MAX_FIELD characters of a name; MAX_TOTAL_VIEWS (affinity.py) of a file.
+Raises: SessionsError where a file cannot be used, with its line; OSError where it cannot be read.
 Never: a person in what is handed on: sessions have no names.
 """
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from bidder.events.records import ShopEvent
 from bidder.keys import product_key
 from bidder.learning.affinity import MAX_TOTAL_VIEWS
 
-BREAK_MS: Final = 30 * 60_000  # as web analytics count visits
-KINDS: Final = frozenset({"product_view", "cart", "purchase"})
 MAX_FIELD: Final = 256
 
 _SESSION: Final = frozenset({"sessionid", "session_id", "session"})
 _ITEM: Final = frozenset({"itemid", "item_id", "item", "product_id", "product"})
 _TIME: Final = frozenset({"time", "timestamp", "at"})
 
-View = tuple[bytes, int, int]
-"""Person, when in ms, product key."""
-
 
 class SessionsError(Exception):
     """A file of sessions cannot be used."""
 
 
-def sessions_of_events(events: Iterable[ShopEvent], advertiser_id: str) -> Iterator[list[int]]:
-    """Sessions of an advertiser's recorded events, in an order that does not depend on theirs; events that are
-    nobody's are left out."""
+def keyed(sessions: Iterable[Sequence[str]], advertiser_id: str) -> Iterator[list[int]]:
+    """Sessions of product ids, as events/dataset.py gives them, as product keys."""
     keys = _Keys(advertiser_id)
-    views: list[View] = []
-    for event in events:
-        if event.person and event.advertiser == advertiser_id and event.kind in KINDS:
-            views.extend((event.person, event.at_ms, keys[item.product]) for item in event.items)
-        if len(views) > MAX_TOTAL_VIEWS:
-            raise SessionsError(f"more than {MAX_TOTAL_VIEWS:,} views: train from fewer days")
-    views.sort()
-    for _, of_person in groupby(views, key=lambda view: view[0]):
-        yield from _parted(of_person)
-
-
-def _parted(views: Iterable[View]) -> Iterator[list[int]]:
-    session: list[int] = []
-    last_ms = 0
-    for _, at_ms, key in views:
-        if session and at_ms - last_ms > BREAK_MS:
-            yield session
-            session = []
-        session.append(key)
-        last_ms = at_ms
-    if session:
-        yield session
+    for session in sessions:
+        yield [keys[product_id] for product_id in session]
 
 
 def sessions_of_file(path: Path, advertiser_id: str) -> list[list[int]]:

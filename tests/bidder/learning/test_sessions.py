@@ -1,59 +1,24 @@
 """Sessions: of recorded events and of files, of one advertiser alone, without anybody's name."""
 
 import gzip
-import random
 from pathlib import Path
 
 import pytest
 
-from bidder.events.records import Item, ShopEvent
 from bidder.keys import product_key
 from bidder.learning import sessions as sessions_module
-from bidder.learning.sessions import BREAK_MS, SessionsError, sessions_of_events, sessions_of_file
+from bidder.learning.sessions import SessionsError, keyed, sessions_of_file
 
 SHOP = "fernhill"
-
-
-def event(
-    person: bytes, at_ms: int, *products: str, kind: str = "product_view", shop: str = SHOP
-) -> ShopEvent:
-    return ShopEvent(
-        id=f"{at_ms}",
-        at_ms=at_ms,
-        advertiser=shop,
-        kind=kind,
-        person=person,
-        items=tuple(map(Item, products)),
-    )
 
 
 def keys(*products: str) -> list[int]:
     return [product_key(SHOP, product) for product in products]
 
 
-def test_a_pause_of_half_an_hour_ends_a_session() -> None:
-    """Two visits of one person are two sessions, whatever the order of the events."""
-    one = b"1" * 16
-    events = [
-        event(one, 0, "a"),
-        event(one, 60_000, "b", kind="cart"),
-        event(one, 60_000 + BREAK_MS, "c"),
-        event(one, 60_001 + 2 * BREAK_MS, "d", kind="purchase"),
-    ]
-    random.Random(1).shuffle(events)
-    assert list(sessions_of_events(events, SHOP)) == [keys("a", "b", "c"), keys("d")]
-
-
-def test_what_is_not_a_look_at_a_product_of_this_shop_is_left_out() -> None:
-    """Other shops, other kinds and events of nobody train nothing."""
-    one = b"1" * 16
-    events = [
-        event(one, 1, "a", shop="voltaro"),
-        event(one, 2, "a", kind="search"),
-        event(b"", 3, "a"),
-        event(one, 4, "b"),
-    ]
-    assert list(sessions_of_events(events, SHOP)) == [keys("b")]
+def test_product_ids_become_the_keys_that_catalogues_know() -> None:
+    """Sessions of recorded events name products by id; a model knows them by key."""
+    assert list(keyed([("a", "b", "a"), ()], SHOP)) == [keys("a", "b", "a"), []]
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -91,10 +56,8 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, data: bytes, words: 
 
 
 def test_too_many_views_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MAX_TOTAL_VIEWS of events and of files."""
+    """MAX_TOTAL_VIEWS of a file."""
     monkeypatch.setattr(sessions_module, "MAX_TOTAL_VIEWS", 2)
-    with pytest.raises(SessionsError, match="more than 2 views"):
-        list(sessions_of_events([event(b"1" * 16, 1, "a", "b", "c")], SHOP))
     path = tmp_path / "s.tsv"
     path.write_text("session\titem\ttime\n1\ta\t1\n1\tb\t1\n")
     with pytest.raises(SessionsError, match="more than 2 views"):
