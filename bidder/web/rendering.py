@@ -37,6 +37,7 @@ from bidder.render.layouts import sheet
 from bidder.render.native import native_assets
 from bidder.render.page import EMPTY, EMPTY_POLICY, IMAGES_BYTES, Links, document, product_hex
 from bidder.render.showcases import Showcases
+from bidder.shop.cookies import OPT_OUT
 from bidder.stores.breaker import Breaker
 from bidder.web.routes import Route
 from openrtb.native_assets import read_asked
@@ -46,8 +47,6 @@ KNOWN_S: Final = 0.025
 MAX_READS: Final = 64
 FAILURES: Final = 8
 PAUSE_S: Final = 2.0
-
-OPT_OUT_COOKIE: Final = "pl_optout"
 
 METRICS: Final = (
     Metric(
@@ -245,7 +244,7 @@ def _may_know(claim: Claim, showcase: Showcase, request: web.Request) -> bool:
     """Whether the ad may show what its person looked at: the bid could, and the browser does not object now."""
     if not claim.personal or claim.visitor or claim.person == NOBODY or showcase.child_directed:
         return False
-    return request.cookies.get(OPT_OUT_COOKIE) != "1" and request.headers.get("Sec-GPC") != "1"
+    return request.cookies.get(OPT_OUT) != "1" and request.headers.get("Sec-GPC") != "1"
 
 
 def _teaches(claim: Claim) -> bool:
