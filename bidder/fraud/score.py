@@ -72,7 +72,7 @@ class Screen:
         self._people = Alarm(people, steady(rules.person_rate, HALF_LIFE_S), rules.person_share)
         self._addresses = Alarm(addresses, steady(rules.address_rate, HALF_LIFE_S), rules.address_share)
         self._placements = Mixture((every, suspect), rules.source_requests, rules.source_suspects)
-        self._rows: list[tuple[str, str, str, str]] = []
+        self._rows: list[tuple[str, str, str, str, str]] = []
         self._next_s = now_s
 
     def judge(self, context: Context, lookup: Lookup | None, now_s: float) -> Verdict:
@@ -96,8 +96,8 @@ class Screen:
         self._people.count(now_s)
         self._addresses.count(now_s)
         self._placements.count(now_s)
-        for (exchange, publisher, place, kind), requests in Counter(self._rows).items():
-            self.sources.row((exchange, publisher, place), kind)[0] += requests
+        for (exchange, publisher, place, kind, domain), requests in Counter(self._rows).items():
+            self.sources.row((exchange, publisher, place), kind, domain)[0] += requests
         self._rows.clear()
 
     def _device(self, context: Context, device: Device) -> int:
@@ -138,11 +138,11 @@ class Screen:
     def _conclude(self, context: Context, reasons: int) -> Verdict:
         """Count where it came from, and weigh."""
         publisher, opportunities = context.publisher, context.opportunities
-        place = context.domain or context.bundle or context.site_id
+        place = context.bundle or context.domain or context.site_id
         name, mixture = context.exchange.name, self._placements
         key = hash((self._text, name, publisher, opportunities[0].imp.tagid if opportunities else None))
         mixture.keys.append(key)
-        self._rows.append((name, publisher, place, context.inventory))
+        self._rows.append((name, publisher, place, context.inventory, context.domain))
         if key in mixture.flagged:
             reasons |= _SOURCE_RATE
         if not reasons:
@@ -156,7 +156,7 @@ class Screen:
         verdict = self._policy.verdict(reasons)
         if verdict.reasons:
             name, publisher = context.exchange.name, context.publisher
-            row = self.sources.row((name, publisher, place), context.inventory)
+            row = self.sources.row((name, publisher, place), context.inventory, context.domain)
             row[1] += 1
             row[2] += verdict.filtered
             row[3] |= verdict.reasons

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-LARGEST: Final = 1_024
+LARGEST: Final = 512
 NAME: Final = 128
 Key = tuple[str, str, str]
 
@@ -27,6 +27,8 @@ class Source(Struct, frozen=True):
     """Domain of the site, bundle of the app."""
     kind: str
     """site, app, dooh."""
+    domain: str
+    """Of the site, or of the app's developer."""
     requests: int
     suspect: int
     """Marked or filtered."""
@@ -41,24 +43,24 @@ class Sources:
     def __init__(self, largest: int = LARGEST) -> None:
         self._largest = largest
         self._rows: dict[Key, list[int]] = {}
-        self._kinds: dict[Key, str] = {}
+        self._kinds: dict[Key, tuple[str, str]] = {}
         self.missed = 0
         """No source that is not in the table had more requests."""
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def row(self, key: Key, kind: str) -> list[int]:
+    def row(self, key: Key, kind: str, domain: str) -> list[int]:
         """The counters [requests, suspect, filtered, reasons] of a source."""
         row = self._rows.get(key)
-        return row if row is not None else self._new(key, kind)
+        return row if row is not None else self._new(key, (kind, domain))
 
-    def _new(self, key: Key, kind: str) -> list[int]:
+    def _new(self, key: Key, kind: tuple[str, str]) -> list[int]:
         if len(self._rows) >= 2 * self._largest:
             self._cut()
         exchange, publisher, place = key
         key = (exchange, publisher[:NAME], place[:NAME])
-        self._kinds[key] = kind
+        self._kinds[key] = (kind[0], kind[1][:NAME])
         return self._rows.setdefault(key, [0, 0, 0, 0])
 
     def _cut(self) -> None:
@@ -72,5 +74,5 @@ class Sources:
 
     def table(self) -> list[Source]:
         """All rows, the largest first."""
-        rows = [Source(*key, self._kinds[key], *row) for key, row in self._rows.items()]
+        rows = [Source(*key, *self._kinds[key], *row) for key, row in self._rows.items()]
         return sorted(rows, key=lambda source: source.requests, reverse=True)
