@@ -8,7 +8,7 @@ Never: reads files or the clock.
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cache, partial
+from functools import cache
 from itertools import combinations
 from typing import Final
 from zoneinfo import available_timezones
@@ -47,9 +47,9 @@ def bounds() -> dict[object, Rule]:
         Frequency: _frequency,
         ItemFrequency: _frequency,
         (Advertiser, "time_zone"): _time_zone,
-        (FrequencyCap, "per"): partial(_within, MIN_WINDOW_S),
-        (Frequency, "min_gap"): partial(_within, MIN_GAP_S),
-        (ItemFrequency, "min_gap"): partial(_within, MIN_GAP_S),
+        (FrequencyCap, "per"): between(MIN_WINDOW_S, MAX_WINDOW_S),
+        (Frequency, "min_gap"): between(MIN_GAP_S, MAX_WINDOW_S),
+        (ItemFrequency, "min_gap"): between(MIN_GAP_S, MAX_WINDOW_S),
     }
 
 
@@ -120,10 +120,15 @@ def _deals(deals: Deals, at: At) -> None:
         )
 
 
-def _within(least_s: int, text: str, at: At) -> None:
-    if not least_s <= seconds_of(text) <= MAX_WINDOW_S:
-        bounds = f"from {duration_text(least_s)} to {duration_text(MAX_WINDOW_S)}"
-        at.wrong(f"expected a duration {bounds}, found {text}")
+def between(least_s: int, most_s: int) -> Rule:
+    """A duration has bounds."""
+
+    def rule(text: str, at: At) -> None:
+        if not least_s <= seconds_of(text) <= most_s:
+            bounds = f"from {duration_text(least_s)} to {duration_text(most_s)}"
+            at.wrong(f"expected a duration {bounds}, found {text}")
+
+    return rule
 
 
 def _frequency(frequency: Frequency, at: At) -> None:
@@ -156,7 +161,9 @@ def _gap(gap: str, caps: list[tuple[int, int, int]], at: At) -> None:
 
 
 def _advertiser(advertiser: Advertiser, at: At) -> None:
-    """Visitors are told apart for caps: there must be some."""
+    """Visitors are told apart for caps: there must be some. Of children nothing is kept."""
+    if advertiser.child_directed and advertiser.segments:
+        at.advise("stay empty: nothing is kept of a child-directed shop's visitors", "segments")
     ads = {creative.id: creative for creative in advertiser.creatives}
     for i, campaign in enumerate(advertiser.campaigns):
         for j, item in enumerate(campaign.line_items):

@@ -106,7 +106,7 @@ class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     when: Annotated[tuple[EventRule, ...], Meta(min_length=1, max_length=8)]
     unless: Annotated[tuple[EventRule, ...], Meta(max_length=8)] = ()
     keep: Duration = "30d"
-    """The longest that somebody stays without a new event; from 1m to 30d."""
+    """The longest that somebody stays without a new event that `when` counts; from 1m to 30d."""
 
 
 class DeclaredEvents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

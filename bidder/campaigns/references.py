@@ -5,9 +5,15 @@ Never: keeps nodes: only ids and where they stood.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Final
 
 from bidder.campaigns.located import Node, Problems, Steps, field_text
+from bidder.campaigns.model import DeclaredEvents
 from bidder.keys import key32, segment_key
+
+_SENT: Final = DeclaredEvents().kinds
+"""Events that a shop sends which declares none."""
 
 
 class References:
@@ -25,7 +31,8 @@ class References:
         for steps, advertiser in _items(root, "advertisers", ()):
             self._unique("advertiser", advertiser, steps)
             known = self._creatives(advertiser, steps)
-            used = self._campaigns(advertiser, steps, known)
+            segments = self._defined(advertiser, steps)
+            used = self._campaigns(advertiser, steps, known, segments)
             for name in known.keys() - used:
                 self._problems.advise(
                     file, known[name], field_text(steps), f'creative "{name}" is never used'
@@ -48,9 +55,47 @@ class References:
                 self._view_key(keys, f"{owner}/", creative, at)
         return known
 
-    def _campaigns(self, advertiser: Node, steps: Steps, known: dict[str, int]) -> set[str]:
-        used: set[str] = set()
+    def _defined(self, advertiser: Node, steps: Steps) -> dict[int, str]:
+        """The segments that an advertiser defines, by key; their rules speak of events that its shop sends."""
+        owner = _text(_entry(advertiser, "id"))
+        lines: dict[str, int] = {}
         segments: dict[int, str] = {}
+        for at, segment in _items(advertiser, "segments", steps):
+            node = _entry(segment, "id")
+            name = _text(node)
+            if node is not None and name is not None:
+                if name in lines:
+                    message = f'"{name[:64]}" is taken: line {lines[name]} has it'
+                    self._problems.add(self._file, node.line, field_text((*at, "id")), message)
+                elif owner is not None:
+                    self._own_key(segments, segment_key(owner, name), node, (*at, "id"))
+                lines.setdefault(name, node.line)
+            for side in ("when", "unless"):
+                for place, rule in _items(segment, side, at):
+                    self._sent(_entry(advertiser, "events"), rule, place)
+        return segments
+
+    def _sent(self, events: Node | None, rule: Node, steps: Steps) -> None:
+        """An event that the shop does not send never happens."""
+        kind, custom = _entry(rule, "event"), _entry(rule, "custom")
+        declared = _entry(events, "kinds")
+        kinds = _SENT if declared is None else [_text(node) for _, node in _items(events, "kinds", ())]
+        names = [_text(node) for _, node in _items(events, "custom", ())]
+        name = _text(kind)
+        if name == "custom":
+            named = _text(custom)
+            if custom is not None and named is not None and named not in names:
+                message = f'the shop sends no custom event "{named[:64]}": declare it in events.custom'
+                self._problems.add(self._file, custom.line, field_text((*steps, "custom")), message)
+        elif kind is not None and name is not None and name not in kinds and name in _SENT:
+            message = f"the shop sends no {name}: declare it in events.kinds"
+            self._problems.add(self._file, kind.line, field_text((*steps, "event")), message)
+
+    def _campaigns(
+        self, advertiser: Node, steps: Steps, known: dict[str, int], segments: dict[int, str]
+    ) -> set[str]:
+        used: set[str] = set()
+        defined = frozenset(segments.values())
         campaigns: dict[int, str] = {}
         line_items: dict[int, str] = {}
         owner = _text(_entry(advertiser, "id"))
@@ -63,7 +108,7 @@ class References:
                 self._view_key(line_items, "", line_item, place)
                 used |= self._use(line_item, place, known)
                 if owner is not None:
-                    self._segments(owner, line_item, place, segments)
+                    self._segments(owner, line_item, place, segments, defined)
         return used
 
     def _use(self, line_item: Node, steps: Steps, known: dict[str, int]) -> set[str]:
@@ -76,12 +121,22 @@ class References:
                     self._problems.add(self._file, node.line, field_text(at), message)
         return used
 
-    def _segments(self, advertiser_id: str, line_item: Node, steps: Steps, seen: dict[int, str]) -> None:
+    def _segments(
+        self, owner: str, line_item: Node, steps: Steps, seen: dict[int, str], defined: frozenset[str]
+    ) -> None:
+        """Segments have keys of their own. One that nobody defines, though others are, may be a slip."""
         rules = _entry(_entry(line_item, "targeting"), "segments")
         for side in ("any", "none"):
             for at, node in _items(rules, side, (*steps, "targeting", "segments")):
-                if isinstance(node.value, str):
-                    self._own_key(seen, segment_key(advertiser_id, node.value), node, at)
+                name = node.value
+                if not isinstance(name, str):
+                    continue
+                self._own_key(seen, segment_key(owner, name), node, at)
+                if defined and name not in defined:
+                    close = get_close_matches(name, sorted(defined), 1)
+                    hint = f"; did you mean {close[0]}?" if close else ""
+                    message = f'no segment "{name[:64]}" is defined{hint}'
+                    self._problems.advise(self._file, node.line, field_text(at), message)
 
     def _view_key(self, seen: dict[int, str], prefix: str, item: Node, steps: Steps) -> None:
         """Views are counted by 32-bit keys: two of an advertiser with one key would be capped as one."""

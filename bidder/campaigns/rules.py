@@ -1,7 +1,7 @@
 """What must hold beyond types: value by value, Struct by Struct.
 
-Place: load.py hands these rules to the Filler; bounds.py has those of money, time and frequency, references.py those
-    that look across items.
+Place: load.py hands these rules to the Filler; bounds.py has those of money, time and frequency, audiences.py those
+    of events, segments and feeds, references.py those that look across items.
 Never: reads files or the clock.
 """
 
@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 from functools import partial
 
+from bidder.campaigns.audiences import audiences, distinct
 from bidder.campaigns.bounds import bounds
 from bidder.campaigns.hours import parse_hours
 from bidder.campaigns.layouts import SMALLEST, suited
@@ -19,6 +20,7 @@ from bidder.campaigns.model import (
     Categories,
     Creative,
     Deals,
+    EventRule,
     Goal,
     ItemBudget,
     LineItem,
@@ -90,7 +92,7 @@ _OF_A_KIND = sorted({field for fields in NEEDED.values() for field in fields})
 
 def rules(rates: Rates | None = None) -> Rules:
     """All rules; with rates, an advertiser's currency must be among them."""
-    bounded = bounds()
+    bounded = bounds() | audiences()
     named: dict[object, Rule] = bounded | {
         Advertiser: partial(_advertiser, bounded[Advertiser]),
         Book: _book,
@@ -106,9 +108,10 @@ def rules(rates: Rates | None = None) -> Rules:
         (ItemBudget, "hourly"): _amount,
         (Targeting, "hours"): _hours,
         (Targeting, "categories"): _categories,
-        (LineItem, "creatives"): _distinct,
-        (Creative, "layouts"): _distinct,
-        (Deals, "ids"): _distinct,
+        (LineItem, "creatives"): distinct,
+        (Creative, "layouts"): distinct,
+        (Deals, "ids"): distinct,
+        (EventRule, "min_value"): _amount,
         (Advertiser, "currency"): partial(_currency, rates),
     }
     for dimension, values in KNOWN_VALUES.items():
@@ -190,14 +193,6 @@ def _segments(segments: Segments, at: At) -> None:
     both = sorted(set(segments.any) & set(segments.none))
     if both:
         at.wrong(f"in any and in none at once: {', '.join(both[:5])}")
-
-
-def _distinct(values: tuple[str, ...], at: At) -> None:
-    seen: set[str] = set()
-    for i, value in enumerate(values):
-        if value in seen:
-            at.wrong(f'"{value}" stands twice', i)
-        seen.add(value)
 
 
 def _creative(creative: Creative, at: At) -> None:

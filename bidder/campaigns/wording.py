@@ -19,6 +19,7 @@ PATTERNS: dict[str, str] = {
     r"^https?://[^\s\x00-\x1f\x7f\"'<>]+\Z": "a URL beginning with https://",
     r"^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?\Z": "a domain in lower case",
     r"^[A-Z]{3}\Z": "3 capital letters",
+    r"^([A-Z]{3})?\Z": "3 capital letters such as DEU",
     r"^[a-z]{2}\Z": "2 lower-case letters",
     r"^[a-z]+/[a-z0-9.+-]+\Z": "a media type such as video/mp4",
     PATTERN: "a duration such as 90s, 15m, 6h or 30d",

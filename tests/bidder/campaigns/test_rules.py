@@ -140,11 +140,74 @@ def test_native_pictures_are_whole(part: str, missing: list[str], tmp_path: Path
             "landing_url: 'https://x.example/'}\n      - id: banner\n",
             'book.yaml:7: advertisers[0]: creative "idle" is never used',
         ),
+        (
+            "    currency: EUR\n",
+            "    currency: EUR\n    segments: [{id: seen, when: [{event: cart, within: 1d}], keep: 2d}]\n",
+            "book.yaml:6: advertisers[0].segments[0].keep: is never reached: every window is shorter",
+        ),
+        (
+            "    currency: EUR\n",
+            "    currency: EUR\n    segments: [{id: seen, when: [{event: cart}, {event: cart}]}]\n",
+            "book.yaml:6: advertisers[0].segments[0].when[1]: stands twice",
+        ),
+        (
+            "    currency: EUR\n",
+            "    currency: EUR\n    child_directed: true\n    segments: [{id: seen, when: [{event: cart}]}]\n",
+            "book.yaml:7: advertisers[0].segments: stay empty: nothing is kept of a child-directed shop's visitors",
+        ),
     ],
 )
 def test_advice(old: str, new: str, advice: str, tmp_path: Path) -> None:
     """What works and is probably not meant is advised, and the book loads."""
     assert advised(write(tmp_path, change(old, new))) == [advice]
+
+
+@pytest.mark.parametrize(
+    ("defined", "targeted", "advice"),
+    [
+        ("carts", "any: [cart]", 'any[0]: no segment "cart" is defined; did you mean carts?'),
+        ("carts", "any: [carts], none: [buyers]", 'none[0]: no segment "buyers" is defined'),
+        ("carts", "any: [carts]", ""),
+        ("", "any: [cart]", ""),
+    ],
+    ids=["a slip", "another", "defined", "a shop that defines none"],
+)
+def test_a_segment_that_nobody_defines_is_told(
+    defined: str, targeted: str, advice: str, tmp_path: Path
+) -> None:
+    """A server may fill it, so it is advice; where the advertiser defines none at all, nothing is said."""
+    text = change("targeting: {}", f"targeting: {{segments: {{{targeted}}}}}")
+    if defined:
+        segments = f"    segments: [{{id: {defined}, when: [{{event: cart}}]}}]\n"
+        text = change("    currency: EUR\n", f"    currency: EUR\n{segments}", text)
+    path = "book.yaml:23: advertisers[0].campaigns[0].line_items[0].targeting.segments."
+    assert advised(write(tmp_path, text)) == ([path + advice] if advice else [])
+
+
+@pytest.mark.parametrize("edge", ["1m", "60s", "30d", "720h"])
+def test_windows_reach_their_bounds(edge: str, tmp_path: Path) -> None:
+    """The shortest and the longest window and stay are accepted."""
+    segments = f"    segments: [{{id: seen, when: [{{event: cart, within: {edge}}}], keep: {edge}}}]\n"
+    text = change("    currency: EUR\n", f"    currency: EUR\n{segments}")
+    assert told(write(tmp_path, text)) == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://shop.example/f.csv?x=1", "https://shop.example:8443/f", "feeds/products.csv", "/srv/f.csv"],
+)
+def test_feeds_are_files_or_https(location: str, tmp_path: Path) -> None:
+    """A URL with a host, or a path however it begins."""
+    feed = f'    feed: {{location: "{location}", format: csv, every: 7d}}\n'
+    assert told(write(tmp_path, change("    currency: EUR\n", f"    currency: EUR\n{feed}"))) == []
+
+
+def test_a_targeted_segment_has_a_key_of_its_own_beside_the_defined(tmp_path: Path) -> None:
+    """Of a defined and a targeted segment with one key, the targeted one is told."""
+    text = change("targeting: {}", "targeting: {segments: {any: [seg-156582]}}")
+    segments = "    segments: [{id: seg-168688, when: [{event: cart}]}]\n"
+    (line,) = told(write(tmp_path, change("    currency: EUR\n", f"    currency: EUR\n{segments}", text)))
+    assert line.endswith('"seg-156582" and "seg-168688" have the same key: rename one of them')
 
 
 def test_a_currency_needs_a_rate_where_there_are_rates(tmp_path: Path) -> None:

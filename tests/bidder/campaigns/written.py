@@ -47,6 +47,20 @@ advertisers:
     time_zone: Europe/Berlin
     frequency: [{views: 200, per: 30d}]
     active: true
+    country: DEU
+    child_directed: false
+    events:
+      kinds: [page_view, product_view, category_view, search, cart, purchase, custom]
+      custom: [quiz]
+      conversions: [sale]
+      origins: [www.shop.example]
+    segments:
+      - id: cart
+        when: [{event: cart, categories: [Shoes > Running], min_value: 99.5, within: 7d}, {event: page_view, at_least: 2}]
+        unless: [{event: purchase, products: [boot-41], within: 14d}, {event: custom, custom: quiz}]
+        keep: 5d
+      - {id: buyers, when: [{event: purchase}]}
+    feed: {location: "https://shop.example/products.xml", format: xml, every: 6h}
     creatives:
       - {id: image, kind: image, w: 300, h: 250, image_url: "https://cdn.shop.example/a.webp",
          landing_url: "https://shop.example/", alt: Shoes, language: de, categories: [IAB18],
