@@ -35,6 +35,8 @@ _TC_START: Final = "C"  # a bare TC string, from before GPP
 _GPC_BITS: Final = 3
 _SENSITIVE_ELEMENTS: Final = 8
 _HEADERS_KEPT: Final = 512  # real traffic has a few dozen combinations of sections
+_SHORT_CHARS: Final = 3  # of the second segments that there are: few, and told from each other at once
+_SHORT_KEPT: Final = 4_096
 _VALUE_MASK: Final = (1 << VALUE_BITS) - 1
 
 
@@ -152,7 +154,7 @@ def _read_us(layout: Layout, text: str) -> UsSection | None:
     if not rest or not (layout.has_gpc or layout.has_sensitive):
         return UsSection(layout, core)
     width = _GPC_BITS if layout.has_gpc else _SENSITIVE_ELEMENTS * VALUE_BITS
-    second = _leading_bits(rest[0], width)
+    second = _short_bits(rest[0], width) if len(rest[0]) <= _SHORT_CHARS else _leading_bits(rest[0], width)
     if second is None:
         return None
     if layout.has_gpc:
@@ -174,6 +176,8 @@ def _leading_bits(text: str, width: int) -> int | None:
         return None
     return int.from_bytes(bits, "big") >> (8 * len(bits) - width)
 
+
+_short_bits = lru_cache(_SHORT_KEPT)(_leading_bits)
 
 # usnat of version 1: 12 sensitive data elements instead of 16, 2 child consents instead of 3, so 60 bits,
 # written with or without padding to whole bytes.
