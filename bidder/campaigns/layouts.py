@@ -13,7 +13,8 @@ from bidder.campaigns.model import Layout
 
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 MOST_PRODUCTS: Final = 6
-SMALLEST: Final = (120, 50)
+SMALLEST: Final = (120, 200)
+SMALLEST_STRIP: Final = (234, 50)
 """Narrower or lower, no product can be told from another."""
 
 Shape = Literal["ticker", "strip", "tower", "wide", "board"]
@@ -41,7 +42,8 @@ def shape_of(w: int, h: int) -> Shape:
 
 def suited(w: int, h: int) -> tuple[Layout, ...]:
     """The layouts that an ad of this size can have; none where it is too small."""
-    return _SUITED[shape_of(w, h)] if w >= SMALLEST[0] and h >= SMALLEST[1] else ()
+    least = SMALLEST_STRIP if h <= _STRIP_H else SMALLEST
+    return _SUITED[shape_of(w, h)] if w >= least[0] and h >= least[1] else ()
 
 
 def products_of(layout: Layout, w: int, h: int) -> int:

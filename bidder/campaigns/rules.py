@@ -12,7 +12,7 @@ from functools import partial
 from bidder.campaigns.audiences import audiences, distinct
 from bidder.campaigns.bounds import bounds
 from bidder.campaigns.hours import parse_hours
-from bidder.campaigns.layouts import SMALLEST, suited
+from bidder.campaigns.layouts import suited
 from bidder.campaigns.model import (
     Advertiser,
     Book,
@@ -224,7 +224,7 @@ def _layouts(creative: Creative, at: At) -> None:
     suitable = suited(creative.w, creative.h)
     size = f"{creative.w}x{creative.h}"
     if not suitable:
-        at.wrong(f"{size} is too small for products: at least {SMALLEST[0]}x{SMALLEST[1]}", "w")
+        at.wrong(f"{size} is too small for products", "w")
     for i, layout in enumerate(creative.layouts if suitable else ()):
         if layout not in suitable:
             at.wrong(f"{layout} does not suit {size}; {', '.join(suitable)} do", "layouts", i)

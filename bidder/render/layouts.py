@@ -175,7 +175,7 @@ def _single(shape: Shape, w: int, h: int) -> str:
             f".p{{font-size:{24 if big else 17}px}}"
             f".c{{display:block;font-size:{15 if big else 12}px;padding:{'9px 20px' if big else '6px 14px'}}}"
         )
-    side = min(w - 20, room - 140)
+    side = max(48, min(w - 20, room - 140))
     return (
         f".i a{{flex-direction:column;justify-content:center;gap:10px;padding:10px}}"
         f".i img{{width:100%;height:{side}px}}"

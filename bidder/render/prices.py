@@ -46,4 +46,4 @@ def price_text(micros: int, currency: str, language: str) -> str:
     sign = _SIGNS.get(currency, currency)
     if language in _SIGN_BEHIND:
         return f"{number}{NBSP}{sign}"
-    return f"{sign}{NBSP if sign[-1].isalpha() else ''}{number}"
+    return f"{sign}{NBSP if sign[-1:].isalpha() else ''}{number}"
