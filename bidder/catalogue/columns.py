@@ -74,7 +74,7 @@ def column(name: str) -> str | None:
 
 
 def product_of(values: Mapping[str, str], currency: str) -> Product:
-    """The product of one line; `currency` is the advertiser's, which every price must be in."""
+    """The product of one line; `currency` is the advertiser's, which every price must be in; empty: any."""
     given = values.get
     price = _price("price", given("price", ""), given("currency", ""), currency)
     sale_text = given("sale_price", "").strip()
@@ -116,10 +116,10 @@ def _price(field: str, value: str, named: str, currency: str) -> int:
     text = value.strip()
     found = _PRICE.fullmatch(text)
     if not found:
-        problem = f'must be written as 19.99 {currency}, not "{text[:40]}"' if text else "is missing"
+        problem = f'must be written as 19.99 {currency or "EUR"}, not "{text[:40]}"' if text else "is missing"
         raise FieldError(field, problem)
     told = found[1] or found[3] or named.strip() or currency
-    if (found[1] and found[3]) or told.upper() != currency:
+    if (found[1] and found[3]) or (currency and told.upper() != currency):
         raise FieldError(field, f"is in {told[:10]}; the advertiser counts in {currency}")
     try:
         micros = micros_from_text(found[2])

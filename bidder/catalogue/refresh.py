@@ -52,6 +52,12 @@ class Places(Struct, frozen=True):
     feeds: Path
     """The campaign files' folder, which paths of feeds are meant from."""
 
+    @classmethod
+    def under(cls, data: Path, campaigns: Path) -> "Places":
+        """The usual ones: in the data directory, and beside a campaign file or in a folder of them."""
+        feeds = campaigns if campaigns.is_dir() else campaigns.parent
+        return cls(data / "catalogues", data / "models" / "affinity", feeds)
+
 
 class State(Struct, frozen=True):
     """What is known of an advertiser's feed, in `feed.json`."""
