@@ -16,6 +16,7 @@ from bidder.campaigns.live import apply
 from bidder.campaigns.load import CampaignError, Loaded, load
 from bidder.campaigns.model import Advertiser, Book, Budget, Campaign, Frequency, LineItem
 from bidder.campaigns.rates import Rates, RatesError, load_rates
+from bidder.commands.audience import segment_rows
 from bidder.config import Config, ConfigError
 from bidder.config import load as load_config
 
@@ -26,6 +27,7 @@ _COLUMNS = (
     *("ADVERTISER", "CAMPAIGN", "LINE ITEM", "GOAL", "MAX BID CPM", "CAMPAIGN BUDGET", "BUDGET", "PACING"),
     *("CREATIVES", "ACTIVE", "CAPS"),
 )
+_SEGMENT_COLUMNS = ("ADVERTISER", "SEGMENT", "LINE ITEMS", "WHEN", "UNLESS", "KEEP")
 _PERIODS = {"total": " in all", "daily": " a day", "hourly": " an hour"}
 
 
@@ -36,7 +38,7 @@ def register(subparsers: "Subparsers") -> None:
     check = commands.add_parser("check", help="say everything that is wrong with campaign files, and where")
     check.add_argument("path", type=Path, help="a YAML file or a folder of them")
     check.set_defaults(run=run_check)
-    listing = commands.add_parser("list", help="list line items")
+    listing = commands.add_parser("list", help="list line items, and the segments that are defined")
     listing.add_argument("path", type=Path, nargs="?", help="default: the configured ones, else the demo's")
     listing.set_defaults(run=run_list)
     applying = commands.add_parser("apply", help="check, then replace the live campaigns in one step")
@@ -82,8 +84,10 @@ def _check(path: Path, config: Path | None) -> int:
 def _list(path: Path | None, config: Path | None) -> int:
     settings = _config(config)
     configured = Path(settings.campaigns) if settings.campaigns else demo_book_path()
-    rows = list(_rows(load(path or configured, _rates(settings)).book))
-    print(table(_COLUMNS, rows))
+    book = load(path or configured, _rates(settings)).book
+    print(table(_COLUMNS, list(_rows(book))))
+    if segments := list(segment_rows(book.advertisers)):
+        print(f"\n{table(_SEGMENT_COLUMNS, segments)}")
     return 0
 
 
