@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-BOOKKEEPER: Final = "bookkeeper"
+HELPERS: Final = ("bookkeeper", "caretaker")
+"""One of each, beside the workers."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_child(kind: str, arguments: Sequence[str]) -> int:
-    """Be a worker or the bookkeeper: what to do comes over the link, whose descriptor is the one argument."""
+    """Be a worker or one of HELPERS: what to do comes over the link, whose descriptor is the one argument."""
     from bidder.link import die_with, receive_handover
 
     parser = argparse.ArgumentParser(prog=f"paceline {kind}")
@@ -78,15 +79,17 @@ def run_child(kind: str, arguments: Sequence[str]) -> int:
         print(f"paceline: a {kind} is started by its supervisor alone: {error}", file=sys.stderr)
         return 1
     die_with(handover.parent_pid)
-    name = kind if kind == BOOKKEEPER else f"{kind}-{handover.setup.slot}"
+    name = kind if kind in HELPERS else f"{kind}-{handover.setup.slot}"
     logs.configure(handover.config.log_level, name)
     return _be(kind, handover)
 
 
 def _be(kind: str, handover: "Handover") -> int:
     """Until told to stop. What cannot be used at the start ends with a status that is not tried again."""
-    if kind == BOOKKEEPER:
+    if kind == "bookkeeper":
         from bidder.bookkeeper import run_bookkeeper as serve
+    elif kind == "caretaker":
+        from bidder.caretaker import run_caretaker as serve
     else:
         from bidder.app import run_worker as serve
     from bidder.campaigns.located import LocatedError

@@ -3,7 +3,8 @@
 Place: service.py takes the folder before anything else.
 Shapes: `lock` (whose process), `run/worker-<slot>.tally` (counters), `run/ports.json` (what was bound),
     `redis.url`, `ledger.url` (of the embedded servers, for their owner alone), `redis/`, `ledger/` (their data),
-    `spool/` (notices accepted and not yet charged), `journal/` (of the ledger), `token.keys`: these outlive every run.
+    `spool/` (notices accepted and not yet charged), `journal/` (of the ledger), `events/` (what was recorded),
+    `token.keys`: these outlive every run.
 Raises: FolderTaken, one line for an operator.
 """
 
@@ -48,10 +49,9 @@ class Folder:
         """The counters of one worker."""
         return self.run / f"worker-{slot}.tally"
 
-    @property
-    def bookkeeper_tally(self) -> Path:
-        """The counters of the bookkeeper."""
-        return self.run / "bookkeeper.tally"
+    def helper_tally(self, name: str) -> Path:
+        """The counters of the bookkeeper or the caretaker."""
+        return self.run / f"{name}.tally"
 
     @contextmanager
     def taken(self) -> Iterator[None]:

@@ -20,6 +20,8 @@ METRICS = (
     Metric("paceline_ledger_restarts_total", "counter", "Times the embedded ledger was started again"),
     Metric("paceline_bookkeeper_up", "gauge", "1 while the bookkeeper paces or waits to take over"),
     Metric("paceline_bookkeeper_restarts_total", "counter", "Times the bookkeeper was started again"),
+    Metric("paceline_caretaker_up", "gauge", "1 while the caretaker does its chores"),
+    Metric("paceline_caretaker_restarts_total", "counter", "Times the caretaker was started again"),
 )
 
 
@@ -37,12 +39,13 @@ class Scrape:
     def __init__(
         self,
         slots: Sequence[Slot],
-        bookkeeper: Slot | None,
+        helpers: Mapping[str, Slot],
         tallies: Iterable[Path],
         servers: Callable[[], Mapping[str, ServerState]],
     ) -> None:
-        """`servers` tells how the embedded `store` and `ledger` are."""
-        self._slots, self._bookkeeper = slots, bookkeeper
+        """`helpers` are the `bookkeeper` and the `caretaker`; `servers` tells how the embedded `store` and `ledger`
+        are."""
+        self._slots, self._helpers = slots, helpers
         self._tallies, self._servers = Tallies(tallies), servers
 
     def text(self) -> bytes:
@@ -66,10 +69,10 @@ class Scrape:
         for slot in self._slots:
             own["paceline_worker_up", (str(slot.number),)] = {"": int(slot.ready)}
             own["paceline_worker_restarts_total", (str(slot.number),)] = {"": slot.restarts}
-        if self._bookkeeper is not None:
-            pids["bookkeeper"] = self._bookkeeper.pid
-            own["paceline_bookkeeper_up", ()] = {"": int(self._bookkeeper.ready)}
-            own["paceline_bookkeeper_restarts_total", ()] = {"": self._bookkeeper.restarts}
+        for name, helper in self._helpers.items():
+            pids[name] = helper.pid
+            own[f"paceline_{name}_up", ()] = {"": int(helper.ready)}
+            own[f"paceline_{name}_restarts_total", ()] = {"": helper.restarts}
         return own | _processes(pids)
 
 

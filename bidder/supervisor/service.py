@@ -42,6 +42,7 @@ OPS_IDLE_S: Final = 75.0
 """A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
 BOOKKEEPER: Final = (sys.executable, "-m", "bidder", "bookkeeper")
+CARETAKER: Final = (sys.executable, "-m", "bidder", "caretaker")
 DEFAULT_BASE_URL: Final = Config().public.base_url
 
 _log = logging.getLogger(__name__)
@@ -60,13 +61,16 @@ class Supervisor:
         environment: Mapping[str, str],
         command: tuple[str, ...] = WORKER,
         bookkeeper: tuple[str, ...] = BOOKKEEPER,
+        caretaker: tuple[str, ...] = CARETAKER,
     ) -> None:
-        """`command` runs a worker, `bookkeeper` the bookkeeper (empty: none); the link's descriptor is appended."""
+        """`command` runs a worker, the others the process of their name (empty: none); the link's descriptor is
+        appended."""
         self._config, self._environment = config, environment
-        self._command, self._bookkeeper_command = command, bookkeeper
+        self._command = command
+        self._helper_commands = {"bookkeeper": bookkeeper, "caretaker": caretaker}
         self._folder = Folder(Path(config.data_dir).absolute())
         self._slots: list[Slot] = []
-        self._bookkeeper: Slot | None = None
+        self._helpers: dict[str, Slot] = {}
         self._servers = Servers(config, self._folder)
         self._stopping = asyncio.Event()
 
@@ -96,11 +100,10 @@ class Supervisor:
         self._servers.start()
         parse_all(self._servers.ledger_url)
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
-        if self._bookkeeper_command:
-            self._bookkeeper = Slot(
-                config.workers, self._bookkeeper_command, config, self._setup, "the bookkeeper"
-            )
-        scrape = Scrape(self._slots, self._bookkeeper, self._tallies(), self._servers.states)
+        for number, (name, command) in enumerate(self._helper_commands.items(), config.workers):
+            if command:
+                self._helpers[name] = Slot(number, command, config, self._setup, f"the {name}")
+        scrape = Scrape(self._slots, self._helpers, self._tallies(), self._servers.states)
         runner = await self._start_ops(ops, scrape)
         preparing = await self._prepare_ledger()
         try:
@@ -117,11 +120,12 @@ class Supervisor:
             await runner.cleanup()
 
     def _tallies(self) -> list[Path]:
-        return [*map(self._folder.tally, range(self._config.workers)), self._folder.bookkeeper_tally]
+        helpers = map(self._folder.helper_tally, self._helper_commands)
+        return [*map(self._folder.tally, range(self._config.workers)), *helpers]
 
     @property
     def _children(self) -> list[Slot]:
-        return [*self._slots, self._bookkeeper] if self._bookkeeper is not None else self._slots
+        return [*self._slots, *self._helpers.values()]
 
     async def _prepare_ledger(self) -> asyncio.Task[None]:
         """What money needs before the first bid; goes on in the background where the ledger is down."""
@@ -210,9 +214,8 @@ class Supervisor:
             ledger_url=self._servers.ledger_url,
             spool_dir=str(self._folder.spool),
             journal_dir=str(self._journal_dir),
-            tally_path=str(
-                self._folder.tally(slot) if slot < self._config.workers else self._folder.bookkeeper_tally
-            ),
+            events_dir=str(self._config.events_folder().absolute()),
+            tally_path=str(self._tallies()[slot]),
             token_keys=self._keys,
             price_keys=self._price_keys,
             exchange_port=self._ports.exchange,

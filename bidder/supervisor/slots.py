@@ -1,6 +1,6 @@
 """One child's place: a process is started in it, and another when that one dies.
 
-Place: the supervisor holds one `Slot` per worker, and one for the bookkeeper.
+Place: the supervisor holds one `Slot` per worker, one for the bookkeeper and one for the caretaker.
 Rule: a worker that lived at least STEADY_S is replaced at once; one that dies young is replaced at once
     the first time, then after a pause that doubles from BACKOFF_S to BACKOFF_MAX_S. After ALARM_DEATHS young
     deaths in a row the slot is `failing`, until a worker lives long enough.

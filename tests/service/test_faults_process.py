@@ -78,12 +78,12 @@ async def test_a_drain_under_load_leaves_no_request_unanswered(tmp_path: Path, w
 
 
 async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
-    """kill -9 of the supervisor under load: workers drain and end, both stores and the bookkeeper end."""
+    """kill -9 of the supervisor under load: workers drain and end, both stores, bookkeeper and caretaker end."""
     with started(tmp_path / "data", workers=2) as service:
         async with load(service.exchange, BODIES) as crowd:
             await crowd.more(200)
             service.look()
-            assert len(service.left()) == 5, "two workers, the bookkeeper, the people's store, the ledger"
+            assert len(service.left()) == 6, "two workers, bookkeeper, caretaker, the people's store, the ledger"
             service.process.kill()
             await asyncio.to_thread(service.wait)
             await asyncio.to_thread(service.gone)

@@ -29,7 +29,7 @@ logs.configure("debug", "supervisor")
 command = (sys.executable, "-m", "tests.bidder.supervisor.standin")
 named = os.environ.get("PACELINE_CONFIG")
 try:
-    asyncio.run(Supervisor(load(Path(named) if named else None), os.environ, command, ()).run())
+    asyncio.run(Supervisor(load(Path(named) if named else None), os.environ, command, (), ()).run())
 except StartError as error:
     sys.exit(f"paceline: {error}")
 """

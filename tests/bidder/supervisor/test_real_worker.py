@@ -83,3 +83,18 @@ def test_a_bad_campaign_file_at_the_start_ends_it_with_the_place(serving: Servin
         "a wallet that counts in another currency",
     )
     assert psutil.pid_exists(serving.process.pid)
+
+
+def test_a_caretaker_that_is_killed_is_started_again(serving: Serving) -> None:
+    """kill -9 of the caretaker: another one does its chores, and it shows."""
+    serving.until_ready(1)
+    until(lambda: serving.metric("paceline_caretaker_up") == 1, "the caretaker")
+    (caretaker,) = [process for process in serving.descendants() if "caretaker" in process.cmdline()]
+    caretaker.kill()
+    until(lambda: serving.metric("paceline_caretaker_restarts_total") == 1, "a restart")
+    until(lambda: serving.metric("paceline_caretaker_up") == 1, "another caretaker")
+    until(
+        lambda: serving.metric("paceline_chore_last_success_timestamp_seconds", chore="anonymise") > 0,
+        "its chores",
+    )
+    assert serving.get("/ready") == (200, b"1")
