@@ -1,0 +1,232 @@
+"""Cookie sync: whose id is whose, only where it may be, so often a day, and never to where a call says."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidder.shop.calls import Call
+from bidder.shop.receive import MAX_WAITING
+from bidder.shop.syncs import filled
+from bidder.stores import keys
+from bidder.stores.people_writer import PeopleWriter
+from bidder.stores.sync_times import unpack_syncs
+from bidder.web.public import GIF
+from tests.bidder.shop.support import AGREED, CONSENT, NOW_S, STORING, SYNCED, Stand
+
+OWN = "0123456789abcdef0123456789abcdef"
+HOME = {"Origin": "https://shop.test"}
+COOKIE = {"pl_id": OWN}
+
+
+async def test_an_exchange_is_told_our_id_and_we_keep_its(stand: Stand) -> None:
+    """The browser goes to the exchange's own URL with our id and its consent, escaped; the row leads to the person."""
+    query = {**AGREED, "uid": "g-1", "gpp": "DBAA", "gpp_sid": "2", "us_privacy": "1---"}
+    reply = await stand.call("/sync/google", params=query, cookies=COOKIE)
+    assert (reply.status, reply.person) == (302, OWN)
+    target = urlsplit(reply.headers["Location"])
+    assert (target.scheme, target.netloc, target.path) == ("https", "google.example", "/match")
+    assert parse_qs(target.query) == {
+        "their": [OWN], "gdpr": ["1"], "c": [CONSENT], "g": ["DBAA"], "s": ["2"], "u": ["1---"],
+    }  # fmt: skip
+    assert await stand.visitors.resolve(["google/g-1"]) == bytes.fromhex(OWN)
+    assert stand.count("paceline_syncs_total", "google", "matched") == 1
+
+
+async def test_a_loop_of_two_redirects_ends(stand: Stand) -> None:
+    """What the exchange sends back the same day gets a GIF: the id was handed out once."""
+    query = {**AGREED, "uid": "g-1"}
+    replies = [await stand.call("/sync/google", params=query, cookies=COOKIE) for _ in range(3)]
+    assert [reply.status for reply in replies] == [302, 200, 200]
+    assert replies[1].body == GIF
+    stand.clock.advance(86_400)
+    assert (await stand.call("/sync/google", params=query, cookies=COOKIE)).status == 302
+
+
+async def test_an_exchange_without_a_sync_url_gets_a_gif(stand: Stand) -> None:
+    """Its id is kept; ours is told to nobody."""
+    reply = await stand.call("/sync/quiet", params={**AGREED, "uid": "q"}, cookies=COOKIE)
+    assert (reply.status, reply.body) == (200, GIF)
+    assert await stand.visitors.resolve(["quiet/q"]) == bytes.fromhex(OWN)
+
+
+async def test_somebody_new_gets_an_id(stand: Stand) -> None:
+    """An exchange may be the first to send a browser; who has not come back yet is forgotten after a day."""
+    reply = await stand.call("/sync/quiet", params={**AGREED, "uid": "q"})
+    assert 0 < await stand.client.ttl(keys.person_key(reply.person.encode())) <= 86_400
+
+
+@pytest.mark.parametrize(
+    "query", [{"gdpr": "1"}, {"gdpr": "1", "gdpr_consent": "x"}, {"us_privacy": "1YYY"}, {"coppa": "1"}]
+)
+async def test_without_consent_no_id_moves(stand: Stand, query: dict[str, str]) -> None:
+    """No row, no redirect, no cookie."""
+    reply = await stand.call("/sync/google", params={**query, "uid": "g"}, cookies=COOKIE)
+    assert (reply.status, reply.cookies, await stand.stored()) == (200, {}, {})
+    assert stand.count("paceline_syncs_total", "google", "unconsented") == 1
+
+
+async def test_consent_to_storing_is_enough(stand: Stand) -> None:
+    """Purpose 1 and our vendor: what a sync needs."""
+    assert (await stand.call("/sync/google", params=STORING, cookies=COOKIE)).status == 302
+
+
+async def test_who_opted_out_is_not_synced(stand: Stand) -> None:
+    """By the cookie or by the store: no row, no redirect; our ids are taken back."""
+    query = {**AGREED, "uid": "g"}
+    reply = await stand.call("/sync/google", params=query, cookies={"pl_optout": "1", **COOKIE})
+    assert (reply.status, await stand.stored()) == (200, {})
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    before = await stand.stored()
+    for path, more in (("/sync/google", query), ("/sync/google", AGREED)):
+        reply = await stand.call(path, params=more, cookies=COOKIE)
+        assert reply.status == 200
+        assert reply.cookies["pl_optout"].startswith("1;")
+    assert await stand.stored() == before
+
+
+@pytest.mark.parametrize(
+    "uid", ["a b", "é", "x" * 257, "a\r\nSet-Cookie: a=b", "jane@mail.example", "jane%40mail.example", "\x00"]
+)
+async def test_an_id_that_cannot_be_one_is_refused(stand: Stand, uid: str) -> None:
+    """400, and no header of ours holds any of it."""
+    reply = await stand.call("/sync/google", params={**AGREED, "uid": uid}, cookies=COOKIE)
+    assert reply.status == 400
+    assert "Set-Cookie" not in reply.headers
+    assert await stand.stored() == {}
+
+
+@pytest.mark.parametrize("name", ["nobody", "GOOGLE", "..%2fgoogle", "google%00", "%0d%0ax"])
+async def test_an_exchange_that_is_none_of_ours_is_a_404(stand: Stand, name: str) -> None:
+    """Whatever the path holds."""
+    assert (await stand.call(f"/sync/{name}")).status == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["url", "redirect", "r", "redir", "callback", "next", "google", "sync_url", "id"]
+)
+async def test_no_parameter_is_a_target(stand: Stand, name: str) -> None:
+    """What a call brings never decides where a browser goes."""
+    query = {**AGREED, name: "https://evil.test/", "gpp": "DBAA", "us_privacy": "1---"}
+    reply = await stand.call("/sync/google", params=query, cookies=COOKIE)
+    assert urlsplit(reply.headers["Location"]).netloc == "google.example"
+    assert "evil" not in reply.headers["Location"]
+
+
+@given(values=st.lists(st.text(max_size=40), min_size=5, max_size=5))
+def test_a_filled_url_keeps_its_host_and_its_parts(values: list[str]) -> None:
+    """Any text in any field: one line of ASCII, the same host, path and names of parameters."""
+    names = ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy")
+    url = filled(SYNCED.sync_url, b"\x01" * 16, Call(tuple(zip(names, values, strict=True)), {}, {}))
+    target = urlsplit(url)
+    assert (target.scheme, target.netloc, target.path, target.fragment) == (
+        "https",
+        "google.example",
+        "/match",
+        "",
+    )
+    assert [part.partition("=")[0] for part in target.query.split("&")] == [
+        "their",
+        "gdpr",
+        "c",
+        "g",
+        "s",
+        "u",
+    ]
+    assert url.isascii()
+    assert not any(character.isspace() or ord(character) < 33 for character in url)
+
+
+async def test_a_store_that_is_down_is_a_gif(outage: Stand) -> None:
+    """And counted."""
+    reply = await outage.call("/sync/google", params={**AGREED, "uid": "g"}, cookies=COOKIE)
+    assert (reply.status, reply.body) == (200, GIF)
+    assert outage.count("paceline_syncs_total", "google", "failed") == 1
+    reply = await outage.call(
+        "/v1/syncs", params={"advertiser": "boots", **AGREED}, cookies=COOKIE, headers=HOME
+    )
+    assert reply.json == {"syncs": []}
+
+
+async def test_syncs_beyond_the_limit_wait_for_no_store(stand: Stand) -> None:
+    """While MAX_WAITING wait, the next gets a GIF, and a page no pixels."""
+    stand.syncs._waiting = MAX_WAITING
+    assert (await stand.call("/sync/google", params=AGREED, cookies=COOKIE)).status == 200
+    reply = await stand.call(
+        "/v1/syncs", params={"advertiser": "boots", **AGREED}, cookies=COOKIE, headers=HOME
+    )
+    assert reply.json == {"syncs": []}
+
+
+async def test_a_page_gets_each_exchange_so_often_a_day(stand: Stand) -> None:
+    """The pixels of all exchanges that take our id, as often a day as their profile says, and anew the next day."""
+
+    async def hosts() -> list[str | None]:
+        reply = await stand.call(
+            "/v1/syncs", params={"advertiser": "boots", **AGREED}, cookies=COOKIE, headers=HOME
+        )
+        return [urlsplit(url).hostname for url in reply.json["syncs"]]
+
+    assert [await hosts() for _ in range(3)] == [["google.example", "often.example"], ["often.example"], []]
+    (field,) = [fields[b"y"] for fields in (await stand.stored()).values()]
+    assert sorted(synced.times for synced in unpack_syncs(field)) == [1, 2]
+    stand.clock.advance(86_400)
+    assert await hosts() == ["google.example", "often.example"]
+    assert stand.count("paceline_syncs_sent_total", "often", "tag") == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "cookies"),
+    [
+        (AGREED, {}),
+        ({}, COOKIE),
+        ({"gdpr": "1"}, COOKIE),
+        (AGREED, {"pl_optout": "1", **COOKIE}),
+        ({**AGREED, "coppa": "1"}, COOKIE),
+    ],
+)
+async def test_a_page_gets_nothing_without_an_id_or_consent(
+    stand: Stand, query: dict[str, str], cookies: dict[str, str]
+) -> None:
+    """An empty list, and nothing written."""
+    told = {"advertiser": "boots", **query}
+    reply = await stand.call("/v1/syncs", params=told, cookies=cookies, headers=HOME)
+    assert (reply.status, reply.json, await stand.stored()) == (200, {"syncs": []}, {})
+
+
+async def test_a_tombstone_ends_a_pages_syncs(stand: Stand) -> None:
+    """Who opted out gets no pixels; the browser is told."""
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    reply = await stand.call(
+        "/v1/syncs", params={"advertiser": "boots", **AGREED}, cookies=COOKIE, headers=HOME
+    )
+    assert reply.json == {"syncs": []}
+    assert reply.cookies["pl_optout"].startswith("1;")
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://shop.test", True),
+        ("https://www.shop.test", True),
+        ("https://evil.test", False),
+        ("null", False),
+        ("https://shop.test.evil.test", False),
+        ("", False),
+    ],
+)
+async def test_only_the_shops_pages_may_read(stand: Stand, method: str, origin: str, allowed: bool) -> None:
+    """The shop's own origin is named, with credentials; others get a 403 and no permission, and never a star."""
+    headers = {"Origin": origin} if origin else {}
+    told = {"advertiser": "boots", **AGREED}
+    reply = await stand.call("/v1/syncs", method, params=told, headers=headers, cookies=COOKIE)
+    assert reply.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert reply.headers.get("Access-Control-Allow-Credentials") == ("true" if allowed else None)
+    assert reply.headers["Vary"] == "Origin"
+    if method == "GET":
+        assert reply.status == (200 if allowed else 403)
+        assert bool(await stand.stored()) == allowed
