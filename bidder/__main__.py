@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 COMMANDS: Final = "paceline.commands"
-CHILDREN: Final = ("worker", "bookkeeper")
+CHILDREN: Final = ("worker", "bookkeeper", "caretaker")
 """Between the supervisor and its children alone, so no help lists them."""
 
 
@@ -44,6 +44,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     serve.register(subparsers)
     check.register(subparsers)
     _register_books(subparsers)
+    _register_products(subparsers)
     _register_people(subparsers)
     return parser
 
@@ -56,10 +57,18 @@ def _register_books(subparsers: "argparse._SubParsersAction[argparse.ArgumentPar
     audit.register(subparsers)
 
 
+def _register_products(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from bidder.commands import catalogue, train
+
+    catalogue.register(subparsers)
+    train.register(subparsers)
+
+
 def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import privacy, shop
+    from bidder.commands import audience, privacy, shop
 
     shop.register(subparsers)
+    audience.register(subparsers)
     privacy.register(subparsers)
 
 

@@ -28,8 +28,10 @@ from bidder.screening import FraudRules
 HALF_LIFE_S: Final = 1_800.0
 WAIT_S: Final = 120.0
 WAITING: Final = 65_536
-USUAL: Final = 0.95
+HABIT_S: Final = 86_400.0
+USUAL: Final = 0.9
 USUAL_AFTER: Final = 100.0
+"""An exchange's habits are learned over days, from so many cases at least: a flood of an hour does not unteach them."""
 CLICKS: Final = 3
 """Of one ad by one person: more are a machine's."""
 SKEW_S: Final = 2.0
@@ -80,7 +82,7 @@ class Habit:
 
     def saw(self, true: bool, now_s: float) -> None:
         """It was so, or not."""
-        fade = 0.5 ** (max(0.0, now_s - self._at_s) / HALF_LIFE_S)
+        fade = 0.5 ** (max(0.0, now_s - self._at_s) / HABIT_S)
         self._all, self._true, self._at_s = self._all * fade + 1, self._true * fade + true, now_s
 
     @property

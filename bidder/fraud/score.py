@@ -34,15 +34,9 @@ _DATACENTRE: Final = int(Reason.DATACENTRE)
 _PERSON_RATE, _ADDRESS_RATE = int(Reason.PERSON_RATE), int(Reason.ADDRESS_RATE)
 _SOURCE_RATE: Final = int(Reason.SOURCE_RATE)
 _STRONG: Final = int(
-    Reason.CRAWLER
-    | Reason.TOOL
-    | Reason.NO_AGENT
-    | Reason.DATACENTRE
-    | Reason.PLACEMENT
-    | Reason.PERSON_RATE
-    | Reason.ADDRESS_RATE
+    Reason.TOOL | Reason.NO_AGENT | Reason.DATACENTRE | Reason.PLACEMENT | Reason.ADDRESS_RATE
 )
-"""What makes the source suspect, too."""
+"""What makes the source suspect, too; not crawlers, who go everywhere, nor one id that asks and asks."""
 
 
 class Chain(Protocol):
@@ -141,13 +135,14 @@ class Screen:
         place = context.bundle or context.domain or context.site_id
         name, mixture = context.exchange.name, self._placements
         key = hash((self._text, name, publisher, opportunities[0].imp.tagid if opportunities else None))
-        mixture.keys.append(key)
+        if not reasons & _PERSON_RATE:
+            mixture.keys.append(key)
         self._rows.append((name, publisher, place, context.inventory, context.domain))
         if key in mixture.flagged:
             reasons |= _SOURCE_RATE
         if not reasons:
             return CLEAN
-        if reasons & _STRONG:
+        if reasons & _STRONG and not reasons & _PERSON_RATE:
             mixture.suspects.append(key)
         return self._suspected(context, reasons, place)
 
