@@ -93,7 +93,7 @@ class Click(Struct, frozen=True, array_like=True, tag="click", gc=False, kw_only
     exchange: str
     person: bytes = b""
     product: str = ""
-    """The id of the product that was clicked."""
+    """The key of the product that was clicked (bidder/keys), 16 hexadecimal digits."""
     layout: str = ""
     suspect: bool = False
     after_ms: int = 0

@@ -27,13 +27,14 @@ from msgspec import Struct
 
 from bidder.clock import Clock
 from bidder.metrics import Tally
-from bidder.notices import orders
+from bidder.notices import orders, witness
 from bidder.notices.clearing import UNKNOWN, Cost, Terms, other_currency
 from bidder.notices.counts import Counts, event_label
 from bidder.notices.keys import Keyring
 from bidder.notices.orders import Order, Queue
 from bidder.notices.recent import Recent
 from bidder.notices.token import NOBODY, Audience, Claim, TokenFault, open_token
+from bidder.notices.witness import Records, Sight
 from budget.accounts import WALLET, Limits, path_at
 from budget.money import CpmMicros, Micros, cost_of_one, exchanged
 from openrtb import macros
@@ -170,6 +171,8 @@ class Notices:
         self.products: Products | None = None
         self.doubts: Doubts | None = None
         """Until it is set, only what was doubted before the bid is suspect."""
+        self.records: Records | None = None
+        """Whoever records impressions and clicks; until it is set, nobody does."""
         self._counts, self._directory, self._keyring, self._clock = Counts(tally), directory, keyring, clock
         self._terms, self._queue = terms, queue
         self._recent = {kind: Recent() for kind in Kind}
@@ -207,6 +210,13 @@ class Notices:
         self._count(notice, claim, entry, terms.name, suspect=suspect)
         if cost is not None:
             self._counts.clearing(terms.name, cost.clearing.value)
+        if self.records is not None and (bills or kind in (Kind.IMP, Kind.CLICK)):
+            sight = _sight(claim, entry, terms.name, now_s, suspect=suspect)
+            if kind is Kind.CLICK:
+                self.records.record(witness.click(sight, notice.product, notice.layout))
+            else:
+                spent = cost.micros if cost is not None else 0
+                self.records.record(witness.impression(sight, spent, entry.currency))
         late = now_s > claim.deadline_s and kind not in (Kind.CLICK, Kind.EVENT)
         result = Result.LATE if late else Result.ACCEPTED
         return Receipt(result, landing_url, cost.micros if cost is not None else Micros(0), suspect)
@@ -288,6 +298,18 @@ def _order(verbs: int, claim: Claim, entry: Entry, cost: Cost | None, now_s: flo
         line_key=entry.line_key,
         creative_key=entry.creative_keys.get(claim.creative, 0),
         window_s=entry.window_s,
+    )
+
+
+def _sight(claim: Claim, entry: Entry, exchange: str, now_s: float, *, suspect: bool) -> Sight:
+    return Sight(
+        bid=claim,
+        advertiser_id=entry.advertiser_id,
+        campaign_id=entry.campaign_id,
+        line_item_id=entry.line_item_id,
+        exchange=exchange,
+        now_s=now_s,
+        suspect=suspect,
     )
 
 
