@@ -198,6 +198,8 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     private_networks: Annotated[tuple[Annotated[str, Meta(max_length=50)], ...], Meta(max_length=50)] = ()
     """CIDRs of our own networks that a feed may be fetched from, also by plain http; empty: the open internet alone,
     by https."""
+    folder: str = ""
+    """Where paths of feeds are meant from, and must stay in; empty: the campaign files' folder."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

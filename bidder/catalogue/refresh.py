@@ -53,10 +53,11 @@ class Places(Struct, frozen=True):
     """The campaign files' folder, which paths of feeds are meant from."""
 
     @classmethod
-    def under(cls, data: Path, campaigns: Path) -> "Places":
-        """The usual ones: in the data directory, and beside a campaign file or in a folder of them."""
-        feeds = campaigns if campaigns.is_dir() else campaigns.parent
-        return cls(data / "catalogues", data / "models" / "affinity", feeds)
+    def under(cls, data: Path, campaigns: Path, feeds: str = "") -> "Places":
+        """The usual ones: in the data directory, and in `feeds` or, where that is empty, beside a campaign file or in
+        a folder of them."""
+        beside = campaigns if campaigns.is_dir() else campaigns.parent
+        return cls(data / "catalogues", data / "models" / "affinity", Path(feeds) if feeds else beside)
 
 
 class State(Struct, frozen=True):

@@ -106,7 +106,7 @@ def places_of(config: Config) -> "Places":
     """Where catalogues, models and feeds lie."""
     from bidder.catalogue.refresh import Places
 
-    return Places.under(Path(config.data_dir), _campaigns(config))
+    return Places.under(Path(config.data_dir), _campaigns(config), config.catalogue.folder)
 
 
 def _campaigns(config: Config) -> Path:
