@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -193,6 +195,37 @@ async def test_concurrent_observers_lose_nothing(shelf: Shelf) -> None:
     assert not sum(each.lost for each in found)
     assert known.profile is not None
     assert np.allclose(known.profile.affinity, 0.01 * MAX_VISITS, atol=0.02)
+
+
+def test_workers_at_once_lose_nothing(redis_server: RealServer) -> None:
+    """Threads with loops and connections of their own write one person of one cluster: nothing is lost or doubled."""
+    workers, each = 4, MAX_VISITS // 4
+
+    async def _work(worker: int) -> Tally:
+        shelf = Shelf(open_client(Stores(redis_url=redis_server.url)), Tally())
+        await shelf.store.join(ONE if worker % 2 else TWO, "shop", "login", NOW_S)
+        begin.wait()
+        for n in range(each):
+            await shelf.store.observe(
+                ONE if worker % 2 else TWO, SHOP, [_light(1 + worker * each + n)], NOW_S
+            )
+        await shelf.close()
+        return shelf.tally
+
+    async def _look() -> None:
+        shelf = Shelf(open_client(Stores(redis_url=redis_server.url)), Tally())
+        for person in (ONE, TWO):
+            known = await shelf.store.known(person, "shop")
+            assert sorted(visit.event for visit in known.history.visits) == list(range(1, 1 + workers * each))
+            assert known.profile is not None
+            assert np.allclose(known.profile.affinity, 0.01 * workers * each, atol=0.02)
+        await shelf.close()
+
+    begin = threading.Barrier(workers)
+    with ThreadPoolExecutor(workers) as pool:
+        tallies = list(pool.map(lambda worker: asyncio.run(_work(worker)), range(workers)))
+    assert not sum(tally.cells[tally.slot("paceline_visitors_total", "lost")] for tally in tallies)
+    asyncio.run(_look())
 
 
 async def test_too_many_conflicts_are_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
