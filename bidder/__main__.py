@@ -65,9 +65,10 @@ def _register_products(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import audience, privacy, shop
+    from bidder.commands import audience, events, privacy, shop
 
     shop.register(subparsers)
+    events.register(subparsers)
     audience.register(subparsers)
     privacy.register(subparsers)
 

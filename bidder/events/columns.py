@@ -4,7 +4,7 @@ Place: parquet.py writes and merges them; whoever queries the files relies on th
 Shapes: a column has the name of its record's field; `person` is 16 bytes or NULL, everything else as it was said. In
     the folder of a kind each hour has one file; `date` and `hour` (UTC) stand in the path.
 Rule: two rows of one KEY in an hour are one event; of an impression the one that cost most is kept, since the beacon
-    and the bill both tell of it.
+    and the bill both tell of it; suspect is what any of them says is suspect.
 """
 
 from typing import Any, Final

@@ -178,9 +178,11 @@ def merge_hour(shop: Workshop, kind: str, hour: int, fresh: Path) -> int:
     if path.exists():
         values["old"] = str(path)
         rows = f"SELECT 0 AS fresh, * FROM read_parquet($old, hive_partitioning = false) UNION ALL BY NAME {rows}"
+    alike = f"PARTITION BY {quoted(KEY[kind])}"
+    either = "" if kind == "shop" else f" REPLACE (bool_or(suspect) OVER ({alike}) AS suspect)"
     return shop.write(
-        f"SELECT * EXCLUDE (fresh) FROM ({rows}) QUALIFY id = '' OR row_number() OVER "
-        f"(PARTITION BY {quoted(KEY[kind])} ORDER BY {FIRST[kind]}, fresh) = 1 ORDER BY advertiser, at_ms, id",
+        f"SELECT * EXCLUDE (fresh){either} FROM ({rows}) QUALIFY id = '' OR row_number() OVER "
+        f"({alike} ORDER BY {FIRST[kind]}, fresh) = 1 ORDER BY advertiser, at_ms, id",
         values,
         path,
     )

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -97,6 +97,36 @@ class Workshop:
             found |= {Path(name) for (name,) in self.sql.fetchall()}
         return found
 
+    def rows(self, paths: Iterable[Path]) -> int:
+        """How many rows some files have, by their footers."""
+        named, count = [str(path) for path in paths], 0
+        for at in range(0, len(named), 500):
+            self.sql.execute(
+                "SELECT sum(num_rows) FROM parquet_file_metadata($paths)", {"paths": named[at : at + 500]}
+            )
+            (found,) = self.sql.fetchone() or (0,)
+            count += int(found or 0)
+        return count
+
+    def ask(self, query: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and at most `limit` rows of one SELECT over a view per kind; it reads our files alone."""
+        for kind in COLUMNS:
+            files = hour_files(self.folder, kind)
+            if files:
+                listed = ", ".join(map(_text, files))
+                source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true)"
+            else:
+                columns = ", ".join(
+                    f'NULL::{sql_type} AS "{name}"' for name, sql_type in COLUMNS[kind].items()
+                )
+                source = f"(SELECT {columns}, NULL::DATE AS date, NULL::BIGINT AS hour WHERE false)"
+            self.sql.execute(f"CREATE VIEW {kind} AS SELECT * FROM {source}")
+        self.sql.execute(f"SET allowed_directories = [{_text(self.folder)}]")
+        self.sql.execute("SET enable_external_access = false")
+        self.sql.execute("SET lock_configuration = true")
+        answer = self.sql.execute(f"SELECT * FROM ({query}) LIMIT {limit}")
+        return [name for name, *_ in answer.description or ()], answer.fetchall()
+
 
 def fresh_rows(kind: str) -> str:
     """The query that reads rows of `columns.row` from the file `$fresh`."""
@@ -113,6 +143,11 @@ def fresh_rows(kind: str) -> str:
 def quoted(names: Iterable[str]) -> str:
     """Column names in a query: `order` is a word of SQL."""
     return ", ".join(f'"{name}"' for name in names)
+
+
+def _text(path: Path) -> str:
+    """A path in a statement that takes no values."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def hour_of(at_ms: int) -> int:

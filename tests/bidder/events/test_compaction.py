@@ -80,6 +80,16 @@ def test_an_impression_has_the_cost_of_its_bill(tmp_path: Path, costs: Iterable[
     assert rows(tmp_path, "impression", "spent_micros") == [(2_000,)]
 
 
+def test_an_impression_is_suspect_where_any_notice_of_it_is(tmp_path: Path) -> None:
+    """A doubt about the beacon is not lost with it."""
+    write(
+        tmp_path,
+        [impression(1, spent=2_000), msgspec.structs.replace(impression(1), suspect=True), impression(2)],
+    )
+    compact(tmp_path, NOW_S)
+    assert rows(tmp_path, "impression", "spent_micros, suspect") == [(2_000, True), (0, False)]
+
+
 def test_an_event_too_old_for_its_people_is_dropped(tmp_path: Path) -> None:
     """What comes after its hour's time is in no file, and is told."""
     edge_s = past_hour(NOW_S, 30) * 3_600
