@@ -50,6 +50,7 @@ _SEGMENT_TYPE: Final = {
     for place, char in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 }
 _DISCLOSED, _ALLOWED, _PUBLISHER = 1, 2, 3
+_SINGLE_BITS: Final = 17  # an entry of one vendor; one of a range is longer
 _RESTRICTION_HEAD_BITS: Final = 20  # purpose 6, kind 2, count of entries 12
 
 
@@ -294,7 +295,9 @@ def _read_restrictions(bits: bytes, bit: int, end_bit: int) -> tuple[Restriction
         if place == start:  # restricts nobody
             continue
         purpose, kind, entries = head >> 14, head >> 12 & 3, text[start:place]
-        if purpose == 0 or kind >= len(_RESTRICTIONS) or has_reversed_range(entries):
+        if purpose == 0 or kind >= len(_RESTRICTIONS):
+            return None
+        if place - start > _SINGLE_BITS * (head & 0xFFF) and has_reversed_range(entries):
             return None
         restrictions.append(Restriction(purpose, _RESTRICTIONS[kind], entries))
     return tuple(restrictions)

@@ -26,7 +26,8 @@ def _runs(entry: str) -> _Runs:
 
 
 _RUNS: Final = _runs(_ENTRY)
-_RUNS_FROM_ONE: Final = _runs("(?:0(?!0{16}).{16}|1(?!0{16}).{32})")
+_FROM_ONE: Final = re.compile("(?:0(?!0{16}).{16}|1(?!0{16}).{32})*+", re.DOTALL)
+_ZERO: Final = "0" * 16
 _ALL_ENTRIES: Final = re.compile(f"{_ENTRY}*+", re.DOTALL)
 _RANGES: Final = re.compile(r"(?:0.{16})*+(?:1(.{16})(.{16})|\Z)", re.DOTALL)  # ends with one empty pair
 
@@ -69,10 +70,22 @@ def read_vendors(segment: bytes, bit: int, end_bit: int, default_bit: bool = Fal
     first += _COUNT_BITS
     count = head >> 12 & 0xFFF
     text = bits_text(segment, first, min(first + _LONGEST_ENTRY_BITS * count, end_bit))
-    end = _end_of_runs(_RUNS_FROM_ONE, text, 0, count)  # id 0 is no vendor
-    if first > end_bit or end < 0:
+    end = _end_of_runs(_RUNS, text, 0, count)
+    if first > end_bit or end < 0 or _names_zero(text, end):
         return None
     return VendorSet(segment, first, first + end, text[:end])
+
+
+def _names_zero(text: str, end: int) -> bool:
+    """Whether an entry before `end` names or begins with id 0, which is no vendor.
+
+    It would be 16 zeros in a row. Where there are such, only the entries up to the last of them are looked at.
+    """
+    last = text.rfind(_ZERO, 0, end)
+    if last < 0:
+        return False
+    walked = _FROM_ONE.match(text, 0, min(end, last + len(_ZERO) + _LONGEST_ENTRY_BITS))
+    return walked is not None and walked.end() <= last
 
 
 def bits_text(segment: bytes, bit: int, end_bit: int) -> str:

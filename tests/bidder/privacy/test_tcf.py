@@ -245,6 +245,21 @@ def test_ranges_name_what_they_hold(consents: list[tuple[int, int]], li: list[tu
         assert {vendor for vendor in VENDOR_IDS if found(vendor)} == expected
 
 
+@given(
+    st.lists(
+        st.sampled_from([(1, 1), (8, 8), (9, 9), (512, 512), (1024, 1024), (1, 2), (16, 90)]), max_size=12
+    ),
+    st.sampled_from([(0, 0), (0, 1), (0, 900)]),
+    st.integers(0, 12),
+)
+def test_vendor_0_is_found_wherever_it_stands(
+    ranges: list[tuple[int, int]], zero: tuple[int, int], place: int
+) -> None:
+    """Id 0 breaks the string among any neighbours, also such as look like it across their borders."""
+    valid(bits.core(li=bits.range_section(ranges)))
+    assert tcf.decode(bits.core(li=bits.range_section([*ranges[:place], zero, *ranges[place:]]))) is None
+
+
 @given(st.text(max_size=400))
 def test_any_text_is_decoded_or_none(text: str) -> None:
     """No text raises."""
