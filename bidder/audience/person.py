@@ -46,7 +46,6 @@ _SEGMENTS = [struct.Struct(f"<{2 * n}I") for n in range(MAX_SEGMENTS + 1)]
 _SEGMENT = struct.Struct("<II")
 _PRODUCT = struct.Struct("<QI")
 _WAITING = struct.Struct("<III")
-_WAITING_BYTE = bytes((WAITING,))
 
 
 class Profile(Struct, frozen=True):
@@ -132,11 +131,16 @@ def segments_of(value: bytes, now_s: int) -> Iterable[tuple[int, int]]:
 
 def _with_waiting(value: bytes, now_s: int) -> Iterable[tuple[int, int]]:
     """The same of a value of version WAITING."""
-    profile = unpack(value) if value[:1] == _WAITING_BYTE else None
-    if profile is None:
+    if len(value) < _HEADER.size or value[0] != WAITING or value[2] > MAX_SEGMENTS:
         return ()
-    begun = [(key, expires_s) for key, begins_s, expires_s in profile.waiting if begins_s <= now_s]
-    return (*profile.segments, *begun)
+    at = _HEADER.size + 2 * value[1]
+    products_at = at + 8 * value[2]
+    waiting = _waiting_of(value, products_at + _PRODUCT.size * value[3])
+    if waiting is None:
+        return ()
+    found = [(key, expires_s) for key, begins_s, expires_s in waiting if begins_s <= now_s]
+    found += _SEGMENT.iter_unpack(value[at:products_at])
+    return found
 
 
 def affinity_bytes(value: bytes, dimensions: int) -> bytes:

@@ -49,7 +49,7 @@ def test_a_profile_comes_back(profile: Profile) -> None:
     )
     assert back.affinity.tobytes() == profile.affinity.tobytes()
     begun = tuple((key, end_s) for key, begins_s, end_s in profile.waiting if begins_s <= NOW_S)
-    assert tuple(segments_of(value, NOW_S)) == profile.segments + begun
+    assert tuple(segments_of(value, NOW_S)) == begun + profile.segments
     assert affinity_bytes(value, len(profile.affinity)) == profile.affinity.tobytes()
     assert affinity_bytes(value, len(profile.affinity) + 1) == b""
 
@@ -115,7 +115,7 @@ def test_a_segment_that_waits_begins_at_its_second() -> None:
     """The path of a bid sees it from the second on in which it begins, along with those that began before."""
     value = pack(Profile(1, np.zeros(2, np.float16), ((1, 20),), waiting=((2, 10, 30),)))
     assert tuple(segments_of(value, 9)) == ((1, 20),)
-    assert tuple(segments_of(value, 10)) == ((1, 20), (2, 30))
+    assert tuple(segments_of(value, 10)) == ((2, 30), (1, 20))
     assert len(affinity_bytes(value, 2)) == 4
 
 
