@@ -55,17 +55,26 @@ def _columns(advertiser_id: str, products: Sequence[Product]) -> Columns:
     order = np.fromiter(places.values(), np.int64, len(places))
     by_key = np.argsort(keys)
     keys, order = keys[by_key], order[by_key]
-    encode = msgspec.msgpack.Encoder().encode
-    texts = [encode(products[at]) for at in order.tolist()]
+    texts, sizes = _texts([products[at] for at in order.tolist()])
     own = {category: _own_key(category) for category in {product.category for product in products}}
     return {
         "keys": keys,
         "order": order,
-        "texts_at": _starts(np.fromiter(map(len, texts), np.int64, len(texts))),
-        "texts": np.frombuffer(b"".join(texts), np.uint8),
+        "texts_at": _starts(sizes),
+        "texts": texts,
         "available": np.array([products[at].available for at in order.tolist()], np.uint8),
         "categories": np.array([own[products[at].category] for at in order.tolist()], np.uint32),
     }
+
+
+def _texts(products: Sequence[Product]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All products encoded, one after the other, and the size of each."""
+    encoder, texts = msgspec.msgpack.Encoder(), bytearray()
+    ends = np.zeros(len(products) + 1, np.int64)
+    for number, product in enumerate(products, 1):
+        encoder.encode_into(product, texts, len(texts))
+        ends[number] = len(texts)
+    return np.frombuffer(texts, np.uint8), np.diff(ends)
 
 
 def _own_key(category: str) -> int:
@@ -101,16 +110,16 @@ def _rows_of(keys: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np
 
 
 def _near(columns: Columns, model: Similar, row_of: NDArray[np.int64]) -> Columns:
-    owners = np.repeat(row_of, np.diff(model.start).astype(np.int64))
-    others = row_of[model.neighbours]
+    """Neighbours by row. A model is in the order of the keys, too, so its runs are in the order of the rows already."""
+    rows = row_of.astype(np.int32)
+    owners = np.repeat(rows, np.diff(model.start).astype(np.int64))
+    others = rows[model.neighbours]
     kept = (owners >= 0) & (others >= 0)
     kept &= columns["available"][np.where(kept, others, 0)] > 0
-    owners, others, scores = owners[kept], others[kept], model.scores[kept]
-    by_owner = np.argsort(owners, kind="stable")
     return {
-        "near_at": _starts(np.bincount(owners, minlength=len(columns["keys"]))),
-        "near_rows": others[by_owner].astype(np.int32),
-        "near_scores": scores[by_owner].astype(np.float32),
+        "near_at": _starts(np.bincount(owners[kept], minlength=len(columns["keys"]))),
+        "near_rows": others[kept],
+        "near_scores": model.scores[kept],
     }
 
 
