@@ -131,7 +131,7 @@ def _from_query(query: Iterable[tuple[str, str]]) -> dict[str, object]:
         elif name == "fp":
             person = {"fp": value} if value else {}
         elif name not in _SINGLE:
-            raise Refusal("fields", f"unknown field `{name}`")
+            raise Refusal("fields", "unknown field" if is_personal(name) else f"unknown field `{name}`")
         elif name in single:
             raise Refusal("fields", f"{name}: it stands there twice")
         else:

@@ -32,7 +32,9 @@ def domain_of(url: str) -> str:
     """The host of a URL, or of a domain that stands alone; empty for anything else."""
     text = url.strip()
     try:
-        host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+        split = urlsplit(text if "//" in text else f"//{text}")
+        host = split.hostname or ""
+        _ = split.port  # what is no port was no host before it: `about:blank`
     except ValueError:
         return ""
     host = host.rstrip(".")

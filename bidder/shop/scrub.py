@@ -20,9 +20,9 @@ from urllib.parse import unquote
 UNQUOTED: Final = 3
 """Escapes within escapes; a text that goes through four systems was not sent by mistake."""
 
-_EMAIL: Final = re.compile(
-    r"[^\s@<>\"',;]+(?:@|\(at\)|\[at\]|&#64;|&#x40;|&commat;)[^\s@<>\"',;]+\.[^\W\d_]{2,}", re.I
-)
+_AT: Final = re.compile(r"\(at\)|\[at\]|&#64;|&#x40;|&commat;", re.I)
+_BEHIND: Final = re.compile(r"[^\s@<>\"',;]+\.[^\W\d_]{2,}")
+_NO_NAME: Final = frozenset(" \t\r\n@<>\"',;")
 _MIN_DIGITS, _MAX_DIGITS = 8, 15  # ITU-T E.164: 15 at most; the shortest international ones have 8
 _SEP: Final = r"[\s./()‐-―-]{0,3}"
 _BEFORE, _AFTER = r"(?<![\w.-])", r"(?![\w-])"
@@ -41,7 +41,7 @@ _FORMS: Final = [  # candidates; their digits are counted
 ]
 _PROSE: Final = re.compile(rf"(?<!\w)\(?0\d?(?:{_SEP}\d){{7,13}}(?!\w)")
 _MIN_NATIONAL: Final = 9
-_HINT: Final = re.compile(r"[@%&#(\[＠]|\d.*\d.*\d.*\d.*\d.*\d.*\d", re.S)
+_HINT: Final = re.compile(r"[@%&#(\[]|[^\x00-\x7f]|\d.*\d.*\d.*\d.*\d.*\d.*\d", re.S)
 """Without one of these a text is neither; most texts end here."""
 
 
@@ -64,7 +64,13 @@ def _readings(text: str) -> list[str]:
 
 
 def _is_email(text: str) -> bool:
-    return _EMAIL.search(text) is not None
+    text = _AT.sub("@", text)
+    at = text.find("@")
+    while at >= 0:
+        if at and text[at - 1] not in _NO_NAME and _BEHIND.match(text, at + 1):
+            return True
+        at = text.find("@", at + 1)
+    return False
 
 
 def _is_phone(text: str, prose: bool) -> bool:
