@@ -16,6 +16,7 @@ Never: another advertiser's knowledge: history, profile and catalogue are of one
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -93,8 +94,8 @@ def _visited(known: Known, catalogue: Catalogue, now_s: float) -> tuple[list[int
             viewed.append(visit.product)
     if not visits and known.profile is not None:  # a profile that another system wrote
         viewed = [key for key, _ in known.profile.products]
-    rows = [catalogue.find(key) for key in dict.fromkeys(viewed) if key not in bought]
-    return [row for row in rows if row >= 0][:RECENT], {catalogue.find(key) for key in bought}
+    found = (catalogue.find(key) for key in dict.fromkeys(viewed) if key not in bought)
+    return list(islice((row for row in found if row >= 0), RECENT)), {catalogue.find(key) for key in bought}
 
 
 def _candidates(viewed: Sequence[int], catalogue: Catalogue) -> dict[int, float]:
@@ -131,9 +132,10 @@ def _pool(
     """The best candidates, with the person's affinity in their scores; what was viewed last is the first."""
     rows = np.fromiter(scores, np.int64, len(scores))
     values = np.fromiter(scores.values(), np.float32, len(scores))
-    vectors = np.zeros((len(rows), DIMENSIONS), np.float32)
     if len(catalogue.vectors):
         vectors = catalogue.vectors[rows].astype(np.float32)
+    else:
+        vectors = np.zeros((len(rows), DIMENSIONS), np.float32)
     if profile is not None and len(profile.affinity) == DIMENSIONS:
         values = (1 - AFFINITY) * values + AFFINITY * _cosines(vectors, profile.affinity)
     if viewed and viewed[0] in scores:
@@ -143,7 +145,10 @@ def _pool(
     categories = catalogue.categories[rows]
     same = (categories[:, None] == categories[None, :]) & (categories != EVERYTHING)
     alike = np.maximum(vectors @ vectors.T, SAME_CATEGORY * same)
-    return _Pool(rows, values[kept], alike, np.isin(rows, np.array(viewed, np.int64)), categories)
+    seen = set(viewed)
+    return _Pool(
+        rows, values[kept], alike, np.array([row in seen for row in rows.tolist()], np.bool_), categories
+    )
 
 
 def _cosines(vectors: NDArray[np.float32], affinity: NDArray[np.float16]) -> NDArray[np.float32]:
