@@ -76,9 +76,9 @@ class FraudRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     weights: Weights = Weights()
     datacenter_networks: tuple[str, ...] = ()
     """Files of networks in CIDR notation, IPv4 and IPv6, one per line; `#` begins a comment."""
-    person_rate: Rate = 5.0
+    person_rate: Rate = 8.0
     """Requests per second of one id, kept up for a minute, that no person reaches: the busiest pages of several
-    exchanges at once stay below half of it."""
+    exchanges at once, one after the other, stay below half of it."""
     person_share: Share = 0.0005
     """And its share of all traffic has to be above this."""
     address_rate: Rate = 50.0

@@ -99,14 +99,14 @@ class Alarm:
         """Count what has gathered, and look again at everybody who is flagged."""
         sketch = self.sketch
         sketch.at(now_s)
-        if self.flagged:
-            known = np.fromiter(self.flagged, np.int64)
-            self.flagged.difference_update(known[~self._abnormal(sketch.of(known))].tolist())
         if self.keys:
             unique, estimates = sketch.add(self.keys)
             self.keys = array("q")
             if estimates.max() > self.floor:
                 self.flagged.update(unique[self._abnormal(estimates)].tolist())
+        if self.flagged:
+            known = np.fromiter(self.flagged, np.int64)
+            self.flagged.difference_update(known[~self._abnormal(sketch.of(known))].tolist())
 
     def _abnormal(self, estimates: NDArray[np.float64]) -> NDArray[np.bool_]:
         sketch = self.sketch
@@ -132,14 +132,14 @@ class Mixture:
         if self.suspects:
             self._bad.add(self.suspects)
             self.suspects = array("q")
-        if self.flagged:
-            known = np.fromiter(self.flagged, np.int64)
-            self.flagged.difference_update(known[~self._mostly(known, self._all.of(known))].tolist())
         if self.keys:
             unique, estimates = self._all.add(self.keys)
             self.keys = array("q")
             if self._bad.total > 1.0:
                 self.flagged.update(unique[self._mostly(unique, estimates)].tolist())
+        if self.flagged:
+            known = np.fromiter(self.flagged, np.int64)
+            self.flagged.difference_update(known[~self._mostly(known, self._all.of(known))].tolist())
 
     def _mostly(self, keys: NDArray[np.int64], estimates: NDArray[np.float64]) -> NDArray[np.bool_]:
         worth = self._bad.of(keys) - self._bad.noise
