@@ -20,14 +20,13 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.audience.person import field_name
-from bidder.events.erased import KEEP_S, digest
+from bidder.events import requests
+from bidder.events.erased import digest
 from bidder.metrics import Metric, Tally
 from bidder.stores import keys, removal
 from bidder.stores.removal import Client, call, done
 from bidder.stores.visitors import DROP
 
-ERASURES: Final = "erasures"
-"""A sorted set: `events.erased.digest` of each person, by when the erasure was asked for."""
 MAX_MEMBERS: Final = 64
 """Of a cluster that are looked at: it has eight."""
 
@@ -59,7 +58,7 @@ class Eraser:
 
     async def erase(self, person_id: bytes, now_s: float, asked_by: str) -> Erased:
         """Remove everything of a person; twice is harmless."""
-        await enqueue(self._client, person_id, now_s)
+        await requests.request(self._client, [person_id], now_s)
         linked = await self._unlink(person_id)
         removed = await removal.erase(self._client, person_id, now_s)
         if self._tally is not None:
@@ -90,13 +89,6 @@ class Eraser:
             await call(self._client, DROP, names, field_name(advertiser_id), keys.cluster_field(cluster))
         await done(self._client.unlink(keys.cluster_key(cluster)))
         return len(others)
-
-
-async def enqueue(client: Client, person_id: bytes, now_s: float) -> None:
-    """Ask every host's caretaker to clean its files of a person."""
-    await done(client.zadd(ERASURES, {digest(person_id): int(now_s)}))
-    await done(client.zremrangebyscore(ERASURES, "-inf", int(now_s) - KEEP_S))
-    await done(client.expire(ERASURES, KEEP_S))
 
 
 def audit(what: str, person_id: bytes, asked_by: str) -> None:

@@ -8,9 +8,11 @@ Never: a value that is not escaped: texts go through `layout.text`.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from bidder.config import Config
 from bidder.rights.layout import document, tag, text
 from bidder.rights.readable import IFA_SOURCE, SHOP_SOURCE, Deed, ShopWords, Words
 from bidder.rights.texts import MONTHS, TEXTS
@@ -33,6 +35,18 @@ class Operator(Struct, frozen=True, kw_only=True):
     contact: str = ""
     days: int = 30
     exchanges: tuple[str, ...] = ()
+
+
+def operator_of(config: Config, base_url: str) -> Operator:
+    """What the configuration says of us; exchanges are those whose ids may be matched."""
+    privacy = config.privacy
+    return Operator(
+        host=urlsplit(base_url).netloc,
+        controller=privacy.controller,
+        contact=privacy.contact,
+        days=max(privacy.retention_days, config.events.keep_days),
+        exchanges=tuple(sorted(profile.name for profile in config.profiles())),
+    )
 
 
 class Seen(Struct, frozen=True, kw_only=True):
