@@ -132,6 +132,8 @@ def take(read: PendingRead, batch: Batch) -> None:
                 exposures[place] = exposure
         elif _refused(reply):
             read.sound = False
+    for place in read.opted_out:  # another id of the same request may have led to somebody
+        people[place] = None
     if batch.error is not None:
         read.sound = False
 

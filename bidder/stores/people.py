@@ -52,6 +52,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("paceline_people_asked_total", "counter", "People looked for"),
     Metric("paceline_people_found_total", "counter", "People found"),
+    Metric(
+        "paceline_people_opted_out_total", "counter", "Requests of people who opted out: bid for as anybody"
+    ),
     Metric("paceline_people_abandoned_total", "counter", "Commands whose replies came too late or never"),
     Metric("paceline_people_breaker_state", "gauge", "0 closed, 1 open, 2 probing", merge="max"),
     Metric("paceline_people_breaker_opened_total", "counter", "Times the breaker opened"),
@@ -84,6 +87,7 @@ class _Counts:
         "_found",
         "_in_flight",
         "_opened",
+        "_opted_out",
         "_state",
         "_time",
     )
@@ -94,6 +98,7 @@ class _Counts:
         self._time = tally.histogram(_READ_TIME)
         self._asked = tally.slot("paceline_people_asked_total")
         self._found = tally.slot("paceline_people_found_total")
+        self._opted_out = tally.slot("paceline_people_opted_out_total")
         self._abandoned = tally.slot("paceline_people_abandoned_total")
         self._opened = tally.slot("paceline_people_breaker_opened_total")
         self._state = tally.slot("paceline_people_breaker_state")
@@ -112,6 +117,7 @@ class _Counts:
         cells = self._cells
         cells[self._by_label[label]] += 1
         cells[self._found] += len(read.people) - read.people.count(None)
+        cells[self._opted_out] += len(read.opted_out)
         self._time.observe(took_ns)
 
     def opened(self) -> None:

@@ -141,11 +141,8 @@ class PendingRead:
 
     def end(self, status: ReadStatus) -> None:
         """Give out what there is."""
-        people, opted_out = self.people, self.opted_out
-        for place in opted_out:
-            people[place] = None
         exposures = self.sought.exposures if self.sought else ()
-        self.reading = reading = Reading(people, status, exposures, opted_out)
+        self.reading = reading = Reading(self.people, status, exposures, self.opted_out)
         self.batch = None  # it may wait for replies yet, and must not hold us in a circle
         if self._future is not None and not self._future.done():
             self._future.set_result(None)

@@ -33,10 +33,19 @@ GARBAGE = ("x", "BOOO", _CONSENT[:-20], _CONSENT + "!", "C" * 5_000, "1YNN", "nu
 _US_FIELDS = ("SaleOptOut", "SharingOptOut", "TargetedAdvertisingOptOut", "KnownChildSensitiveDataConsents")
 
 
+_FLAWS: tuple[dict[str, Any], ...] = (
+    *({},) * 8,
+    {"policy_version": 3},
+    {"service_specific": False},
+    {"created_s": 1_799_000_000},
+    {"cmp_id": 1},
+)
+
+
 @st.composite
 def tc_strings(draw: st.DrawFn) -> str:
-    """Consent to any of our purposes, with any flaw."""
-    vendors = draw(st.sampled_from(((VENDOR,), (VENDOR,), (VENDOR,), (41,), ())))
+    """Consent to any of our purposes, restricted in any way, and often with a flaw."""
+    vendors = draw(st.sampled_from((*((VENDOR,),) * 6, (41,), ())))
     restrictions = draw(
         st.lists(
             st.builds(
@@ -45,20 +54,19 @@ def tc_strings(draw: st.DrawFn) -> str:
                 st.sampled_from((0, 1, 2)),
                 st.sampled_from(([(VENDOR, VENDOR)], [(1, 41)])),
             ),
-            max_size=3,
+            max_size=2,
         )
     )
+    given = draw(st.one_of(st.just({1, 3, 4, 7}), st.sets(st.sampled_from((1, 3, 4, 7, 2)))))
     text = core(
         bit_field(vendors, 100),
-        purposes=purposes(*draw(st.sets(st.sampled_from((1, 1, 3, 3, 4, 4, 7, 2, 9))))),
+        purposes=purposes(*given),
         features=draw(st.sampled_from((0, 1 << 11, 0x7FF))),
         restrictions=restrictions,
-        policy_version=draw(st.sampled_from((4, 5, 5, 5, 3))),
-        service_specific=draw(st.sampled_from((True, True, True, False))),
         undisclosed_purpose_one=draw(st.booleans()),
-        created_s=draw(st.sampled_from((1_795_219_200, 1_795_219_200, 1_700_000_000, 1_799_000_000))),
+        **draw(st.sampled_from(_FLAWS)),
     )
-    segment = draw(st.sampled_from(((VENDOR,), (VENDOR,), (41,), None)))
+    segment = draw(st.sampled_from((*((VENDOR,),) * 6, (41,), None)))
     return text if segment is None else text + disclosed(segment, 100)
 
 
@@ -85,7 +93,7 @@ _gpp = st.one_of(
 )
 _rarely = st.sampled_from((False, False, False, False, True))
 
-SIGNALS = st.builds(
+_ANY = st.builds(
     Signals,
     gdpr=st.sampled_from((None, None, 0, 1)),
     tc_string=_words,
@@ -101,4 +109,19 @@ SIGNALS = st.builds(
     country=st.sampled_from(("", "USA", "DEU", "xx")),
     home=st.sampled_from(("", "", "USA", "FR")),
 )
+_UNDER_GDPR = st.builds(
+    Signals,
+    gdpr=st.sampled_from((1, None)),
+    tc_string=tc_strings(),
+    us_privacy=st.sampled_from(("", "", "1YNN", "1---", "1YYN")),
+    country=st.sampled_from(("DEU", "USA")),
+)
+_WITHIN_GPP = st.builds(
+    Signals,
+    gpp=st.one_of(tc_strings().map("DBABMA~{}".format), _us_sections()),
+    gpp_sections=st.sampled_from(((), (2,), (8,), (-1,))),
+    country=st.sampled_from(("", "DEU", "USA")),
+)
+
+SIGNALS = st.one_of(_ANY, _UNDER_GDPR, _WITHIN_GPP)
 """Every signal, alone and together, good and bad."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidder.privacy import gpp, tcf
 from bidder.privacy.gate import (
     CHILD,
     FULL,
@@ -341,6 +342,15 @@ def test_purpose_one_that_was_not_disclosed() -> None:
 # -- properties
 
 
+def _consents(text: str) -> bool:
+    """Whether a TC string is valid, names and discloses us, and has consent to purposes 1, 3 and 4."""
+    tc = tcf.decode(text)
+    if tc is None or tcf.refusal(tc, int(NOW_S)) is not None or tc.disclosed is None:
+        return False
+    mask = tcf.purposes_mask(1, 3, 4)
+    return VENDOR in tc.disclosed and tc.has_vendor(VENDOR) and tc.purposes_consent & mask == mask
+
+
 @given(signals=SIGNALS)
 def test_the_gate_never_allows_too_much(signals: Signals) -> None:
     """No person under COPPA, LMT, GPC, a US opt-out, or GDPR without full consent; reading needs personalising."""
@@ -354,10 +364,12 @@ def test_the_gate_never_allows_too_much(signals: Signals) -> None:
         or (signals.us_privacy != "" and (len(signals.us_privacy) != 4 or signals.us_privacy[0] != "1"))
         or signals.gpp == "DBABTA~1YYN"
     )
-    applies = signals.gdpr == 1 or (
-        signals.gdpr is None and (2 in signals.gpp_sections or signals.country == "DEU")
-    )
-    consented = signals.tc_string == CONSENT or (signals.tc_string == "" and CONSENT in signals.gpp)
+    decoded = gpp.decode(signals.gpp)
+    within = decoded.tc_string() if decoded is not None else ""
+    named = signals.tc_string or 2 in signals.gpp_sections or (within and not signals.gpp_sections)
+    presumed = named or signals.country == "DEU" or signals.home == "FR"
+    applies = signals.gdpr == 1 or (signals.gdpr is None and presumed)
+    consented = _consents(signals.tc_string or within)
     if refused or (applies and not consented):
         assert not allowed.personalise
         assert not allowed.read_id

@@ -147,6 +147,17 @@ async def test_views_from_before_are_not_read(worker: Worker, redis_server: Real
         assert not client.exists(keys.marks_key(TAG))
 
 
+async def test_they_are_counted(worker: Worker, redis_server: RealServer, tally: Tally) -> None:
+    """An operator sees how many requests are of people who opted out; they are not among those found."""
+    opt_out(redis_server)
+    remember(redis_server)
+    lead(redis_server, "y/two", OTHER)
+    lead(redis_server, "x/one", keys.OPTED_OUT)
+    await worker.read(Lookup(ME), Lookup(OTHER), Lookup(None, ("y/two", "x/one")), imps=[0, 0, 0])
+    assert tally.cells[tally.slot("paceline_people_opted_out_total")] == 2
+    assert tally.cells[tally.slot("paceline_people_found_total")] == 1
+
+
 async def test_opting_in_again(worker: Worker, redis_server: RealServer) -> None:
     """Without the tombstone the person is read as ever."""
     opt_out(redis_server)
