@@ -29,7 +29,7 @@ class MemoryVisitorStore(VisitorStore):
         self.hashes: dict[bytes, dict[bytes, bytes]] = {}
         """Hashes by key."""
         self.values: dict[bytes, bytes] = {}
-        """Rows of the match table."""
+        """Rows of the match table, and guards."""
         self.counts: dict[bytes, set[bytes]] = {}
         """Who was in a segment on a day, exactly."""
         self.ttl_s: dict[bytes, int] = {}
@@ -80,25 +80,27 @@ class MemoryVisitorStore(VisitorStore):
         self.ttl_s[key] = max(self.ttl_s.get(key, 0), min(MAX_TTL_S, max(1, seconds)))
 
     def _standing(self, names: Sequence[bytes], field: bytes, advertiser: bytes) -> list[Any]:
-        person, histories = names
+        person, histories, guard = names
         fields = self.hashes.get(person, {})
         if keys.OPT_OUT_FIELD in fields:
-            return [1, b"", b"", b""]
+            return [1, b"", b"", b"", b""]
         prefix = keys.CLUSTER_FIELD_PREFIX
         tags = [name[len(prefix) :] for name in _clusters(fields, advertiser)]
-        return [0, self._field(person, field), self._field(histories, field), b"".join(tags)]
+        profile, history = self._field(person, field), self._field(histories, field)
+        return [0, profile, history, b"".join(tags), self.values.get(guard, b"")]
 
     def _read_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         return self._standing(names, arguments[0], arguments[1])
 
     def _write_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        person, histories = names
-        field, advertiser, profile, history, new_profile, new_history, ttl_s, seen, cluster = arguments
+        person, histories, _ = names
+        field, advertiser, profile, history, guard, *new = arguments
+        new_profile, new_history, ttl_s, seen, cluster = new
         fields = self.hashes.get(person, {})
         if not seen and cluster not in fields:
             return 0
         standing = self._standing(names, field, advertiser)
-        if standing[:3] != [0, profile, history]:
+        if standing[:3] != [0, profile, history] or standing[4] != guard:
             return standing
         self._set(person, field, new_profile)
         self._set(histories, field, new_history)
@@ -111,9 +113,10 @@ class MemoryVisitorStore(VisitorStore):
         return 1
 
     def _join_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        (person,) = names
+        person, guard = names
         field, value, ttl_s, most = arguments
-        if keys.OPT_OUT_FIELD in self.hashes.get(person, {}):
+        erased_s = int(self.values.get(guard, b"-1"))
+        if keys.OPT_OUT_FIELD in self.hashes.get(person, {}) or _seconds(value) <= erased_s:
             return -1
         self._set(person, field, value)
         self._set(person, keys.SEEN_FIELD, value[: _SECONDS.size])

@@ -7,7 +7,8 @@ Units: `now_s` seconds since the epoch, `ttl_s` seconds.
 Limits: MAX_TTL_S since last seen; MAX_MEMBERS people in a cluster and MAX_CLUSTERS of a person with an advertiser,
     of more who was not seen for the longest goes; MAX_TRIES against other processes that write the same person.
 Raises: redis.RedisError. Never wrap its calls in a time-out.
-Never: anything for a person who opted out; one advertiser's data because of another's.
+Never: anything for a person who opted out, or of visits before the person was erased (see stores/guards); one
+    advertiser's data because of another's.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from bidder.audience.known import DAY_S, Added, Known, Seen, ShopRules, added
 from bidder.audience.person import field_name, pack, unpack
 from bidder.metrics import Metric, Tally
 from bidder.stores import keys
+from bidder.stores.guards import guard_key
 from bidder.stores.people_writer import MAX_TTL_S, Client
 from bidder.stores.scripts import Script
 
@@ -82,6 +84,8 @@ class _Standing(Struct, frozen=True):
     history: bytes
     clusters: tuple[bytes, ...]
     """Tags."""
+    guard: bytes
+    """When the person was erased, in seconds as text; empty: nobody asked for it."""
 
     def known(self) -> Known:
         """It, opened; what is damaged is begun anew."""
@@ -90,6 +94,11 @@ class _Standing(Struct, frozen=True):
             (unpack_history(self.history) if self.history else None) or History(),
             self.opted_out,
         )
+
+    def since(self, seen: Sequence[Seen], now_s: int) -> list[Seen]:
+        """The visits that came after the person was erased."""
+        guard_s = int(self.guard or -1)
+        return [each for each in seen if min(each.visit.at_s, now_s) > guard_s]
 
 
 class _Visitor(Struct, frozen=True):
@@ -135,11 +144,13 @@ class VisitorStore:
 
     async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: int) -> bool:
         """A person showed an advertiser a login (hashed, and with consent): what the person does there from now on is
-        known of all who showed the same. False where the person opted out; raises ValueError above MAX_LOGIN."""
+        known of all who showed the same. False where the person opted out, or was erased since; raises ValueError
+        above MAX_LOGIN."""
         tag = _cluster_tag(advertiser_id, login)
         value = _SECONDS.pack(now_s) + advertiser_id.encode()
-        person = keys.person_key(keys.person_tag(person_id))
-        left = await self._run(JOIN, [person], [keys.cluster_field(tag), value, MAX_TTL_S, MAX_CLUSTERS])
+        own = keys.person_tag(person_id)
+        names = [keys.person_key(own), guard_key(own)]
+        left = await self._run(JOIN, names, [keys.cluster_field(tag), value, MAX_TTL_S, MAX_CLUSTERS])
         if left == _OPTED_OUT:
             return False
         for old in left:
@@ -187,7 +198,10 @@ class VisitorStore:
             for _ in range(MAX_TRIES):
                 if standing.opted_out:
                     return self._ended("opted_out", Observed(opted_out=True)), ()
-                new = added(standing.known(), visitor.shop, seen, visitor.now_s)
+                since = standing.since(seen, visitor.now_s)
+                if seen and not since:
+                    return self._ended("erased", Observed()), ()
+                new = added(standing.known(), visitor.shop, since, visitor.now_s)
                 if not new.kept:
                     return self._ended("repeated", Observed(0, new.repeated)), ()
                 answer = await self._write(visitor, standing, new)
@@ -202,16 +216,14 @@ class VisitorStore:
         return self._ended("lost", Observed(lost=len(seen))), ()
 
     async def _read(self, person_id: bytes, advertiser_id: str) -> _Standing:
-        tag = keys.person_tag(person_id)
-        names = [keys.person_key(tag), keys.history_key(tag)]
+        names = _names(keys.person_tag(person_id))
         return _standing(await self._run(READ, names, [field_name(advertiser_id), advertiser_id]))
 
     async def _write(self, visitor: _Visitor, standing: _Standing, new: Added) -> Any:
         """Compare and set; see the script for the answers."""
-        tag, owner = keys.person_tag(visitor.person_id), visitor.shop.advertiser_id
-        names = [keys.person_key(tag), keys.history_key(tag)]
+        names, owner = _names(keys.person_tag(visitor.person_id)), visitor.shop.advertiser_id
         arguments: list[_Argument] = [field_name(owner), owner, standing.profile, standing.history]
-        arguments += [pack(new.profile), pack_history(new.history), visitor.ttl_s]
+        arguments += [standing.guard, pack(new.profile), pack_history(new.history), visitor.ttl_s]
         arguments += [
             b"" if visitor.cluster else _SECONDS.pack(visitor.now_s),
             keys.cluster_field(visitor.cluster),
@@ -252,11 +264,15 @@ class VisitorStore:
 
 
 def _standing(answer: Sequence[Any]) -> _Standing:
-    opted_out, profile, history, tags = answer
+    opted_out, profile, history, tags, guard = answer
     size = keys.TAG_LENGTH
-    return _Standing(
-        bool(opted_out), profile, history, tuple([tags[n : n + size] for n in range(0, len(tags), size)])
-    )
+    clusters = tuple([tags[n : n + size] for n in range(0, len(tags), size)])
+    return _Standing(bool(opted_out), profile, history, clusters, guard)
+
+
+def _names(tag: bytes) -> list[bytes]:
+    """The keys of what stands of a person, in one slot."""
+    return [keys.person_key(tag), keys.history_key(tag), guard_key(tag)]
 
 
 def _cluster_tag(advertiser_id: str, login: str) -> bytes:

@@ -1,8 +1,9 @@
 -- A person's hash names a cluster, before the cluster names the person: erasure finds every cluster.
--- KEYS    1 p:{tag} the person's hash
+-- KEYS    1 p:{tag} the person's hash, 2 the tag's guard
 -- ARGV    1 the cluster's field, 2 <I when, then the advertiser's id, 3 seconds to live, 4 most clusters of the advertiser
--- returns -1 where the person opted out, else the tags of clusters that the person left for this one
+-- returns -1 where the person opted out, or was erased since, else the tags of clusters that the person left for this one
 if redis.call('HEXISTS', KEYS[1], 'o') == 1 then return -1 end
+if struct.unpack('<I', ARGV[2]) <= tonumber(redis.call('GET', KEYS[2]) or -1) then return -1 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2], 's', string.sub(ARGV[2], 1, 4))
 keep(KEYS[1], tonumber(ARGV[3]))
 local mine, fields, left = {}, redis.call('HGETALL', KEYS[1]), {}

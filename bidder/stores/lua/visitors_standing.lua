@@ -1,9 +1,10 @@
 -- What stands of a person with one advertiser. Stands before the scripts that read or write it.
 local MONTH = 30 * 86400
 
--- {opted out 1|0, profile or '', history or '', tags of the advertiser's clusters that the person is in, one after the other}
-local function standing(person, histories, field, advertiser)
-  if redis.call('HEXISTS', person, 'o') == 1 then return {1, '', '', ''} end
+-- {opted out 1|0, profile or '', history or '', tags of the advertiser's clusters that the person is in, one after the
+-- other, when the person was erased or '' (the guard)}
+local function standing(person, histories, guard, field, advertiser)
+  if redis.call('HEXISTS', person, 'o') == 1 then return {1, '', '', '', ''} end
   local tags = {}
   for _, name in ipairs(redis.call('HKEYS', person)) do
     if string.sub(name, 1, 2) == 'c:' and string.sub(redis.call('HGET', person, name), 5) == advertiser then
@@ -11,7 +12,8 @@ local function standing(person, histories, field, advertiser)
     end
   end
   return {
-    0, redis.call('HGET', person, field) or '', redis.call('HGET', histories, field) or '', table.concat(tags)
+    0, redis.call('HGET', person, field) or '', redis.call('HGET', histories, field) or '', table.concat(tags),
+    redis.call('GET', guard) or ''
   }
 end
 

@@ -22,6 +22,7 @@ from bidder.config import Stores
 from bidder.keys import segment_key
 from bidder.metrics import Tally
 from bidder.stores import keys, visitors
+from bidder.stores.guards import guard_key
 from bidder.stores.people_writer import MAX_TTL_S, PeopleWriter, open_client
 from bidder.stores.visitors import MAX_CLUSTERS, MAX_LOGIN, MAX_MEMBERS, Observed
 from tests.bidder.audience.visits import NOW_S, shop
@@ -195,6 +196,34 @@ async def test_concurrent_observers_lose_nothing(shelf: Shelf) -> None:
     assert not sum(each.lost for each in found)
     assert known.profile is not None
     assert np.allclose(known.profile.affinity, 0.01 * MAX_VISITS, atol=0.02)
+
+
+async def test_what_is_older_than_an_erasure_is_not_kept(shelf: Shelf) -> None:
+    """A batch that tells late what a person did before being erased brings nothing back; what came later is kept."""
+    await shelf.value(guard_key(keys.person_tag(ONE)), b"%d" % NOW_S)
+    before = await shelf.standing()
+    late = [_seen(1, at_s=NOW_S - 5), _seen(2)]
+    assert await shelf.store.observe(ONE, SHOP, late, NOW_S + 60) == Observed()
+    assert await shelf.store.join(ONE, "shop", "login", NOW_S) is False
+    assert await shelf.standing() == before
+    assert _result(shelf, "erased") == 1
+    observed = await shelf.store.observe(ONE, SHOP, [*late, _seen(3, at_s=NOW_S + 1)], NOW_S + 60)
+    assert observed == Observed(kept=1)
+    assert await shelf.store.join(ONE, "shop", "login", NOW_S + 1)
+    assert [visit.event for visit in (await shelf.store.known(ONE, "shop")).history.visits] == [3]
+
+
+async def test_who_is_erased_in_between_stays_erased(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An erasure between reading and writing wins, though there was nothing to erase."""
+    write = shelf.store._write
+
+    async def _later(*arguments: object) -> object:
+        await shelf.value(guard_key(keys.person_tag(ONE)), b"%d" % NOW_S)
+        return await write(*arguments)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(shelf.store, "_write", _later)
+    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed()
+    assert (await shelf.standing()).keys() == {guard_key(keys.person_tag(ONE))}
 
 
 def test_workers_at_once_lose_nothing(redis_server: RealServer) -> None:

@@ -69,12 +69,15 @@ class Shelf:
 
     async def row(self, match: str, person_id: bytes) -> None:
         """A row of the match table."""
-        key = keys.match_key(keys.match_tag(match))
+        await self.value(keys.match_key(keys.match_tag(match)), person_id)
+
+    async def value(self, key: bytes, value: bytes) -> None:
+        """Set a value that is no hash."""
         if isinstance(self.store, MemoryVisitorStore):
-            self.store.values[key] = person_id
+            self.store.values[key] = value
         else:
             assert self._client is not None
-            await self._client.set(key, person_id)
+            await self._client.set(key, value)
 
     async def remove(self, key: bytes) -> None:
         """End a key."""
