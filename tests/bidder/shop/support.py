@@ -56,6 +56,7 @@ SYNCED = Exchange(
 )
 QUIET = Exchange(name="quiet")
 OFTEN = Exchange(name="often", sync_url="https://often.example/s?{id}", syncs_per_day=2)
+EXCHANGES = (SYNCED, QUIET, OFTEN)
 
 
 class Kept:
@@ -106,17 +107,24 @@ class Broken:
 class Stand:
     """A public port with the routes of shops and exchanges, and whoever calls it."""
 
-    def __init__(self, client: Any, *, down: bool = False, advertisers: Iterable[Advertiser] = SHOPS) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        down: bool = False,
+        advertisers: Iterable[Advertiser] = SHOPS,
+        exchanges: Iterable[Exchange] = EXCHANGES,
+    ) -> None:
         self.tally, self.clock, self.recorder = Tally(), ManualClock(NOW_S), Kept()
         self.client = client
         self.visitors = VisitorStore(client, self.tally)
         visitors: Visitors = Broken() if down else self.visitors  # type: ignore[assignment]  # fails at every call
         matcher: Matcher = Broken() if down else PeopleWriter(client)  # type: ignore[assignment]  # the same
         times: SyncTimes = Broken() if down else sync_times.SyncTimes(client)  # type: ignore[assignment]  # the same
-        gate = Gate(VENDOR)
+        gate, self.rates = Gate(VENDOR), load_rates()
         self.shops = Shops(Hands(visitors, matcher, self.recorder, Shelves()), gate, self.tally, self.clock)
-        self.shops.adopt(advertisers, load_rates())
-        self.syncs = Syncs((SYNCED, QUIET, OFTEN), matcher, times, gate, self.tally, self.clock)
+        self.shops.adopt(advertisers, self.rates)
+        self.syncs = Syncs(exchanges, matcher, times, gate, self.tally, self.clock)
         self.matches = Matches(matcher, gate, self.tally, self.clock)
         routes = shop_routes(self.shops, self.syncs, RING, VENDOR)
         routes += sync_routes(self.syncs, self.matches, RING, self.tally, self.clock)
