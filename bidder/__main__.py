@@ -65,12 +65,13 @@ def _register_products(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import audience, events, privacy, shop
+    from bidder.commands import audience, events, fraud, privacy, shop
 
     shop.register(subparsers)
     events.register(subparsers)
     audience.register(subparsers)
     privacy.register(subparsers)
+    fraud.register(subparsers)
 
 
 def _run_child(kind: str, arguments: list[str]) -> int:
