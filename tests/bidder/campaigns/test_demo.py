@@ -80,7 +80,7 @@ def test_each_shop_has_its_own_currency_and_reserved_domain() -> None:
 
 @OF_SHOPS
 def test_all_kinds_and_sizes(shop: Advertiser) -> None:
-    """Each shop has creatives of every kind, HTML banners in all sizes, and line items of every goal and for deals."""
+    """Each shop has creatives of every kind, banners of HTML and of products in all sizes, and line items of every goal and for deals."""
     assert {creative.kind for creative in shop.creatives} == {
         "image",
         "html",
@@ -88,8 +88,10 @@ def test_all_kinds_and_sizes(shop: Advertiser) -> None:
         "native",
         "video",
         "audio",
+        "products",
     }
-    assert {(c.w, c.h) for c in shop.creatives if c.kind == "html"} == SIZES
+    for kind in ("html", "products"):
+        assert {(c.w, c.h) for c in shop.creatives if c.kind == kind} == SIZES
     items = [item for campaign in shop.campaigns for item in campaign.line_items]
     assert {item.goal.kind for item in items} == {"cpm", "cpc", "cpa"}
     assert any(item.deals for item in items)
