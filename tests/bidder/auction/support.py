@@ -23,10 +23,12 @@ from bidder.campaigns.rates import Rates, load_rates
 from bidder.clock import ManualClock
 from bidder.config import AuctionRules, Config, PrivacyRules
 from bidder.exchanges import Exchange
+from bidder.fraud.score import Screen
 from bidder.live import build_world
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.outcome import Outcome
+from bidder.screening import FraudRules
 from budget.money import Micros
 from openrtb.check import Fault, faults
 from openrtb.codec import decode_request
@@ -210,6 +212,7 @@ class Bench:
         people: Known | None = None,
         config: Config | None = None,
         clock: ManualClock | None = None,
+        fraud: FraudRules | None = None,
     ) -> None:
         self.clock = clock or ManualClock(NOW_S)
         self.people = people or Known()
@@ -217,7 +220,8 @@ class Bench:
         self.world = book if isinstance(book, World) else world_of(book, config)
         self.money = Boundless()
         self.views = Written()
-        hands = Hands(self.money, self.views, HOLD_S)
+        self.screen = Screen(fraud, self.tally, NOW_S) if fraud is not None else None
+        hands = Hands(self.money, self.views, HOLD_S, self.screen)
         self.auction = Auction(self.world, self.people, hands, self.tally, self.clock)
 
     def ask(self, *bodies: bytes | dict[str, Any], profile: Exchange = PLAIN) -> list[Asked]:
