@@ -66,9 +66,11 @@ def unpack_history(value: bytes) -> History | None:
     return History(tuple(visits), version)
 
 
-def merged(kept: Sequence[Visit], new: Iterable[Visit], now_s: int) -> tuple[Visit, ...]:
-    """The visits that stay, latest first: those within KEEP_S; beyond MAX_VISITS the oldest go, purchases last."""
-    since_s = now_s - KEEP_S
+def merged(
+    kept: Sequence[Visit], new: Iterable[Visit], now_s: int, keep_s: int = KEEP_S
+) -> tuple[Visit, ...]:
+    """The visits that stay, latest first: those within `keep_s`; beyond MAX_VISITS the oldest go, purchases last."""
+    since_s = now_s - keep_s
     visits = [visit for visit in (*new, *kept) if visit.at_s > since_s]
     visits.sort(key=_latest_first)
     surplus = len(visits) - MAX_VISITS

@@ -14,7 +14,7 @@ from bidder.metrics import Tally
 from bidder.stores import keys
 from bidder.stores.people_writer import MAX_TTL_S
 from bidder.stores.scripts import Script
-from bidder.stores.visitors import COUNT, DROP, ENTER, JOIN, READ, WRITE, VisitorStore
+from bidder.stores.visitors import AGE, COUNT, DROP, ENTER, JOIN, READ, WRITE, VisitorStore
 
 _SECONDS: Final = struct.Struct("<I")
 _Argument = bytes | str | int
@@ -23,9 +23,10 @@ _Argument = bytes | str | int
 class MemoryVisitorStore(VisitorStore):
     """All in dictionaries; each call gives way to others once before it is done, as one to a server does."""
 
-    def __init__(self, tally: Tally | None = None) -> None:
+    def __init__(self, tally: Tally | None = None, keep_s: float = MAX_TTL_S) -> None:
         """Empty."""
-        super().__init__(None, Tally() if tally is None else tally)  # type: ignore[arg-type]  # no call goes there
+        tally = Tally() if tally is None else tally
+        super().__init__(None, tally, keep_s)  # type: ignore[arg-type]  # no call goes there
         self.hashes: dict[bytes, dict[bytes, bytes]] = {}
         """Hashes by key."""
         self.values: dict[bytes, bytes] = {}
@@ -40,6 +41,7 @@ class MemoryVisitorStore(VisitorStore):
             ENTER: self._enter_script,
             DROP: self._drop_script,
             COUNT: self._count_script,
+            AGE: self._age_script,
         }
 
     def forget(self, key: bytes) -> None:
@@ -147,6 +149,17 @@ class MemoryVisitorStore(VisitorStore):
         field, cluster = arguments
         removed = self._remove(person, field, cluster)
         return removed + self._remove(histories, field) + self._remove(views, field)
+
+    def _age_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        field, *values = arguments
+        if [self._field(name, field) for name in names] != values[:2]:
+            return 0
+        for name, value in zip(names, values[2:], strict=True):
+            if value:
+                self._set(name, field, value)
+            else:
+                self._remove(name, field)
+        return 1
 
     def _count_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         person_id, ttl_s = arguments

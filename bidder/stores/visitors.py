@@ -4,8 +4,9 @@ Place: shop/ observes, render/ and rights/ ask; stores/people reads for bids wha
 Shapes: see stores/keys; profile and history of one advertiser change in one step, by a script that compares them with
     what was read. Whoever else wrote in between, the visits are added to that; nothing is lost or written twice.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
-Limits: MAX_TTL_S since last seen; MAX_MEMBERS people in a cluster and MAX_CLUSTERS of a person with an advertiser,
-    of more who was not seen for the longest goes; MAX_TRIES against other processes that write the same person.
+Limits: MAX_TTL_S since last seen, or less where the store is told so; MAX_MEMBERS people in a cluster and
+    MAX_CLUSTERS of a person with an advertiser, of more who was not seen for the longest goes; MAX_TRIES
+    against other processes that write the same person.
 Raises: redis.RedisError. Never wrap its calls in a time-out.
 Never: anything for a person who opted out, or of visits before the person was erased (see stores/guards); one
     advertiser's data because of another's.
@@ -22,7 +23,7 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError
 
 from bidder.audience.history import History, pack_history, unpack_history
-from bidder.audience.known import DAY_S, Added, Known, Seen, ShopRules, added
+from bidder.audience.known import DAY_S, Added, Known, Seen, ShopRules, added, aged
 from bidder.audience.person import field_name, pack, unpack
 from bidder.metrics import Metric, Tally
 from bidder.stores import keys
@@ -57,6 +58,7 @@ JOIN: Final = Script("visitors_join", ("visitors_standing",))
 ENTER: Final = Script("visitors_enter", ("visitors_standing",))
 DROP: Final = Script("visitors_drop", ())
 COUNT: Final = Script("visitors_count", ())
+AGE: Final = Script("visitors_age", ())
 
 _Argument = bytes | str | int
 _SECONDS: Final = struct.Struct("<I")
@@ -115,9 +117,10 @@ class _Visitor(Struct, frozen=True):
 class VisitorStore:
     """Reads and writes through a redis.asyncio client, of one server or a cluster; belongs to one event loop."""
 
-    def __init__(self, client: Client, tally: Tally) -> None:
-        """The client stays its owner's to close."""
+    def __init__(self, client: Client, tally: Tally, keep_s: float = MAX_TTL_S) -> None:
+        """The client stays its owner's to close. Nothing is kept for longer than `keep_s`, at most MAX_TTL_S."""
         self._client = client
+        self._keep_s = max(1, min(int(keep_s), MAX_TTL_S))
         self._tally = tally
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
@@ -130,9 +133,10 @@ class VisitorStore:
     ) -> Observed:
         """Add visits to what a shop knows of a person and of the others in the person's clusters with the shop.
 
-        The person then lives `ttl_s`, at most MAX_TTL_S; the others, who were not seen, no longer than before.
+        The person then lives `ttl_s`, at most what the store keeps; the others, who were not seen, no longer than
+        before.
         """
-        observed, clusters = await self._add(_Visitor(person_id, shop, now_s, _bounded(ttl_s)), seen)
+        observed, clusters = await self._add(_Visitor(person_id, shop, now_s, self._bounded(ttl_s)), seen)
         if observed.kept:
             told = {person_id}
             for tag in clusters:
@@ -150,7 +154,7 @@ class VisitorStore:
         value = _SECONDS.pack(now_s) + advertiser_id.encode()
         own = keys.person_tag(person_id)
         names = [keys.person_key(own), guard_key(own)]
-        left = await self._run(JOIN, names, [keys.cluster_field(tag), value, MAX_TTL_S, MAX_CLUSTERS])
+        left = await self._run(JOIN, names, [keys.cluster_field(tag), value, self._keep_s, MAX_CLUSTERS])
         if left == _OPTED_OUT:
             return False
         for old in left:
@@ -190,6 +194,27 @@ class VisitorStore:
                 return bytes(value)
         return None
 
+    async def age(self, person_id: bytes, advertiser_id: str, now_s: int) -> bool:
+        """Remove what is too old of what an advertiser knows of a person who does not come any more; the keys' own ends
+        do so only where the person comes to no shop. Returns whether there was something."""
+        standing = await self._read(person_id, advertiser_id)
+        if standing.opted_out:
+            return False
+        known = standing.known()
+        stays = aged(known, now_s, self._keep_s)
+        profile = b"" if stays.profile is None else pack(stays.profile)
+        history = pack_history(stays.history) if stays.history.visits else b""
+        if (profile, history) == (standing.profile, standing.history):
+            return False
+        tag = keys.person_tag(person_id)
+        names = [keys.person_key(tag), keys.history_key(tag)]
+        before = standing.profile, standing.history
+        answer: int = await self._run(AGE, names, [field_name(advertiser_id), *before, profile, history])
+        return answer == _DONE
+
+    def _bounded(self, ttl_s: float) -> int:
+        return max(1, min(int(ttl_s), self._keep_s))
+
     async def _add(self, visitor: _Visitor, seen: Sequence[Seen]) -> tuple[Observed, tuple[bytes, ...]]:
         """(what became of the visits, tags of the person's clusters)."""
         lock = self._locks.setdefault(visitor.person_id, asyncio.Lock())
@@ -201,7 +226,7 @@ class VisitorStore:
                 since = standing.since(seen, visitor.now_s)
                 if seen and not since:
                     return self._ended("erased", Observed()), ()
-                new = added(standing.known(), visitor.shop, since, visitor.now_s)
+                new = added(standing.known(), visitor.shop, since, visitor.now_s, self._keep_s)
                 if not new.kept:
                     return self._ended("repeated", Observed(0, new.repeated)), ()
                 answer = await self._write(visitor, standing, new)
@@ -232,7 +257,7 @@ class VisitorStore:
 
     async def _enter(self, tag: bytes, person_id: bytes, now_s: int) -> list[bytes]:
         """A person was seen in a cluster; returns the others who are in it."""
-        bounds = MAX_TTL_S, MAX_MEMBERS
+        bounds = self._keep_s, MAX_MEMBERS
         gone, members = await self._run(
             ENTER, [keys.cluster_key(tag)], [person_id, _SECONDS.pack(now_s), *bounds]
         )
@@ -279,10 +304,6 @@ def _cluster_tag(advertiser_id: str, login: str) -> bytes:
     if not 1 <= len(login) <= MAX_LOGIN:
         raise ValueError(f"a login has 1 to {MAX_LOGIN} characters")
     return keys.cluster_tag(advertiser_id, login)
-
-
-def _bounded(ttl_s: float) -> int:
-    return max(1, min(int(ttl_s), MAX_TTL_S))
 
 
 def _day(at_s: int) -> str:

@@ -24,6 +24,7 @@ from bidder.metrics import Tally
 from bidder.stores import keys, visitors
 from bidder.stores.guards import guard_key
 from bidder.stores.people_writer import MAX_TTL_S, PeopleWriter, open_client
+from bidder.stores.scripts import Script
 from bidder.stores.visitors import MAX_CLUSTERS, MAX_LOGIN, MAX_MEMBERS, Observed
 from tests.bidder.audience.visits import NOW_S, shop
 from tests.bidder.stores.test_cluster import _Nodes
@@ -224,6 +225,59 @@ async def test_who_is_erased_in_between_stays_erased(shelf: Shelf, monkeypatch: 
     monkeypatch.setattr(shelf.store, "_write", _later)
     assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed()
     assert (await shelf.standing()).keys() == {guard_key(keys.person_tag(ONE))}
+
+
+async def test_what_is_too_old_is_removed(shelf: Shelf) -> None:
+    """Of somebody who still comes to other shops: old visits and products go, ended segments, then the profile; the
+    others' bytes and the ends of keys stay as they are."""
+    await shelf.store.observe(ONE, SHOP, [_seen(1, at_s=NOW_S - 9), _seen(2)], NOW_S)
+    await shelf.store.observe(ONE, STORE, [_seen(3)], NOW_S)
+    before = await shelf.standing()
+    assert await shelf.store.age(ONE, "shop", NOW_S) is False
+    assert await shelf.standing() == before
+    assert await shelf.store.age(ONE, "shop", NOW_S + MAX_TTL_S - 9) is True
+    known = await shelf.store.known(ONE, "shop")
+    assert [visit.event for visit in known.history.visits] == [2]
+    assert known.profile is not None
+    assert known.profile.products == ((2, NOW_S),)
+    assert known.profile.segments == ()
+    assert await shelf.store.age(ONE, "shop", NOW_S + MAX_TTL_S) is True
+    assert await shelf.store.age(ONE, "shop", NOW_S + MAX_TTL_S) is False
+    after = await shelf.standing()
+    assert after[_person(ONE)].keys() == {field_name("store"), keys.SEEN_FIELD}
+    assert after[_history(ONE)] == {field_name("store"): before[_history(ONE)][field_name("store")]}
+    assert after[_person(ONE)][field_name("store")] == before[_person(ONE)][field_name("store")]
+
+
+async def test_who_comes_back_while_ageing_is_kept(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visit between looking and removing wins."""
+    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    late_s, run, other = NOW_S + MAX_TTL_S, shelf.store._run, shelf.another()
+
+    async def _later(script: Script, *rest: object) -> object:
+        if script is visitors.AGE:
+            await other.observe(ONE, SHOP, [_seen(2, at_s=late_s)], late_s)
+        return await run(script, *rest)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(shelf.store, "_run", _later)
+    assert await shelf.store.age(ONE, "shop", late_s) is False
+    assert [visit.event for visit in (await other.known(ONE, "shop")).history.visits] == [2]
+
+
+async def test_an_operator_may_keep_less(shelf: Shelf) -> None:
+    """A store of seven days keeps no key, no visit and no segment for longer; nobody can keep more than 30."""
+    week = shelf.another(keep_s=7 * DAY_S)
+    visits = [_seen(1, at_s=NOW_S - 7 * DAY_S), _seen(2), _seen(3, EventKind.PURCHASE)]
+    assert (await week.observe(ONE, SHOP, visits, NOW_S)).kept == 2
+    await week.join(ONE, "shop", "login", NOW_S)
+    ends = await shelf.ends()
+    assert all(end_s <= 7 * DAY_S for key, end_s in ends.items() if not key.startswith(b"g:"))
+    profile = (await week.known(ONE, "shop")).profile
+    assert profile is not None
+    assert {expires_s for _, expires_s in profile.segments} == {NOW_S + 7 * DAY_S}
+    longer = shelf.another(keep_s=99 * DAY_S)
+    await longer.observe(TWO, SHOP, [_seen(1)], NOW_S)
+    assert all(end_s <= MAX_TTL_S for end_s in (await shelf.ends()).values())
 
 
 def test_workers_at_once_lose_nothing(redis_server: RealServer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from bidder.metrics import Tally
 from bidder.stores import keys
 from bidder.stores.memory_visitors import MemoryVisitorStore
-from bidder.stores.people_writer import Client, open_client
+from bidder.stores.people_writer import MAX_TTL_S, Client, open_client
 from bidder.stores.visitors import VisitorStore
 
 Standing = dict[bytes, Any]
@@ -24,12 +24,12 @@ class Shelf:
             MemoryVisitorStore(tally) if client is None else VisitorStore(client, tally)
         )
 
-    def another(self) -> VisitorStore:
+    def another(self, keep_s: float = MAX_TTL_S) -> VisitorStore:
         """A store of another process, over the same keys."""
         if self._client is not None:
-            return VisitorStore(self._client, self.tally)
+            return VisitorStore(self._client, self.tally, keep_s)
         assert isinstance(self.store, MemoryVisitorStore)
-        other = MemoryVisitorStore(self.tally)
+        other = MemoryVisitorStore(self.tally, keep_s)
         other.hashes, other.values = self.store.hashes, self.store.values
         other.counts, other.ttl_s = self.store.counts, self.store.ttl_s
         return other
