@@ -22,6 +22,7 @@ from bidder.campaigns.load import CampaignError
 from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
 from bidder.config import Announcement, Config, Stores, WorkerSetup
+from bidder.household import Household
 from bidder.link import announce
 from bidder.live import LineDirectory, Live, keep_currencies, load_live
 from bidder.metrics import Metric, Tally
@@ -91,7 +92,9 @@ class Worker:
         await self._treasury.start(live, self._directory.remember_advertisers)
         frequency = self._config.frequency
         views = FrequencyWriter(source, self._tally)
-        hands = Hands(self._treasury.allowance, views, frequency.hold_s)
+        self._household = Household(self._config, self._setup, self._keyring, self._tally, self._clock)
+        await self._household.start(live)
+        hands = Hands(self._treasury.allowance, views, frequency.hold_s, self._household.screen)
         people = PeopleReader(source, stores, self._tally, self._clock, frequency.busy_ms)
         self._auction = Auction(live.world, people, hands, self._tally, self._clock)
         self._count(live)
@@ -105,6 +108,7 @@ class Worker:
         drained = await exchange.drain()
         log.info("drained" if drained else "drain timed out: the rest was cut")
         await public.stop()
+        await self._household.close()
         await self._treasury.close()
         await views.drain(VIEWS_S)
         views.close()
@@ -117,7 +121,9 @@ class Worker:
         self._auction.spent = exchange.spent
         terms, queue = terms_of(profiles, setup.price_keys), self._treasury.drain
         notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
-        public = PublicServer(public_app(notice_routes(notices, config.public), self._tally), self._tally)
+        self._household.attend(notices)
+        routes = [*notice_routes(notices, config.public), *self._household.routes()]
+        public = PublicServer(public_app(routes, self._tally), self._tally)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()
@@ -153,6 +159,7 @@ class Worker:
     def _adopt(self, live: Live) -> None:
         """Make a snapshot the live one."""
         self._treasury.adopt(live)
+        self._household.adopt(live)
         self._auction.world = live.world
         self._count(live)
 

@@ -184,7 +184,7 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So long an event names its person."""
     keep_rows_days: Annotated[int, Meta(ge=1, le=3_650)] = 400
     """So long an event is kept at all: after `keep_days` as nobody's."""
-    memory_mb: Annotated[int, Meta(ge=64, le=65_536)] = 256
+    memory_mb: Annotated[int, Meta(ge=128, le=65_536)] = 256
     """What DuckDB may use; beyond it, it sorts on disk."""
 
 
@@ -283,6 +283,8 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     """Accepted notices on their way to the ledger, one spool per slot; it outlives workers and supervisor."""
     journal_dir: str = ""
     """Where the ledger's journal becomes durable segments."""
+    data_dir: str = ""
+    """The supervisor's, absolute: catalogues, models, reports and keys of its workers lie there."""
     events_dir: str = ""
     """What is recorded of shops, impressions and clicks; empty: nothing is recorded."""
 

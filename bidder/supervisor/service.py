@@ -214,6 +214,7 @@ class Supervisor:
             ledger_url=self._servers.ledger_url,
             spool_dir=str(self._folder.spool),
             journal_dir=str(self._journal_dir),
+            data_dir=str(self._folder.path),
             events_dir=str(self._config.events_folder().absolute()),
             tally_path=str(self._tallies()[slot]),
             token_keys=self._keys,

@@ -21,7 +21,16 @@ from aiohttp.typedefs import Handler, Middleware
 from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
-from bidder.notices.urls import IN_CURRENCY, IN_EVENT, IN_MIN_TO_WIN, IN_PRICE, IN_REASON, IN_SEAL
+from bidder.notices.urls import (
+    IN_CURRENCY,
+    IN_EVENT,
+    IN_LAYOUT,
+    IN_MIN_TO_WIN,
+    IN_PRICE,
+    IN_PRODUCT,
+    IN_REASON,
+    IN_SEAL,
+)
 from bidder.web.listener import Listener
 from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
@@ -90,22 +99,29 @@ def _notice_handler(notices: Notices, kind: Kind) -> Handler:
         if request.method == "HEAD":
             return answer()
         query = request.query
-        receipt = notices.receive(
-            Notice(
-                kind,
-                query.get(IN_SEAL, ""),
-                query.get(IN_PRICE, ""),
-                query.get(IN_CURRENCY, ""),
-                query.get(IN_REASON, ""),
-                query.get(IN_EVENT, ""),
-                query.get(IN_MIN_TO_WIN, ""),
-            )
-        )
+        receipt = notices.receive(_click(query) if kind is Kind.CLICK else _notice(kind, query))
         if receipt.landing_url is not None:
             return web.Response(status=302, headers={"Location": receipt.landing_url})
         return answer()
 
     return handle
+
+
+def _notice(kind: Kind, query: Mapping[str, str]) -> Notice:
+    return Notice(
+        kind,
+        query.get(IN_SEAL, ""),
+        query.get(IN_PRICE, ""),
+        query.get(IN_CURRENCY, ""),
+        query.get(IN_REASON, ""),
+        query.get(IN_EVENT, ""),
+        query.get(IN_MIN_TO_WIN, ""),
+    )
+
+
+def _click(query: Mapping[str, str]) -> Notice:
+    product, layout = query.get(IN_PRODUCT, ""), query.get(IN_LAYOUT, "")
+    return Notice(Kind.CLICK, query.get(IN_SEAL, ""), product=product, layout=layout)
 
 
 def _guard(tally: Tally, limits: Mapping[web.AbstractRoute, Route]) -> Middleware:
