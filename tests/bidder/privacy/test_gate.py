@@ -22,6 +22,7 @@ from bidder.privacy.gate import (
 from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.privacy.regimes import GDPR_COUNTRIES, GDPR_SHORT
 from bidder.privacy.signals import Signals, signals_of
+from bidder.privacy.tcf import DISCLOSED_FROM_S, POLICY_4_FROM_S
 from tests.bidder.auction.support import NOW_S, request_of
 from tests.bidder.privacy.bits import bit_field, core, disclosed, restriction, text_of
 from tests.bidder.privacy.signals import GARBAGE, GPP_CLEAN, SIGNALS, VENDOR, purposes, string
@@ -431,3 +432,45 @@ def test_signals_of(body: dict[str, Any], expected: Signals) -> None:
     """Every signal is read, from both of the places where it may stand."""
     request = request_of(compact({"id": "r", "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}]} | body))
     assert signals_of(request) == expected
+
+
+# -- TCF, by the vectors of the official library
+
+
+def test_tcf_vectors() -> None:
+    """A string that the library refuses allows nothing; one that it reads allows what its fields say, by the rules of
+    the text, for every one of some vendors."""
+    gates = {vendor: Gate(vendor) for vendor in (2, 6, 32, 91, 755)}
+    allowed = 0
+    for row in rows("privacy/generated/tcf"):
+        for vendor, gate in gates.items():
+            found = gate.permit(Signals(gdpr=1, tc_string=row["tc"]), VECTORS_S)
+            expected = _by_reference(row["decoded"], vendor) if row["ok"] else NOTHING
+            assert found == expected, (vendor, row["tc"])
+            allowed += found.personalise
+    assert allowed > 20
+
+
+VECTORS_S = 1_800_000_000.0  # after the youngest of the vectors
+
+
+def _by_reference(tc: dict[str, Any], vendor: int) -> Permissions:
+    """What the reference's fields allow a vendor that asks for nothing but consent."""
+    created_s = tc["created"] / 1000
+    usable = (
+        tc["version"] == 2
+        and tc["isServiceSpecific"]
+        and (tc["policyVersion"] >= 4 or created_s < POLICY_4_FROM_S)
+        and (tc["vendorsDisclosed"] or created_s < DISCLOSED_FROM_S)
+        and vendor in tc["vendorConsents"]
+        and (not tc["vendorsDisclosed"] or vendor in tc["vendorsDisclosed"])
+    )
+    if not usable:
+        return NOTHING
+    held = set(tc["purposeConsents"])
+    for key, vendors in tc["publisherRestrictions"].items():
+        purpose, kind = map(int, key.split(":"))
+        or_consent = vendor in tc["publisherRestrictions"].get(f"{purpose}:1", ())
+        if vendor in vendors and (kind == 0 or (kind == 2 and not or_consent)):
+            held.discard(purpose)
+    return by_consent({1, 3, 4} <= held, 1 in held, {1, 7} <= held, 1 in tc["specialFeatureOptins"])
