@@ -11,6 +11,7 @@ import gc
 import random
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network
 from typing import TypeVar
 
 import msgspec
@@ -38,12 +39,15 @@ from bidder.campaigns.rates import load_rates
 from bidder.clock import SystemClock
 from bidder.config import Config, PrivacyRules
 from bidder.exchanges import SHIPPED, Exchange
+from bidder.fraud.networks import Networks
+from bidder.fraud.score import Screen
 from bidder.live import build_world
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.opportunity import Context
 from bidder.outcome import Outcome
 from bidder.privacy.signals import signals_of
+from bidder.screening import FraudRules
 from budget.allowance import Allowance
 from openrtb.check import first_fault
 from openrtb.request import BidRequest
@@ -54,6 +58,7 @@ VENDOR_ID = 777  # the vendor that the simulated people consent to
 BODIES = 1_024
 ROUNDS = 5
 FOREVER_NS = 1 << 62
+NETWORKS = 40_000
 PLENTY = 10**15
 """Micros: more than any round can spend."""
 _PROFILES = {exchange.name: exchange for exchange in SHIPPED}
@@ -110,14 +115,15 @@ class Known:
 class Bench:
     """One book, with the requests and people for it."""
 
-    def __init__(self, line_items: int) -> None:
+    def __init__(self, line_items: int, screened: bool = True) -> None:
         book = synthetic(line_items, SEED)
         config = Config(privacy=PrivacyRules(vendor_id=VENDOR_ID))
         keyring = Keyring(((1, bytes(range(32))),))
         self.world = build_world(config, (book, load_rates()), keyring, "https://bid.example")
         self.known = Known(_people(book))
         self.money = leased(self.world)
-        hands = Hands(self.money, self.known, 60.0)
+        self.screen = _screen(Tally()) if screened else None
+        hands = Hands(self.money, self.known, 60.0, self.screen)
         self.auction = Auction(self.world, self.known, hands, Tally(), SystemClock())
         calls = prepare(1, 2 * BODIES, time.time(), tuple(BY_NAME[name] for name in DIALECTS))
         single = [call for call in calls if len(call.request["imp"]) == 1][:BODIES]
@@ -163,6 +169,7 @@ class _Stages:
         requests = self._timed("decode", lambda: [read_request(body) for body, _ in asked])
         contexts = self._contexts(asked, requests)
         lookups = self._timed("identify", lambda: [lookup_of(c.request, c.exchange) for c in contexts])
+        self._screened(list(zip(contexts, lookups, strict=True)))
         batch = []
         for (body, exchange), context, lookup in zip(asked, contexts, lookups, strict=True):
             if context.opportunities and context.inventory:
@@ -175,6 +182,12 @@ class _Stages:
         admission = Admission(batch, world, self._bench.money, self._now_s)
         choices = self._timed("choose", lambda: Chooser(batch, world, drops, admission).choose(field, prices))
         self._answers([(batch[choice.pending].context, choice) for choice in choices], world)
+
+    def _screened(self, asking: list[tuple[Context, Lookup | None]]) -> None:
+        screen, now_s = self._bench.screen, time.time()
+        if screen is not None:
+            judge = screen.judge
+            self._timed("screen", lambda: [judge(context, lookup, now_s) for context, lookup in asking])
 
     def _contexts(self, asked: list[tuple[bytes, Exchange]], requests: list[BidRequest]) -> list[Context]:
         world, now_s = self._bench.world, self._now_s
@@ -215,6 +228,14 @@ def leased(world: World) -> Allowance:
     return money
 
 
+def _screen(tally: Tally) -> Screen:
+    """A screen that knows as many networks as a list of data centres has."""
+    rng = random.Random(SEED)
+    screen = Screen(FraudRules(), tally, time.time())
+    screen.networks = Networks([IPv4Network((rng.randrange(1 << 24) << 8, 24)) for _ in range(NETWORKS)])
+    return screen
+
+
 def _people(book: Book) -> dict[bytes, Person]:
     """The people of `make bench`, as read: each visited some shops."""
     rng = random.Random(SEED)
@@ -234,10 +255,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--line-items", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--unscreened", action="store_true", help="without the screen of invalid traffic")
     arguments = parser.parse_args()
     gc.set_threshold(50_000, 20, 100)
     for line_items in arguments.line_items:
-        bench = Bench(line_items)
+        bench = Bench(line_items, not arguments.unscreened)
         for batch in arguments.batches:
             whole = min(bench.whole(batch) for _ in range(ROUNDS))
             rounds = [bench.stages(batch) for _ in range(ROUNDS)]
