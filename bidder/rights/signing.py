@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import secrets
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -115,7 +116,7 @@ def _generate(path: Path) -> None:
     text = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(f".{secrets.token_hex(4)}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(text)
