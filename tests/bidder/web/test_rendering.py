@@ -14,17 +14,25 @@ from msgspec.structs import replace
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bidder.audience.history import History
-from bidder.audience.known import Known
+from bidder.audience.known import Known, Seen, ShopRules
+from bidder.audience.segments import compile_rules
+from bidder.audience.visit import EventKind
 from bidder.campaigns.ads import Showcase
 from bidder.campaigns.layouts import suited
+from bidder.campaigns.load import load_book
+from bidder.campaigns.model import Advertiser
 from bidder.catalogue.build import write_snapshot
 from bidder.catalogue.snapshot import Catalogues
 from bidder.clock import ManualClock
+from bidder.config import Stores
 from bidder.keys import key64, product_key
 from bidder.metrics import Tally
 from bidder.notices.token import MEASURE, NOBODY, PERSONAL, SUSPECT, TEST, VISITOR
 from bidder.render.bandit import Bandit
 from bidder.render.showcases import Showcases
+from bidder.stores.keys import OPT_OUT_FIELD, person_key, person_tag
+from bidder.stores.people_writer import open_client
+from bidder.stores.visitors import VisitorStore
 from bidder.web import rendering
 from bidder.web.public import PublicServer, public_app
 from bidder.web.rendering import Studio, render_routes
@@ -33,6 +41,7 @@ from openrtb.native_answer import NativeCreative, Picture
 from tests.bidder.catalogue.shelf import model
 from tests.bidder.notices.support import NOW_S, PERSON, RING, sealed
 from tests.bidder.render.shop import NEAR, VIEWS, products, visit
+from tests.servers import RealServer
 
 SHOP = "shop-1"
 LINE, CREATIVE = key64("shop-1/line-1"), key64("creative-1")
@@ -53,12 +62,15 @@ class People:
         self.known_as: Known = viewed(17)
         self.asked: list[tuple[bytes, str]] = []
         self.gate: asyncio.Event | None = None
+        self.store: VisitorStore | None = None
         self.down = False
         self.answered = 0
         self.third = asyncio.Event()
 
     async def known(self, person_id: bytes, advertiser_id: str) -> Known:
         self.asked.append((person_id, advertiser_id))
+        if self.store is not None:
+            return await self.store.known(person_id, advertiser_id)
         if self.gate is not None:
             await self.gate.wait()
         if self.down:
@@ -309,3 +321,32 @@ async def test_a_site_of_http_shows_pictures_of_http(tmp_path: Path) -> None:
         shown = await studio.ad()
     assert "img-src https: http:;" in shown.headers["Content-Security-Policy"]
     assert "http://127.0.0.1:8080/click?t=" in shown.text
+
+
+async def test_with_the_store_of_people(tmp_path: Path, redis_server: RealServer) -> None:
+    """Who viewed and bought, as the shop's tag leaves it: viewed products first, bought ones never; an opt-out ends
+    it."""
+    client = open_client(Stores(redis_url=redis_server.url))
+    async with Gallery(tmp_path) as studio:
+        store = VisitorStore(client, studio.tally)
+        studio.people.store = store
+        rules = ShopRules(SHOP, compile_rules(_advertiser()))
+        seen = [
+            Seen(replace(visit(n, kind), event=n, product=product_key(SHOP, f"p{n}")), None)
+            for n, kind in ACTS
+        ]
+        assert (await store.observe(PERSON, rules, seen, NOW_S)).kept == len(ACTS)
+        shown = await studio.ad(bid_id=b"bid-00000007")
+        assert shown.titles[0] == "Boot 18"
+        assert "Boot 19" not in shown.titles
+        await client.hset(person_key(person_tag(PERSON)), OPT_OUT_FIELD, b"1234")  # type: ignore[misc]  # awaitable here
+        assert (await studio.ad(bid_id=b"bid-00000008")).titles[0] == "Boot 1"
+    await client.aclose()
+
+
+ACTS = ((18, EventKind.PRODUCT_VIEW), (19, EventKind.PRODUCT_VIEW), (19, EventKind.PURCHASE))
+
+
+def _advertiser() -> Advertiser:
+    path = Path(__file__).parents[2] / "golden" / "books" / "products.yaml"
+    return load_book(path).advertisers[0]
