@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bidder.privacy.gate import Permissions
 from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.privacy.signals import Signals
 from tests.bidder.privacy.bits import bit_field, core, disclosed, restriction, text_of
@@ -23,6 +24,13 @@ def purposes(*numbers: int) -> int:
 def string(*numbers: int, vendors: tuple[int, ...] = (VENDOR,), **fields: Any) -> str:
     """A TC string with consent to some purposes and vendors, who were disclosed."""
     return core(bit_field(vendors, 100), purposes=purposes(*numbers), **fields) + disclosed(vendors, 100)
+
+
+def by_consent(
+    personalise: bool = False, store: bool = False, measure: bool = False, geo: bool = False
+) -> Permissions:
+    """What a TC string allows: storing brings syncs, personalising reading and recording."""
+    return Permissions(personalise, personalise, store, measure, geo, False, sync=store, record=personalise)
 
 
 _CONSENT = string(1, 3, 4, 7)
