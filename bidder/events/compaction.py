@@ -4,8 +4,9 @@ Place: the caretaker's chore, and `paceline events compact`.
 Rule: an hour is read, merged, written beside itself and renamed; segments go only when all their hours are published.
     Killed at any step, the next run does the same again and finds its rows there already. An event that comes late
     goes to its own hour; one whose hour is past its people's time is dropped.
-Limits: BATCH_BYTES of segments at once, sorted to disk by hour; DuckDB has what Limits says. A segment that cannot be
-    made into rows is set aside as `.bad`, and holds up no other.
+Limits: segments of a BATCH_SHARE of DuckDB's memory at once, sorted to disk by hour. Each run rewrites the files of
+    the hours that it has events of: a million events in one hour are some 25 MB to rewrite, some seconds. A segment
+    that cannot be made into rows is set aside as `.bad`, and holds up no other.
 Raises: OSError, duckdb.Error: everything is as before, or done.
 """
 
@@ -25,7 +26,8 @@ from bidder.events.files import held
 from bidder.events.parquet import Workshop, fresh_rows, quoted
 from bidder.events.records import Record
 
-BATCH_BYTES: Final = 64 * 1024 * 1024
+BATCH_SHARE: Final = 8
+"""Segments of this part of DuckDB's memory are merged at once: as rows, sorted, they are several times as large."""
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 FUTURE_S: Final = 86_400
 DAY_S: Final = 86_400
@@ -40,7 +42,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     keep_days: int = 30
     memory_mb: int = parquet.MEMORY_MB
-    batch_bytes: int = BATCH_BYTES
+    batch_bytes: int = 0
+    """Segments merged at once; 0: what `memory_mb` allows."""
 
 
 class Compacted(Struct):
@@ -65,7 +68,7 @@ def compact(folder: Path, now_s: float, limits: Limits | None = None) -> Compact
         segments.seal_orphans(folder)
         waiting = segments.sealed(folder)
     while waiting:
-        batch, waiting = _batch(waiting, limits.batch_bytes)
+        batch, waiting = _batch(waiting, limits.batch_bytes or (limits.memory_mb << 20) // BATCH_SHARE)
         with held(folder):  # let go between batches: whoever waits to erase comes in
             _compact_batch(folder, batch, now_s, limits, done)
     return done
@@ -169,23 +172,28 @@ def past_hour(now_s: float, keep_days: int) -> int:
 
 
 def merge_hour(shop: Workshop, kind: str, hour: int, fresh: Path) -> int:
-    """Publish an hour's file with the rows of `fresh` in it, each event once; how many rows it has."""
-    path = parquet.hour_path(shop.folder, kind, hour)
-    values: dict[str, object] = {"fresh": str(fresh)}
-    rows = f"SELECT 1 AS fresh, * FROM ({fresh_rows(kind)})"
+    """Publish an hour's file with the rows of `fresh` in it, each event once; how many rows it has. What stands there
+    already streams through: only fresh rows, and those that they repeat, are held and sorted."""
+    path, keys = parquet.hour_path(shop.folder, kind, hour), quoted(KEY[kind])
+    shop.sql.execute(f"CREATE OR REPLACE TEMP TABLE arrived AS {fresh_rows(kind)}", {"fresh": str(fresh)})
+    shop.sql.execute(
+        f"CREATE OR REPLACE TEMP TABLE known AS SELECT DISTINCT {keys} FROM arrived WHERE id <> ''"
+    )
+    values: dict[str, object] = {}
+    rows, old = "SELECT 1 AS fresh, * FROM arrived", ""
     if path.exists():
         _set_aside_damaged(shop, path)
     if path.exists():
         values["old"] = str(path)
-        rows = f"SELECT 0 AS fresh, * FROM read_parquet($old, hive_partitioning = false) UNION ALL BY NAME {rows}"
-    alike = f"PARTITION BY {quoted(KEY[kind])}"
-    either = "" if kind == "shop" else f" REPLACE (bool_or(suspect) OVER ({alike}) AS suspect)"
-    return shop.write(
+        source = "read_parquet($old, hive_partitioning = false)"
+        rows = f"SELECT 0 AS fresh, * FROM {source} SEMI JOIN known USING ({keys}) UNION ALL BY NAME {rows}"
+        old = f"SELECT * FROM {source} ANTI JOIN known USING ({keys}) UNION ALL BY NAME "
+    either = "" if kind == "shop" else f" REPLACE (bool_or(suspect) OVER (PARTITION BY {keys}) AS suspect)"
+    once = (
         f"SELECT * EXCLUDE (fresh){either} FROM ({rows}) QUALIFY id = '' OR row_number() OVER "
-        f"({alike} ORDER BY {FIRST[kind]}, fresh) = 1 ORDER BY advertiser, at_ms, id",
-        values,
-        path,
+        f"(PARTITION BY {keys} ORDER BY {FIRST[kind]}, fresh) = 1 ORDER BY advertiser, at_ms, id"
     )
+    return shop.write(f"{old}SELECT * FROM ({once})", values, path)
 
 
 def _set_aside_damaged(shop: Workshop, path: Path) -> None:

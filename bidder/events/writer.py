@@ -3,7 +3,8 @@
 Place: a worker has one; shop/ and notices hand it records. Its thread writes them every `flush_s`.
 Rule: a record is encoded and queued where it is said (2 us); the thread alone touches the disk. kill -9 loses what was
     said since the last flush, and every file stays readable to its last whole frame. What the disk does not take
-    stays in the queue; what the queue does not take is dropped and counted.
+    stays in the queue; what the queue does not take is dropped and counted. A segment is synced when it is sealed: a
+    power loss takes what the kernel had not written of the open one.
 Limits: `queue_bytes` between two flushes; a segment is sealed at `segment_bytes` or `segment_s`. A record whose time is
     older than `keep_days`, or more than FUTURE_S ahead of us, is dropped: its hour is gone, or would outlive its time.
 Never: an exception for what a record holds; a wait.

@@ -6,6 +6,8 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bidder.events import parquet, segments
 from bidder.events.compaction import Limits, compact, past_hour
@@ -149,6 +151,42 @@ def test_small_batches_give_the_same_tree(tmp_path: Path) -> None:
     done = compact(tmp_path, NOW_S, Limits(batch_bytes=1))
     assert done.segments == 10
     assert len(rows(tmp_path, "shop")) == len({(event.id, parquet.hour_of(event.at_ms)) for event in said})
+
+
+def test_a_segment_that_cannot_become_rows_is_set_aside(tmp_path: Path) -> None:
+    """One poisoned record holds up neither the segments before nor those after it; its own is kept for a look."""
+    for event in (shop(1), msgspec.structs.replace(shop(2), version=2**40), shop(3)):
+        write(tmp_path, [event])
+    done = compact(tmp_path, NOW_S)
+    assert (done.segments, done.bad_segments) == (2, 1)
+    assert rows(tmp_path, "shop") == [("event-1",), ("event-3",)]
+    assert [path.suffix for path in segments.readable(tmp_path)] == [segments.BAD]
+    assert compact(tmp_path, NOW_S).bad_segments == 0
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 12), st.integers(0, 3), st.sampled_from(["shoes", "hats"])), max_size=8
+        ),
+        max_size=5,
+    )
+)
+def test_any_order_of_events_and_runs_gives_each_event_once(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[list[tuple[int, int, str]]]
+) -> None:
+    """Whatever is repeated, late or split over runs: the tree holds each event of each hour and shop once."""
+    folder = tmp_path_factory.mktemp("events")
+    said: set[tuple[str, str, int]] = set()
+    for events in runs:
+        records = [shop(n, at_s=NOW_S - hour * 3_600, advertiser=name) for n, hour, name in events]
+        write(folder, records)
+        compact(folder, NOW_S)
+        said |= {(record.advertiser, record.id, record.at_ms) for record in records}
+    found = rows(folder, "shop", "advertiser, id, at_ms") if said else []
+    assert len(found) == len(set(found))
+    assert set(found) == said
 
 
 def test_an_empty_folder_is_nothing_to_do(tmp_path: Path) -> None:
