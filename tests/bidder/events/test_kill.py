@@ -5,12 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bidder.events import parquet, segments
 from bidder.events.compaction import compact
+from bidder.events.erased import digest
+from bidder.events.erasure import anonymise, erase_digests, holds
 from bidder.events.records import ShopEvent
 from tests.bidder.events.samples import ANNA, BERT, NOW_S, click, impression, shop, write
 from tests.bidder.events.test_compaction import rows
@@ -73,7 +76,6 @@ WORK = {
     "anonymise": lambda folder: anonymise(folder, NOW_S - 3_600),
 }
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
-folder, work, kill_at = sys.argv[1], WORK[sys.argv[2]], int(sys.argv[3])
 steps = 0
 def hook(event, args):
     global steps
@@ -81,21 +83,46 @@ def hook(event, args):
         steps += 1
         if steps == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-if os.fork() == 0:
-    sys.addaudithook(hook)
-    work(Path(folder))
-    os._exit(0)
-_, status = os.wait()
-print("killed" if os.WIFSIGNALED(status) else "done", flush=True)
+for line in sys.stdin:
+    work, number, folder = line.rstrip("\\n").split(" ", 2)
+    kill_at = int(number)
+    if os.fork() == 0:
+        sys.addaudithook(hook)
+        WORK[work](Path(folder))
+        os._exit(0)
+    _, status = os.wait()
+    assert status in (0, signal.SIGKILL), status
+    print("killed" if status else "done", flush=True)
 """
-"""Runs a piece of work and kills it when it touches the disk for the n-th time."""
+"""Runs pieces of work in children, each killed when it touches the disk for the n-th time."""
 
 
-def killed_at(folder: Path, work: str, step: int) -> bool:
-    """Whether the work was killed; False: it has fewer steps, and was done."""
-    command = [sys.executable, "-c", STEPS, str(folder), work, str(step)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
-    return told.stdout.strip() == "killed"
+class Killer:
+    """A process that does a piece of work and kills it at a step."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", STEPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def killed_at(self, folder: Path, work: str, step: int) -> bool:
+        """Whether the work was killed; False: it has fewer steps, and was done."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{work} {step} {folder}\n")
+        self.process.stdin.flush()
+        told = self.process.stdout.readline().strip()
+        assert told in ("killed", "done")
+        return told == "killed"
+
+
+@pytest.fixture
+def killer() -> Iterator[Killer]:
+    """Ends with the test."""
+    running = Killer()
+    yield running
+    running.process.communicate()
+    assert running.process.returncode == 0
 
 
 def everything(folder: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -112,7 +139,7 @@ def start(folder: Path) -> None:
     left.rename(left.with_suffix(segments.OPEN))
 
 
-def test_compaction_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_compaction_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path, killer: Killer) -> None:
     """At each step every file is readable, and after the next run the tree is that of a run without a kill."""
     whole = tmp_path / "whole"
     start(whole)
@@ -123,7 +150,7 @@ def test_compaction_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path)
         step += 1
         folder = tmp_path / f"run-{step}"
         start(folder)
-        killed = killed_at(folder, "compact", step)
+        killed = killer.killed_at(folder, "compact", step)
         before = {event for kind in ("shop", "impression", "click") for event in rows(folder, kind)}
         assert {("event-1",), ("event-2",)} <= before, f"step {step} lost what was published"
         compact(folder, NOW_S)
@@ -138,20 +165,16 @@ def test_compaction_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path)
 
 
 @pytest.mark.parametrize("work", ["erase", "anonymise"])
-def test_what_rewrites_files_can_be_killed_at_any_step(tmp_path: Path, work: str) -> None:
+def test_what_rewrites_files_can_be_killed_at_any_step(tmp_path: Path, killer: Killer, work: str) -> None:
     """Nothing of the others is lost, and the next run finishes what was begun."""
-    from bidder.events.erasure import anonymise, erase_digests, holds
-
     step, killed = 0, True
     while killed:
         step += 3  # every third: the work has some forty
         folder = tmp_path / f"run-{step}"
         start(folder)
         segments.seal_orphans(folder)
-        killed = killed_at(folder, work, step)
+        killed = killer.killed_at(folder, work, step)
         if work == "erase":
-            from bidder.events.erased import digest
-
             erase_digests(folder, {digest(ANNA): NOW_S + 1})
             assert not holds(folder, ANNA)
         else:
