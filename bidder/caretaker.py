@@ -1,8 +1,7 @@
 """The caretaker: a process beside the bookkeeper that does what nobody waits for: chores, each on its own period.
 
-Place: the supervisor starts one per host; `CHORES` is the table of all that it does, and a room that has something to
-    be done adds its line there.
-Rule: a chore is `async def chore(hands: Hands) -> None`; what is heavy in it runs in a thread. One that fails is
+Place: the supervisor starts one per host; chores.py has the table of all that it does.
+Rule: a chore that fails is
     counted, logged and tried again at its next turn; it stops no other, and none overlaps itself. SIGHUP makes every
     chore due.
 Limits: at the end a chore that runs has END_S, then the process ends under it: whatever a chore does can be killed at
@@ -14,24 +13,21 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from bidder.clock import Clock, SystemClock
+from bidder.chores import CHORES, Chore, Hands
+from bidder.clock import SystemClock
 from bidder.config import Announcement, Config, WorkerSetup
-from bidder.events import compaction, erased, erasure, requests, segments
 from bidder.link import announce
 from bidder.metrics import Metric, Tally
-from bidder.stores.people_writer import Client, open_client
+from bidder.stores.people_writer import open_client
 
 END_S: Final = 10.0
-RETENTION_S: Final = 600.0
-"""Together with MARGIN_S: no event names anybody a second longer than its days."""
-MARGIN_S: Final = 3_600.0
-DAY_S: Final = 86_400
+SELLERS_S: Final = 900.0
+"""How often it is looked whether an ads.txt is missing or old."""
 
 METRICS = (
     Metric(
@@ -43,95 +39,9 @@ METRICS = (
     ),
     Metric("paceline_chore_failures_total", "counter", "Times that a chore failed", ("chore",)),
     Metric("paceline_chore_seconds_total", "counter", "Time spent on a chore", ("chore",), scale=1e-9),
-    Metric("paceline_events_compacted_total", "counter", "Events read of segments by compaction"),
-    Metric("paceline_events_late_total", "counter", "Events that came when their hour was past: dropped"),
-    Metric(
-        "paceline_events_bad_segments_total", "counter", "Segments set aside: they cannot be made into rows"
-    ),
-    Metric("paceline_events_segments", "gauge", "Segments that wait to be compacted"),
-    Metric("paceline_events_segment_bytes", "gauge", "Bytes of segments, open ones too"),
-    Metric("paceline_events_erased_total", "counter", "Events deleted or made nobody's by erasures"),
-    Metric(
-        "paceline_events_erasures_waiting",
-        "gauge",
-        "People whose erasure from recorded events is not done here",
-    ),
-    Metric(
-        "paceline_events_anonymised_files_total",
-        "counter",
-        "Files of events that came to their people's time",
-    ),
 )
 
 _log = logging.getLogger(__name__)
-
-
-class Hands(Struct, frozen=True):
-    """What a chore works with."""
-
-    config: Config
-    setup: WorkerSetup
-    client: Client
-    """The people's store."""
-    tally: Tally
-    clock: Clock
-
-    @property
-    def events(self) -> Path:
-        """The folder of recorded events."""
-        return Path(self.setup.events_dir or self.config.events_folder())
-
-
-class Chore(Struct, frozen=True):
-    """One line of the table."""
-
-    name: str
-    """A label of metrics."""
-    period_s: Callable[[Config], float]
-    do: Callable[[Hands], Awaitable[None]]
-
-
-async def compact(hands: Hands) -> None:
-    """Sealed segments become Parquet."""
-    events, tally = hands.config.events, hands.tally
-    limits = compaction.Limits(keep_days=events.keep_days, memory_mb=events.memory_mb)
-    done = await asyncio.to_thread(compaction.compact, hands.events, hands.clock.now_s(), limits)
-    tally.count("paceline_events_compacted_total", by=done.rows)
-    tally.count("paceline_events_late_total", by=done.late)
-    tally.count("paceline_events_erased_total", by=done.erased)
-    tally.count("paceline_events_bad_segments_total", by=done.bad_segments)
-    waiting = [size for size in map(_size, segments.readable(hands.events)) if size is not None]
-    tally.set("paceline_events_segments", value=len(waiting))
-    tally.set("paceline_events_segment_bytes", value=sum(waiting))
-
-
-async def erase(hands: Hands) -> None:
-    """Whoever asked anywhere to be erased leaves what was recorded here."""
-    asked = await requests.requested(hands.client, hands.clock.now_s())
-    book = await asyncio.to_thread(erased.read_book, hands.events)
-    waiting = requests.outstanding(asked, book)
-    unfinished = any(not entry.done for entry in book.values())
-    hands.tally.set("paceline_events_erasures_waiting", value=len(waiting))
-    if waiting or unfinished:
-        count = await asyncio.to_thread(erasure.erase_digests, hands.events, waiting)
-        hands.tally.count("paceline_events_erased_total", by=count)
-        hands.tally.set("paceline_events_erasures_waiting", value=0)
-
-
-async def anonymise(hands: Hands) -> None:
-    """Events that came to the end of their people's time are nobody's; those at the end of their own are deleted."""
-    events, now_s = hands.config.events, hands.clock.now_s()
-    before_s = now_s - events.keep_days * DAY_S + MARGIN_S
-    changed = await asyncio.to_thread(erasure.anonymise, hands.events, before_s)
-    hands.tally.count("paceline_events_anonymised_files_total", by=changed)
-    await asyncio.to_thread(erasure.drop_rows, hands.events, now_s - events.keep_rows_days * DAY_S)
-
-
-CHORES: Final = (
-    Chore("compact", lambda config: config.events.compact_s, compact),
-    Chore("erase", lambda config: config.events.erase_s, erase),
-    Chore("anonymise", lambda _: RETENTION_S, anonymise),
-)
 
 
 class Caretaker:
@@ -197,12 +107,6 @@ class Caretaker:
             _log.debug("the chore %s", chore.name, exc_info=True)
         finally:
             tally.count("paceline_chore_seconds_total", chore.name, by=clock.monotonic_ns() - begun_ns)
-
-
-def _size(path: Path) -> int | None:
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_size
-    return None
 
 
 def run_caretaker(config: Config, setup: WorkerSetup) -> None:

@@ -11,6 +11,7 @@ Limits: WAITING impressions wait for their wins; placements are 16 bits, some sh
 Never: money: what is marked is paid as it was; ids in the clear: people are counted by hashes under a secret.
 """
 
+import logging
 import secrets
 from collections import deque
 from pathlib import Path
@@ -46,6 +47,8 @@ _BITS: Final = {
     "click": CLICKED,
     "event": PLAYED,
 }
+
+log = logging.getLogger(__name__)
 
 
 class Bid(Protocol):
@@ -96,7 +99,7 @@ class Beacons:
 
     def __init__(self, rules: FraudRules, tally: Tally, now_s: float, path: Path | None = None) -> None:
         """`path` is the file that the workers of a host share; None: this one remembers for itself."""
-        self._rules, self._counts, self._trail = rules, Counts(tally), Trail(path)
+        self._rules, self._counts, self._trail = rules, Counts(tally), _opened(path)
         self._secret = secrets.token_bytes(16)
         self._people = Sketch(HALF_LIFE_S, now_s)
         self._shown = np.zeros(PLACEMENTS, np.float32)
@@ -183,3 +186,12 @@ class Beacons:
             self._shown *= fade
             self._clicked *= fade
             self._fade_s += minutes * HALF_LIFE_S / 60
+
+
+def _opened(path: Path | None) -> Trail:
+    """The shared trail; where it cannot be had, one of our own: doubts never keep a worker from its work."""
+    try:
+        return Trail(path)
+    except OSError as error:
+        log.warning("workers do not share what they hear of bids: %s", error)
+        return Trail()

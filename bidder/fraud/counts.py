@@ -37,6 +37,12 @@ METRICS: Final = (
         ("exchange", "kind", "mark"),
     ),
     Metric(
+        "paceline_fraud_fetches_total",
+        "counter",
+        "ads.txt and app-ads.txt that the caretaker asked for, by whether it got one",
+        ("result",),
+    ),
+    Metric(
         "paceline_fraud_list_entries",
         "gauge",
         "Entries of the lists in use: networks, ads.txt, sellers.json",

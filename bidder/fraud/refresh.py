@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.catalogue.fetch import FetchError, Validators, fetch
+from bidder.fraud.report import added, domains, read_reports
 from bidder.fraud.sellers import MAX_BYTES, is_domain, read_ads_txt
 from bidder.fraud.supply import ADS, APP_ADS
 from bidder.screening import FraudRules
@@ -52,6 +53,12 @@ class Refreshed(Struct, frozen=True):
 async def get(address: str, into: Path) -> None:
     """From the open internet, within bounds; raises FetchError."""
     await fetch(address, into, Validators(), Bounds(), into.parent)
+
+
+async def refresh_from(run: Path, folder: Path, rules: FraudRules, now_s: float, get: Get = get) -> Refreshed:
+    """Fetch for those who ask most by the reports of this host's workers, in its `run` folder; raises OSError."""
+    reports = await asyncio.to_thread(read_reports, run)
+    return await refresh(folder, domains(added(reports), rules.fetch_domains), rules, now_s, get)
 
 
 async def refresh(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,3 +205,12 @@ def test_any_order(notices: list[tuple[str, int, float, bool]]) -> None:
     bids = [desk.bid(person=b"p" * 16, placement=number) for number in range(4)]
     for kind, number, after_s, repeated in notices:
         assert 0 <= desk.sees(kind, bids[number], after_s, repeated=repeated) < 256
+
+
+def test_a_trail_that_cannot_be_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the shared file cannot be had, a worker remembers for itself and says so."""
+    subject = Beacons(FraudRules(), Tally(), NOW_S, tmp_path / "absent" / "beacons.trail")
+    bid = Bid(b"0123456789ab")
+    assert subject.sees("imp", bid, "generic", NOW_S) == 0
+    assert subject.sees("imp", bid, "generic", NOW_S) == Mark.REPEATED
+    assert "do not share" in caplog.text

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bidder.catalogue.fetch import FetchError
-from bidder.fraud.refresh import KEEP_S, Refreshed, get, refresh
+from bidder.fraud.refresh import KEEP_S, Refreshed, get, refresh, refresh_from
+from bidder.fraud.report import Report, write_report
+from bidder.fraud.sources import Source
 from bidder.fraud.supply import read_folder
 from bidder.screening import FraudRules
 
@@ -99,3 +101,22 @@ async def test_our_own_network_is_out_of_reach(tmp_path: Path, address: str) -> 
     with pytest.raises(FetchError):
         await get(address, tmp_path / "x")
     assert os.listdir(tmp_path) == []
+
+
+async def test_for_those_who_ask_most(tmp_path: Path) -> None:
+    """The workers' reports say whose files are worth having."""
+    run, folder = tmp_path / "run", tmp_path / "sellers"
+    _mkdir(run)
+    rows = [
+        Source("generic", "pub", name, "site", name, requests, 0, 0, 0)
+        for name, requests in (("small.example", 3), ("large.example", 9), ("middle.example", 5))
+    ]
+    write_report(run, Report(0, NOW_S, NOW_S, 0, rows))
+    web = Web(**{"large.example/ads.txt": GOOD})
+    rules = FraudRules(fetch_domains=2)
+    assert await refresh_from(run, folder, rules, NOW_S, web.get) == Refreshed(1, 1, 0)
+    assert web.asked == ["https://large.example/ads.txt", "https://middle.example/ads.txt"]
+
+
+def _mkdir(path: Path) -> None:
+    path.mkdir()
