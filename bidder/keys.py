@@ -39,9 +39,10 @@ def product_key(advertiser_id: str, product_id: str) -> int:
 
 
 def category_key(advertiser_id: str, category: str) -> int:
-    """The 32-bit key of a category of an advertiser's shop, however it is spaced and in whatever case; 0 for none."""
-    name = " ".join(category.split()).casefold()
-    return name_key(advertiser_id, name)
+    """The 32-bit key of a category of an advertiser's shop, however it is spaced and in whatever case; 0 for none.
+    The levels of a path are parted by `>`."""
+    levels = [name for level in category.split(">") if (name := " ".join(level.split()))]
+    return name_key(advertiser_id, " > ".join(levels).casefold())
 
 
 def name_key(advertiser_id: str, name: str) -> int:

@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 
 from bidder.catalogue.feed import read_feed
-from bidder.catalogue.product import DIMENSIONS, EVERYTHING, category_key
+from bidder.catalogue.product import DIMENSIONS, EVERYTHING
 from bidder.catalogue.scoring import next_items
 from bidder.catalogue.similar import Similar, read_model, write_model
 from bidder.catalogue.snapshot import Catalogue, Catalogues, write_snapshot
-from bidder.keys import product_key
+from bidder.keys import category_key, product_key
 
 SHOP: Final = "bench"
 CATEGORIES: Final = 1_000
@@ -123,7 +123,7 @@ def lookups(catalogue: Catalogue, count: int) -> Figures:
     rng = random.Random(2)
     keys = [product_key(SHOP, f"sku-{rng.randrange(count):07}") for _ in range(LOOKUPS)]
     rows = [catalogue.find(key) for key in keys]
-    departments = [category_key(f"Department {number}") for number in range(20)]
+    departments = [category_key(SHOP, f"Department {number}") for number in range(20)]
     sessions = [rng.sample(rows, 15) for _ in range(RENDERS)]
 
     def each(ask: Callable[[int], object], asked: Sequence[int]) -> float:

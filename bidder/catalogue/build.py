@@ -43,7 +43,8 @@ def write_snapshot(
         raise ValueError(f"a catalogue holds 1 to {MAX_PRODUCTS:,} products, not {len(products):,}")
     columns = _columns(advertiser_id, products)
     columns |= _learned(columns, model)
-    columns |= _best(columns.pop("order"), columns, products)
+    by_row = [products[at] for at in columns["order"].tolist()]
+    columns |= _best(advertiser_id, columns.pop("order"), columns, by_row)
     facts = Facts(advertiser=advertiser_id, count=len(columns["keys"]), model=model.version if model else "")
     return publish(folder / advertiser_id, KIND, facts, columns, now_s)
 
@@ -56,7 +57,8 @@ def _columns(advertiser_id: str, products: Sequence[Product]) -> Columns:
     by_key = np.argsort(keys)
     keys, order = keys[by_key], order[by_key]
     texts, sizes = _texts([products[at] for at in order.tolist()])
-    own = {category: _own_key(category) for category in {product.category for product in products}}
+    names = {product.category for product in products}
+    own = {name: (category_keys(advertiser_id, name) or (EVERYTHING,))[-1] for name in names}
     return {
         "keys": keys,
         "order": order,
@@ -75,11 +77,6 @@ def _texts(products: Sequence[Product]) -> tuple[NDArray[np.uint8], NDArray[np.i
         encoder.encode_into(product, texts, len(texts))
         ends[number] = len(texts)
     return np.frombuffer(texts, np.uint8), np.diff(ends)
-
-
-def _own_key(category: str) -> int:
-    keys = category_keys(category)
-    return keys[-1] if keys else EVERYTHING
 
 
 def _learned(columns: Columns, model: Similar | None) -> Columns:
@@ -123,12 +120,14 @@ def _near(columns: Columns, model: Similar, row_of: NDArray[np.int64]) -> Column
     }
 
 
-def _best(order: NDArray[np.int64], columns: Columns, products: Sequence[Product]) -> Columns:
+def _best(
+    advertiser_id: str, order: NDArray[np.int64], columns: Columns, products: Sequence[Product]
+) -> Columns:
     """The first BEST rows in stock of each category, and of those above it, by views and then by the feed's order."""
     stocked = np.flatnonzero(columns["available"])
-    names = [products[at].category for at in order[stocked].tolist()]
+    names = [products[row].category for row in stocked.tolist()]
     known = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    paths = [(EVERYTHING, *category_keys(name)) for name in known]
+    paths = [(EVERYTHING, *category_keys(advertiser_id, name)) for name in known]
     category = np.array([known[name] for name in names], np.int64)
     rank = np.empty(len(stocked), np.int64)
     rank[np.lexsort((order[stocked], -columns["popularity"][stocked]))] = np.arange(len(stocked))

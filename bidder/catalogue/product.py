@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from bidder.keys import key32
+from bidder.keys import category_key
 
 DIMENSIONS: Final = 32
 """Of product vectors; the same as of line items' and of people's affinity."""
@@ -18,7 +18,7 @@ MAX_PRODUCTS: Final = 2_000_000
 MAX_LEVELS: Final = 8
 """Of a category path; what lies deeper counts for the eighth."""
 EVERYTHING: Final = 0
-"""The category key of the whole catalogue."""
+"""The category key of the whole catalogue; keys.category_key of an empty name."""
 
 
 class Product(Struct, frozen=True, array_like=True, gc=False):
@@ -39,23 +39,7 @@ class Product(Struct, frozen=True, array_like=True, gc=False):
     """0: not known."""
 
 
-def category_key(category: str) -> int:
-    """The 32-bit key of a category, whatever its case and spaces; EVERYTHING for an empty one."""
-    levels = category_levels(category)
-    return _key(levels) if levels else EVERYTHING
-
-
-def category_keys(category: str) -> tuple[int, ...]:
-    """The keys of a category and of those above it, the widest first: `Shoes > Trail` has two."""
-    levels = category_levels(category)
-    return tuple(_key(levels[: depth + 1]) for depth in range(len(levels)))
-
-
-def category_levels(category: str) -> list[str]:
-    """The levels of a category path, the widest first."""
-    levels = (" ".join(level.split()).casefold() for level in category.split(">"))
-    return [level for level in levels if level][:MAX_LEVELS]
-
-
-def _key(levels: list[str]) -> int:
-    return key32(" > ".join(levels)) or 1
+def category_keys(advertiser_id: str, category: str) -> tuple[int, ...]:
+    """The keys of a category and of those above it, the widest first: `Shoes > Trail` has two, an empty one none."""
+    levels = [level for level in category.split(">") if level.strip()][:MAX_LEVELS]
+    return tuple(category_key(advertiser_id, ">".join(levels[: depth + 1])) for depth in range(len(levels)))

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bidder.catalogue.product import DIMENSIONS, category_key
+from bidder.catalogue.product import DIMENSIONS, EVERYTHING
 from bidder.catalogue.snapshot import Catalogue, Rows, Scores
-from bidder.keys import product_key
+from bidder.keys import category_key, product_key
 
 SESSION: Final = 15
 """Recent products that count; the sixteenth would weigh 0.75^15 = 1.3 %."""
@@ -63,7 +63,7 @@ def centroid(
         found = [catalogue.find(product_key(catalogue.advertiser_id, name)) for name in names]
         rows = np.array([row for row in found if row >= 0], np.int64)
     else:
-        keys = [category_key(name) for name in names] or [category_key("")]
+        keys = [category_key(catalogue.advertiser_id, name) for name in names] or [EVERYTHING]
         rows = np.unique(np.concatenate([catalogue.best(key, CANDIDATES) for key in keys]))
     if not len(rows) or not len(catalogue.vectors):
         return None

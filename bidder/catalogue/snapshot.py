@@ -97,7 +97,7 @@ class Catalogue:
         return vector if vector.any() else None
 
     def best(self, category: int = EVERYTHING, count: int = 20) -> Rows:
-        """The most viewed products in stock of a category and all below it (product.category_key), else those that
+        """The most viewed products in stock of a category and all below it (keys.category_key), else those that
         stand first in the feed; best first, at most BEST (build.py)."""
         at = bisect_left(self._best_keys, category)
         if at == len(self._best_keys) or self._best_keys[at] != category:

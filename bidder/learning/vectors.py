@@ -4,11 +4,12 @@ Place: affinity.py; people's affinity and line items' vectors live in the same s
 Shapes: (M, DIMENSIONS) float16 of length 1; zeros for products that no session shows beside another.
 Source: truncated SVD of positive pointwise mutual information, which is what skip-gram with negative sampling factors
     (Levy and Goldberg, NIPS 2014); square roots of the singular values on both sides as in the same authors' TACL 2015.
+    The decomposition is that of Halko, Martinsson and Tropp (SIAM Review 2011), algorithm 4.4.
     Two trainings are put into one space by the orthogonal Procrustes solution (Schoenemann 1966).
 Raises: ModuleNotFoundError with words where scipy, of the extra `train`, is not installed.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,13 @@ from numpy.typing import NDArray
 from bidder.catalogue.product import DIMENSIONS
 from bidder.catalogue.similar import Similar
 
-SMALL: Final = 4 * DIMENSIONS
-"""Products up to which a dense decomposition is used; ARPACK wants fewer dimensions than there are products."""
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+SPARE: Final = 16
+ROUNDS: Final = 4
+"""Dimensions beyond those kept, and rounds of the iteration: as Halko and others advise where singular values fall
+slowly."""
 MIN_SHARED: Final = DIMENSIONS
 """Products known to both models below which there is nothing to turn by."""
 SMOOTHING: Final = 0.75
@@ -44,9 +50,31 @@ def product_vectors(
 
 def _factors(pairs: Pairs, count: int) -> Floats:
     """(M, DIMENSIONS) left singular vectors times the roots of the singular values; signs are fixed."""
+    matrix = _matrix(pairs, count)
+    left, sizes = _decomposed(matrix, min(count, DIMENSIONS + SPARE))
+    kept = min(DIMENSIONS, len(sizes))
+    left, sizes = left[:, :kept], sizes[:kept]
+    largest = np.abs(left).argmax(axis=0)
+    signs = np.where(left[largest, np.arange(kept)] < 0, -1.0, 1.0)
+    factors = np.zeros((count, DIMENSIONS))
+    factors[:, :kept] = left * signs * np.sqrt(sizes)
+    return factors
+
+
+def _decomposed(matrix: "csr_array", rank: int) -> tuple[Floats, Floats]:
+    """The largest singular values of a matrix and their left vectors, by subspace iteration from a fixed start."""
+    transposed = matrix.T.tocsr()
+    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], rank))
+    for _ in range(ROUNDS):
+        basis = np.linalg.qr(transposed @ np.linalg.qr(matrix @ basis)[0])[0]
+    left, sizes, _ = np.linalg.svd(matrix @ basis, full_matrices=False)
+    return left, sizes
+
+
+def _matrix(pairs: Pairs, count: int) -> "csr_array":
+    """(M, M) positive pointwise mutual information, whichever of two products came first."""
     try:
         from scipy.sparse import csr_array
-        from scipy.sparse.linalg import svds
     except ModuleNotFoundError:
         raise ModuleNotFoundError("training needs scipy: install paceline[train]") from None
     of, to, weight = pairs
@@ -56,20 +84,7 @@ def _factors(pairs: Pairs, count: int) -> Floats:
     both.sum_duplicates()
     matrix = csr_array((_ppmi(both.tocoo(), count), both.indices, both.indptr), (count, count))
     matrix.eliminate_zeros()
-    if not matrix.nnz:  # everything is seen with everything, as often as by chance
-        return np.zeros((count, DIMENSIONS))
-    if count <= SMALL:
-        left, sizes, _ = np.linalg.svd(matrix.toarray())
-    else:
-        left, sizes, _ = svds(matrix, DIMENSIONS, v0=np.full(count, 1 / np.sqrt(count)))
-        left, sizes = left[:, ::-1], sizes[::-1]
-    kept = min(DIMENSIONS, count)
-    left, sizes = left[:, :kept], sizes[:kept]
-    largest = np.abs(left).argmax(axis=0)
-    signs = np.where(left[largest, np.arange(kept)] < 0, -1.0, 1.0)
-    factors = np.zeros((count, DIMENSIONS))
-    factors[:, :kept] = left * signs * np.sqrt(sizes)
-    return factors
+    return matrix
 
 
 def _ppmi(both: object, count: int) -> Floats:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bidder.catalogue import build
-from bidder.catalogue.product import EVERYTHING, category_key
+from bidder.catalogue.product import EVERYTHING
 from bidder.catalogue.sections import KEPT, ArtifactError, pointer
 from bidder.catalogue.snapshot import Catalogue, Catalogues, open_catalogue, write_snapshot
-from bidder.keys import product_key
+from bidder.keys import category_key, product_key
 from tests.bidder.catalogue.shelf import SHOP, model, product
 
 
@@ -64,14 +64,14 @@ def test_best_of_a_category_and_of_those_above_it(tmp_path: Path) -> None:
     catalogue = opened(tmp_path)
 
     def best(name: str, count: int = 20) -> list[str]:
-        return [catalogue.product(row).id for row in catalogue.best(category_key(name), count)]
+        return [catalogue.product(row).id for row in catalogue.best(category_key(SHOP, name), count)]
 
     assert best("boots >  TRAIL") == ["p2", "p1"]
     assert best("Boots") == ["p2", "p1", "p3"]
     assert best("") == ["p4", "p2", "p1", "p3"]
     assert best("", 2) == ["p4", "p2"]
     assert best("Lamps") == []
-    assert catalogue.category(catalogue.find(key(3))) == category_key("Boots")
+    assert catalogue.category(catalogue.find(key(3))) == category_key(SHOP, "Boots")
 
 
 def test_a_category_keeps_no_more_than_the_best(tmp_path: Path) -> None:
