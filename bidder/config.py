@@ -181,7 +181,7 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     erase_s: Annotated[float, Meta(ge=0.2, le=3_600)] = 30.0
     """How often people are looked for who are to be erased."""
     keep_days: Annotated[int, Meta(ge=1, le=30)] = 30
-    """So long an event names its person."""
+    """So long an event names its person, unless `privacy.retention_days` is shorter."""
     keep_rows_days: Annotated[int, Meta(ge=1, le=3_650)] = 400
     """So long an event is kept at all: after `keep_days` as nobody's."""
     memory_mb: Annotated[int, Meta(ge=128, le=65_536)] = 256
@@ -241,8 +241,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             queue_bytes=events.queue_bytes,
             segment_bytes=events.segment_bytes,
             segment_s=events.segment_s,
-            keep_days=events.keep_days,
+            keep_days=self.keep_days(),
         )
+
+    def keep_days(self) -> int:
+        """So many days what is recorded names its people."""
+        return min(self.events.keep_days, self.privacy.retention_days)
 
     def ledger_store(self, url: str) -> Stores:
         """How to reach the ledger at the URL that was found for it."""

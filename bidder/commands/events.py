@@ -91,7 +91,7 @@ def _line(name: str, files: list[Path], rows: int | None, oldest_s: float | None
 def _compact(config: Config, _: argparse.Namespace) -> None:
     from bidder.events.compaction import Limits, compact
 
-    limits = Limits(keep_days=config.events.keep_days, memory_mb=config.events.memory_mb)
+    limits = Limits(keep_days=config.keep_days(), memory_mb=config.events.memory_mb)
     done = compact(config.events_folder(), time.time(), limits)
     print(f"{done.segments:,} segments with {done.rows:,} events became {done.files:,} files of hours")
     for count, what in ((done.late, "came too late"), (done.erased, "were of people who were erased")):

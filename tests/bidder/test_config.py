@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, load
+from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, Events, PrivacyRules, load
 from bidder.exchanges import SHIPPED
 
 TOML = """
@@ -215,3 +215,17 @@ def test_a_bad_variable_is_named(tmp_path: Path) -> None:
 def test_base_urls(url: str) -> None:
     """https, or loopback."""
     assert load(None, {"PACELINE_PUBLIC_BASE_URL": url}).public.base_url == url
+
+
+def test_events_name_their_people_for_the_shorter_time() -> None:
+    """Of the two settings for how long people are kept the shorter one holds, also for the recorder."""
+    config = Config(events=Events(keep_days=20), privacy=PrivacyRules(retention_days=7))
+    assert config.keep_days() == config.recording().keep_days == 7
+    assert Config(events=Events(keep_days=5)).keep_days() == 5
+    assert Config().keep_days() == 30
+
+
+def test_recorded_events_lie_in_the_data_directory() -> None:
+    """Unless another folder is named."""
+    assert Config(data_dir="there").events_folder() == Path("there/events")
+    assert Config(events=Events(folder="elsewhere")).events_folder() == Path("elsewhere")
