@@ -1,9 +1,8 @@
 """The caretaker: a process beside the bookkeeper that does what nobody waits for: chores, each on its own period.
 
 Place: the supervisor starts one per host; chores.py has the table of all that it does.
-Rule: a chore that fails is
-    counted, logged and tried again at its next turn; it stops no other, and none overlaps itself. SIGHUP makes every
-    chore due.
+Rule: a chore that fails is counted, logged and tried again at its next turn; it stops no other, and none overlaps
+    itself. SIGHUP makes every chore due.
 Limits: at the end a chore that runs has END_S, then the process ends under it: whatever a chore does can be killed at
     any step, and is done by its next turn.
 """
@@ -26,8 +25,6 @@ from bidder.metrics import Metric, Tally
 from bidder.stores.people_writer import open_client
 
 END_S: Final = 10.0
-SELLERS_S: Final = 900.0
-"""How often it is looked whether an ads.txt is missing or old."""
 
 METRICS = (
     Metric(

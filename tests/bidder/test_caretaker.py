@@ -10,7 +10,8 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bidder.caretaker import CHORES, METRICS, Caretaker, Chore, Hands
+from bidder.caretaker import METRICS, Caretaker
+from bidder.chores import CHORES, Chore, Hands
 from bidder.clock import SystemClock
 from bidder.config import Config, Events, Stores, WorkerSetup
 from bidder.events import compaction, parquet, segments
