@@ -192,7 +192,7 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-lcd-text"]
         )
-        page = browser.new_page(viewport={"width": 1366, "height": 3_400})
+        page = browser.new_page(viewport={"width": 1366, "height": 3_150})
         page.goto(base, wait_until="networkidle")
         if arguments.each:
             arguments.each.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from bidder.campaigns.model import Layout
 from bidder.catalogue.product import Product
 from bidder.keys import key32, product_key
 from bidder.notices.urls import IN_LAYOUT, IN_PRODUCT
-from bidder.render.layouts import Sheet, sheet
+from bidder.render.layouts import Sheet, brand_sheet, sheet
 from bidder.render.prices import price_text
 from bidder.render.words import Words, words_of
 from openrtb.native_assets import cut_text
@@ -58,39 +58,35 @@ class Links(Struct, frozen=True, gc=False):
 def document(
     showcase: Showcase, layout: Layout, products: Sequence[Product], links: Links
 ) -> tuple[str, str]:
-    """An ad and its policy; without products, or in a size that has no layout, the brand alone."""
+    """An ad and its policy; without products the brand alone, and one product stands by itself."""
     words = words_of(showcase.language)
     w, h = showcase.size
-    style = sheet(layout, w, h, key32(showcase.advertiser_id))
-    shown = list(products[: style.count])
+    accent = key32(showcase.advertiser_id)
+    if not products:
+        style = brand_sheet(w, h, accent)
+        return _page(showcase, style, words, _header(showcase, links.click, words), links), _policy(
+            style, links
+        )
+    layout = layout if len(products) > 1 else "single"
+    style = sheet(layout, w, h, accent)
     items = [
         _item(
             showcase,
             product,
-            links.click + f"&{IN_PRODUCT}={product_hex(showcase, product)}&{IN_LAYOUT}={layout}",
+            f"{links.click}&{IN_PRODUCT}={product_hex(showcase, product)}&{IN_LAYOUT}={layout}",
             place < style.eager,
         )
-        for place, product in enumerate(shown)
+        for place, product in enumerate(products[: style.count])
     ]
     scrolls = f' tabindex="0" aria-label="{_text(words.products)}"' if layout == "carousel" else ""
-    body = _header(showcase, links.click, words)
-    body += f'<ul class="i"{scrolls}>{"".join(items)}</ul>' if items else _brand(showcase, links.click, words)
-    page = _page(showcase, style, words, body, links)
-    return page, _policy(style, links)
+    body = f'{_header(showcase, links.click, words)}<ul class="i"{scrolls}>{"".join(items)}</ul>'
+    return _page(showcase, style, words, body, links), _policy(style, links)
 
 
 def _header(showcase: Showcase, click: str, words: Words) -> str:
     return (
         f'<header><a href="{_text(click)}" {_OUT}><span class="n">{_text(showcase.brand)}</span></a>'
         f'<a class="c" href="{_text(click)}" {_OUT}>{_text(words.shop)}</a></header>'
-    )
-
-
-def _brand(showcase: Showcase, click: str, words: Words) -> str:
-    """What is shown where no products can be."""
-    return (
-        f'<ul class="i"><li><a class="f" href="{_text(click)}" {_OUT}><span class="x"><span class="n">'
-        f'{_text(showcase.brand)}</span><span class="c">{_text(words.shop)}</span></span></a></li></ul>'
     )
 
 
