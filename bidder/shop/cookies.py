@@ -2,8 +2,9 @@
 
 Place: receive and syncs read them and say which to set; web/shop and web/sync set them. rights/ has its own pages for
     the choice.
-Shapes: `pl_id` and `pl_pid` hold 32 hexadecimal digits of a random number; `pl_optout` holds 1. A browser that keeps
-    no third-party cookies may keep `pl_pid`, which is partitioned: it is another on each shop's site.
+Shapes: `pl_id` and `pl_pid` hold 32 hexadecimal digits of a random number; `pl_optout` holds 1, or `pl_optin` does
+    where the person took part again: then rows of the match table that were opted out may lead to somebody new. A
+    browser that keeps no third-party cookies may keep `pl_pid`, which is partitioned: it is another on each shop's site.
 Limits: ID_S, OPT_OUT_S; browsers cut what is longer than 400 days.
 Source: RFC 6265bis (SameSite, HttpOnly), CHIPS (Partitioned). Secure cookies also work on http to a loopback address.
 Never: a cookie but the opt-out for who opted out; anything that came with the call in a cookie.
@@ -18,6 +19,7 @@ from bidder.audience.identity import is_visitor, person_id
 ID: Final = "pl_id"
 PARTITIONED_ID: Final = "pl_pid"
 OPT_OUT: Final = "pl_optout"
+OPT_IN: Final = "pl_optin"
 ID_S: Final = 30 * 86_400
 OPT_OUT_S: Final = 390 * 86_400
 PERSON_BYTES: Final = 16
@@ -38,6 +40,11 @@ def person_of(cookies: Mapping[str, str]) -> bytes | None:
 def opted_out(cookies: Mapping[str, str]) -> bool:
     """Whether the browser says that its person wants no part in this."""
     return bool(cookies.get(OPT_OUT))
+
+
+def opted_in(cookies: Mapping[str, str]) -> bool:
+    """Whether the browser's person opted out once, and in again."""
+    return bool(cookies.get(OPT_IN)) and not opted_out(cookies)
 
 
 def new_person() -> bytes:

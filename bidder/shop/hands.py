@@ -56,6 +56,9 @@ class Matcher(Protocol):
     async def match(self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = ...) -> bool:
         """Let a source's id lead to a person; False where one of them was opted out."""
 
+    async def allow(self, source: str, uid: str) -> bool:
+        """Let an id that was opted out be matched again; whether it was."""
+
 
 class SyncTimes(Protocol):
     """How often a person's id was handed out: stores.sync_times.SyncTimes."""

@@ -9,12 +9,13 @@ Limits: UNPROVEN_S for somebody new whose browser has not yet shown that it keep
 Raises: redis.RedisError, OSError.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from bidder.audience.identity import ZERO_IFA, match_key
-from bidder.shop.cookies import new_person
+from bidder.shop.cookies import new_person, opted_in, person_of
 from bidder.shop.hands import Hands
 from bidder.shop.wire import PersonIn
 from bidder.stores.keys import OPTED_OUT
@@ -44,14 +45,20 @@ def first_party(advertiser_id: str) -> str:
     return f"shop.{advertiser_id}"
 
 
-async def of_browser(hands: Hands, advertiser_id: str, cookie: bytes | None, fp: str, now_s: float) -> Found:
+async def of_browser(
+    hands: Hands, advertiser_id: str, cookies: Mapping[str, str], fp: str, now_s: float
+) -> Found:
     """The person of a browser's cookie; without one, who the shop's first-party id leads to, else somebody new."""
+    cookie = person_of(cookies)
     if not fp:
         return Found(cookie or new_person(), True, cookie is not None)
     source = first_party(advertiser_id)
     found = await hands.visitors.resolve([match_key(source, fp)])
     if found == OPTED_OUT:
-        return OUT
+        if not opted_in(cookies):
+            return OUT
+        await hands.matcher.allow(source, fp)
+        found = None
     if found is not None and cookie in (None, found):
         return Found(found, cookie is not None)
     person = cookie or new_person()

@@ -113,16 +113,16 @@ class Shops:
         if not permissions.write_id:
             keeper.record(shop, event, _source(call), None, "unconsented")
             return Answer()
-        own = cookies.person_of(call.cookies)
         if not permissions.record:
             keeper.record(shop, event, _source(call), None, "unconsented")
-            return Answer(cookies=cookies.keeping(own or cookies.new_person(), keeper.ttl_s))
+            own = cookies.person_of(call.cookies) or cookies.new_person()
+            return Answer(cookies=cookies.keeping(own, keeper.ttl_s))
         if self._waiting >= MAX_WAITING:
             keeper.record(shop, event, _source(call), None, "failed")
             return Answer()
         self._waiting += 1
         try:
-            return await self._recognised(shop, event, call, own)
+            return await self._recognised(shop, event, call)
         except STORE_ERRORS as error:
             _log.warning("the store of people did not take an event: %s", type(error).__name__)
             keeper.record(shop, event, _source(call), None, "failed")
@@ -130,11 +130,11 @@ class Shops:
         finally:
             self._waiting -= 1
 
-    async def _recognised(self, shop: Shop, event: Intake, call: Call, own: bytes | None) -> Answer:
+    async def _recognised(self, shop: Shop, event: Intake, call: Call) -> Answer:
         """Keep an event with its person; raises what stores raise."""
         keeper, now_s = self._keeper, self._clock.now_s()
         fp = (event.person and event.person.fp) or ""
-        found = await people.of_browser(keeper.hands, shop.advertiser.id, own, fp, now_s)
+        found = await people.of_browser(keeper.hands, shop.advertiser.id, call.cookies, fp, now_s)
         found, repeated = await keeper.observed(shop, event, found, now_s)
         if found.opted_out:
             keeper.record(shop, event, _source(call), None, "opted_out")

@@ -106,6 +106,8 @@ class Syncs:
         person = own or cookies.new_person()
         if uid:
             ttl_s = MAX_TTL_S if own else UNPROVEN_S
+            if cookies.opted_in(call.cookies):
+                await self._matcher.allow(exchange.name, uid)
             if not await self._matcher.match(exchange.name, uid, person, now_s, ttl_s):
                 return self._ended(
                     exchange.name, "opted_out", Answer(cookies=cookies.opting_out(call.cookies))

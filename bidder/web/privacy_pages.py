@@ -40,6 +40,8 @@ from bidder.web.routes import Route
 
 ID_COOKIES: Final = ("pl_id", "pl_pid")
 OPT_OUT_COOKIE: Final = "pl_optout"
+OPT_IN_COOKIE: Final = "pl_optin"
+"""That ids which were opted out may lead to somebody again: see shop/cookies."""
 NONCE_COOKIE: Final = "pl_form"
 MAX_BODY: Final = 2_048
 MAX_FIELDS: Final = 8
@@ -149,8 +151,8 @@ async def _choice(desk: Desk, request: web.Request) -> web.Response:
             else _back(fields, request, "failed")
         )
     if choice == "out":
-        return _back(fields, request, "out", [*_saying_no(), *_gone(*ID_COOKIES)])
-    return _back(fields, request, "in", _gone(OPT_OUT_COOKIE))
+        return _back(fields, request, "out", [*_saying_no(), *_gone(*ID_COOKIES, OPT_IN_COOKIE)])
+    return _back(fields, request, "in", [*_saying(OPT_IN_COOKIE), *_gone(OPT_OUT_COOKIE)])
 
 
 async def _erase(desk: Desk, request: web.Request) -> web.Response:
@@ -282,7 +284,11 @@ def _back(
 
 
 def _saying_no() -> list[str]:
-    said = f"{OPT_OUT_COOKIE}=1; Max-Age={OPT_OUT_S}; {_SAFE}"
+    return _saying(OPT_OUT_COOKIE)
+
+
+def _saying(name: str) -> list[str]:
+    said = f"{name}=1; Max-Age={OPT_OUT_S}; {_SAFE}"
     return [said, f"{said}; Partitioned"]
 
 

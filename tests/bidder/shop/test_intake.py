@@ -27,7 +27,7 @@ from bidder.shop.intake import (
     read_pixel,
 )
 from bidder.shop.visits import record_of
-from bidder.shop.wire import MAX_BATCH, MAX_ID, MAX_ITEMS, MAX_QUANTITY
+from bidder.shop.wire import MAX_BATCH, MAX_CONSENT, MAX_EXCHANGES, MAX_ID, MAX_ITEMS, MAX_QUANTITY
 from tests.bidder.shop.support import DECLARED, NOW_S
 
 
@@ -106,6 +106,23 @@ def test_items_and_batches_have_bounds() -> None:
     assert len(read_batch(msgspec.json.encode({"events": [{}] * MAX_BATCH}))) == MAX_BATCH
     with pytest.raises(Refusal, match=r"^events: "):
         read_batch(msgspec.json.encode({"events": [{}] * (MAX_BATCH + 1)}))
+
+
+def test_people_and_consent_have_bounds() -> None:
+    """MAX_EXCHANGES ids, MAX_CONSENT characters of a consent string, and ids of the shapes that they have."""
+    ids = {f"x{n}": "u" for n in range(MAX_EXCHANGES)}
+    assert _event(person={"exchanges": ids}).person
+    assert _event(consent={"gdpr_consent": "c" * MAX_CONSENT}).consent
+    for person in (
+        {"exchanges": {**ids, "more": "u"}},
+        {"exchanges": {"x": "a b"}},
+        {"ifa": "x"},
+        {"fp": "x" * 65},
+    ):
+        with pytest.raises(Refusal, match=r"^person"):
+            _event(person=person)
+    with pytest.raises(Refusal, match=r"^consent.gdpr_consent: "):
+        _event(consent={"gdpr_consent": "c" * (MAX_CONSENT + 1)})
 
 
 def test_the_largest_event_can_be_kept_and_recorded() -> None:

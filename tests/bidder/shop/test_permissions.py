@@ -58,6 +58,10 @@ class Witness:
         self.asked.append("match")
         return True
 
+    async def allow(self, *_: Any) -> bool:
+        self.asked.append("allow")
+        return True
+
     async def take(self, *_: Any) -> list[str]:
         self.asked.append("take")
         return []
@@ -187,6 +191,9 @@ class Rows:
     async def match(self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = 0.0) -> bool:
         self.store.values[keys.match_key(keys.match_tag(f"{source}/{uid}"))] = person_id
         return True
+
+    async def allow(self, source: str, uid: str) -> bool:
+        return False
 
 
 ACTS = st.tuples(

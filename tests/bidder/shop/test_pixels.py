@@ -176,6 +176,23 @@ async def test_a_first_party_id_that_was_opted_out_is_nobody(stand: Stand) -> No
     assert stand.recorder.records[-1].person == b""
 
 
+async def test_who_takes_part_again_is_somebody_new(stand: Stand) -> None:
+    """After opting in again the shop's id and an exchange's lead to the browser's new number; the old stays gone."""
+    query = {**AGREED, "uid": "q"}
+    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
+    await stand.call("/sync/quiet", params=query, cookies=_cookie(OWN))
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    again = await stand.pixel(**AGREED, fp=FP, cookies={"pl_optin": "1"})
+    assert "pl_optout" not in again.cookies
+    assert again.person != OWN
+    assert stand.recorder.records[-1].person == bytes.fromhex(again.person)
+    await stand.call("/sync/quiet", params=query, cookies={"pl_optin": "1", "pl_id": again.person})
+    for match in (f"shop.boots/{FP}", "quiet/q"):
+        assert await stand.visitors.resolve([match]) == bytes.fromhex(again.person)
+    both = await stand.pixel(**AGREED, cookies={"pl_optin": "1", "pl_optout": "1", "pl_id": again.person})
+    assert "Max-Age=0" in both.cookies["pl_id"]
+
+
 @pytest.mark.parametrize(("advertiser", "query"), [("toys", {}), ("hats", {"coppa": "1"})])
 async def test_of_children_nothing_is_kept_or_read(
     stand: Stand, advertiser: str, query: dict[str, str]

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidder.exchanges import Exchange
 from bidder.shop.calls import Call
 from bidder.shop.receive import MAX_WAITING
-from bidder.shop.syncs import filled
+from bidder.shop.syncs import MAX_OFFERED, filled
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.stores.sync_times import unpack_syncs
 from bidder.web.public import GIF
-from tests.bidder.shop.support import AGREED, CONSENT, NOW_S, STORING, SYNCED, Stand
+from tests.bidder.shop.support import AGREED, CONSENT, NOW_S, STORING, SYNCED, Stand, standing
+from tests.servers import RealServer
 
 OWN = "0123456789abcdef0123456789abcdef"
 HOME = {"Origin": "https://shop.test"}
@@ -176,6 +178,15 @@ async def test_a_page_gets_each_exchange_so_often_a_day(stand: Stand) -> None:
     stand.clock.advance(86_400)
     assert await hosts() == ["google.example", "often.example"]
     assert stand.count("paceline_syncs_sent_total", "often", "tag") == 3
+
+
+async def test_a_page_loads_so_many_pixels_at_most(redis_server: RealServer) -> None:
+    """MAX_OFFERED of one list; the others come with the next page."""
+    many = [Exchange(name=f"x{n}", sync_url=f"https://x{n}.example/?{{id}}") for n in range(MAX_OFFERED + 2)]
+    async with standing(redis_server.url, exchanges=many) as stand:
+        told = {"advertiser": "boots", **AGREED}
+        pages = [await stand.call("/v1/syncs", params=told, cookies=COOKIE, headers=HOME) for _ in range(3)]
+        assert [len(page.json["syncs"]) for page in pages] == [MAX_OFFERED, 2, 0]
 
 
 @pytest.mark.parametrize(

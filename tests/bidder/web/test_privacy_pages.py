@@ -130,12 +130,12 @@ async def test_opting_out_and_in(browser: Browser, known: House) -> None:
     """The store has a tombstone and nothing else, the browser says no and forgets; back in, both are gone."""
     told, cookies = await browser.post("/privacy/choice", {"choice": "out"}, WHO)
     assert told == "out"
-    assert cookies == {"pl_optout": "1", "pl_id": "", "pl_pid": ""}
+    assert cookies == {"pl_optout": "1", "pl_id": "", "pl_pid": "", "pl_optin": ""}
     assert await in_store(known.client, ONE) == []
     assert await known.writer.opted_out(ONE)
     assert not await known.writer.opted_out(TWO)
     told, cookies = await browser.post("/privacy/choice", {"choice": "in"}, {**WHO, "pl_optout": "1"})
-    assert (told, cookies) == ("in", {"pl_optout": ""})
+    assert (told, cookies) == ("in", {"pl_optout": "", "pl_optin": "1"})
     assert not await known.writer.opted_out(ONE)
 
 
