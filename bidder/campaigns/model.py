@@ -88,7 +88,8 @@ class EventRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     event: EventName
     categories: Annotated[tuple[Text, ...], Meta(max_length=200)] = ()
-    """Of the product or the page, any of them; empty: whatever category."""
+    """Of the product or the page, any of them, as whole paths (`Shoes > Trail`, whatever the case); empty: whatever
+    category."""
     products: Annotated[tuple[Text, ...], Meta(max_length=200)] = ()
     custom: Id | None = None
     """The name of a custom event."""
@@ -96,7 +97,7 @@ class EventRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     within: Duration = "30d"
     """Counted back from now; from 1m to 30d."""
     min_value: Amount | None = None
-    """Of each event, or of a cart: unit price times quantity."""
+    """Of each event: unit price times quantity, summed over its products that the rule speaks of."""
 
 
 class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

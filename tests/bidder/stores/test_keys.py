@@ -19,7 +19,8 @@ def test_slots_follow_the_cluster_specification() -> None:
 def test_a_tag_routes_as_its_keys(person_id: bytes) -> None:
     """What stands between a key's first pair of braces is its tag, which the cluster routes by."""
     tag = keys.person_tag(person_id)
-    for key in (keys.person_key(tag), keys.match_key(tag), keys.views_key(tag), keys.marks_key(tag)):
+    own = keys.person_key(tag), keys.match_key(tag), keys.views_key(tag), keys.marks_key(tag)
+    for key in (*own, keys.history_key(tag), keys.cluster_key(tag)):
         assert key.partition(b"{")[2].partition(b"}")[0] == tag
 
 
@@ -56,3 +57,19 @@ def test_packed_scripts_are_what_hiredis_packs(
         rest = (3, first, keys.views_key(tag), keys.marks_key(tag), mark, imps, busy_ms, now_ms)
         assert packed == hiredis.pack_command(("EVALSHA", script.digest, *rest))  # type: ignore[arg-type]  # the stub knows 1-tuples only
         assert with_text(packed) == hiredis.pack_command(("EVAL", script.text, *rest))  # type: ignore[arg-type]  # the stub knows 1-tuples only
+
+
+@given(st.text(min_size=1, max_size=256))
+def test_a_cluster_never_holds_the_login(login: str) -> None:
+    """Its tag is 32 hexadecimal digits of a hash, another one with every advertiser; a person's field names it."""
+    tag = keys.cluster_tag("shop", login)
+    assert len(bytes.fromhex(tag.decode())) == 16
+    assert keys.cluster_tag("store", login) != tag
+    assert keys.cluster_field(tag) == keys.CLUSTER_FIELD_PREFIX + tag
+
+
+def test_clusters_and_sizes_are_named_as_they_were() -> None:
+    """Their keys stand in the store from one release to the next; all sizes of an advertiser share a slot."""
+    assert keys.cluster_tag("shop", "login") == b"fdfdea6d3aa93389f6a11b4304958e37"
+    assert keys.cluster_tag("shop", "\ud800")
+    assert keys.size_key("shop", "carts", "20261122") == b"g:{shop}:carts:20261122"
