@@ -4,7 +4,7 @@ Place: receive and syncs read them and say which to set; web/shop and web/sync s
     the choice.
 Shapes: `pl_id` and `pl_pid` hold 32 hexadecimal digits of a random number; `pl_optout` holds 1, or `pl_optin` does
     where the person took part again: then rows of the match table that were opted out may lead to somebody new. A
-    browser that keeps no third-party cookies may keep `pl_pid`, which is partitioned: it is another on each shop's site.
+    browser that keeps no third-party cookies may keep `pl_pid`, which is partitioned: another on each shop's site.
 Limits: ID_S, OPT_OUT_S; browsers cut what is longer than 400 days.
 Source: RFC 6265bis (SameSite, HttpOnly), CHIPS (Partitioned). Secure cookies also work on http to a loopback address.
 Never: a cookie but the opt-out for who opted out; anything that came with the call in a cookie.

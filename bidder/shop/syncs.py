@@ -55,6 +55,9 @@ def usable_uid(uid: str) -> bool:
 class Syncs:
     """Cookie syncs of a worker."""
 
+    keep_s: float = cookies.ID_S
+    """How long a browser keeps our id; the configuration may shorten it."""
+
     def __init__(
         self,
         exchanges: Iterable[Exchange],
@@ -123,7 +126,9 @@ class Syncs:
             if granted:
                 location = filled(exchange.sync_url, person, call)
                 self._tally.count(counts.SYNCS_SENT.name, exchange.name, "redirect")
-        answer = Answer(302 if location else 200, cookies=cookies.keeping(person), location=location)
+        answer = Answer(
+            302 if location else 200, cookies=cookies.keeping(person, self.keep_s), location=location
+        )
         return self._ended(exchange.name, "matched" if uid else "unnamed", answer)
 
     async def offered(self, shops: Shops, call: Call) -> tuple[Answer, list[str]]:

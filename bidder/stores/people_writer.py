@@ -62,9 +62,10 @@ def open_client(stores: Stores) -> Client:
 class PeopleWriter:
     """Writes people through a redis.asyncio client; never wrap its calls in a time-out."""
 
-    def __init__(self, client: Client) -> None:
-        """The client stays its owner's to close."""
+    def __init__(self, client: Client, keep_s: float = MAX_TTL_S) -> None:
+        """The client stays its owner's to close. Nobody is kept for longer than `keep_s`, at most MAX_TTL_S."""
         self._client = client
+        self._keep_s = min(int(keep_s), MAX_TTL_S)
 
     async def save(
         self, person_id: bytes, profiles: Mapping[str, Profile], now_s: float, ttl_s: float = MAX_TTL_S
@@ -86,7 +87,7 @@ class PeopleWriter:
                 key = keys.person_key(keys.person_tag(person_id))
                 fields = {field_name(advertiser): pack(profile) for advertiser, profile in profiles.items()}
                 pipeline.hset(key, mapping={**fields, keys.SEEN_FIELD: SECONDS.pack(int(now_s))})
-                pipeline.expire(key, _bounded(ttl_s))
+                pipeline.expire(key, self._bounded(ttl_s))
             await pipeline.execute()
             saved += len(chunk)
         return saved
@@ -107,12 +108,12 @@ class PeopleWriter:
         tag = keys.match_tag(match_name(source, uid))
         key, field = keys.person_key(keys.person_tag(person_id)), keys.match_field(tag)
         now, value = SECONDS.pack(int(now_s)), _matched(source, now_s)
-        seen = (_bounded(ttl_s), keys.SEEN_FIELD, now, keys.OPT_OUT_FIELD)
+        seen = (self._bounded(ttl_s), keys.SEEN_FIELD, now, keys.OPT_OUT_FIELD)
         answer = await call(self._client, LIST, (key,), field, value, *seen)
         if not answer:
             return False
         fields = dict(zip(answer[::2], answer[1::2], strict=True))
-        row = (person_id, _bounded(ttl_s), keys.OPTED_OUT)
+        row = (person_id, self._bounded(ttl_s), keys.OPTED_OUT)
         if not await call(self._client, ROW, (keys.match_key(tag),), *row):
             await done(self._client.hdel(key, field))
             return False
@@ -133,8 +134,8 @@ class PeopleWriter:
                 tag = keys.match_tag(match_name(source, uid))
                 key = keys.person_key(keys.person_tag(person_id))
                 listing.hset(key, keys.match_field(tag), _matched(source, now_s))
-                listing.expire(key, _bounded(ttl_s), nx=True)
-                rows.set(keys.match_key(tag), person_id, ex=_bounded(ttl_s))
+                listing.expire(key, self._bounded(ttl_s), nx=True)
+                rows.set(keys.match_key(tag), person_id, ex=self._bounded(ttl_s))
             await listing.execute()
             await rows.execute()
             matched += len(chunk)
@@ -168,14 +169,13 @@ class PeopleWriter:
             await removal.remove_rows(self._client, person_id, tags, None)
             await done(self._client.hdel(key, *(keys.match_field(tag) for tag in tags)))
 
+    def _bounded(self, ttl_s: float) -> int:
+        return max(1, min(int(ttl_s), self._keep_s))
+
     def _pipeline(self) -> Any:
         if isinstance(self._client, RedisCluster):
             return self._client.pipeline()
         return self._client.pipeline(transaction=False)
-
-
-def _bounded(ttl_s: float) -> int:
-    return max(1, min(int(ttl_s), MAX_TTL_S))
 
 
 def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:

@@ -55,6 +55,13 @@ async def test_an_exchange_without_a_sync_url_gets_a_gif(stand: Stand) -> None:
     assert await stand.visitors.resolve(["quiet/q"]) == bytes.fromhex(OWN)
 
 
+async def test_a_browser_may_keep_our_id_for_less(stand: Stand) -> None:
+    """Where the configuration keeps people for a week, so does the cookie."""
+    stand.syncs.keep_s = 7 * 86_400
+    reply = await stand.call("/sync/quiet", params=AGREED, cookies=COOKIE)
+    assert "Max-Age=604800" in reply.cookies["pl_id"]
+
+
 async def test_somebody_new_gets_an_id(stand: Stand) -> None:
     """An exchange may be the first to send a browser; who has not come back yet is forgotten after a day."""
     reply = await stand.call("/sync/quiet", params={**AGREED, "uid": "q"})

@@ -189,3 +189,16 @@ def test_a_client_needs_a_url() -> None:
     """Without a URL there is no client."""
     with pytest.raises(AddressError):
         open_client(Stores())
+
+
+async def test_a_writer_may_keep_people_for_less(redis_server: RealServer) -> None:
+    """A configuration that keeps people for a week bounds every key that the writer sets, whatever is asked for."""
+    client = open_client(Stores(redis_url=redis_server.url))
+    week = PeopleWriter(client, 7 * 86_400)
+    await week.save(ONE, {"shop": _profile()}, NOW_S)
+    await week.match("exchange", "uid-1", ONE, NOW_S, MAX_TTL_S)
+    await week.match_many([("exchange", "uid-2", TWO)], NOW_S)
+    lives = [await client.ttl(key) async for key in client.scan_iter()]
+    await client.aclose()
+    assert len(lives) == 4
+    assert all(0 < life <= 7 * 86_400 for life in lives)
