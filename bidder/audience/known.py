@@ -2,6 +2,7 @@
 
 Place: stores/visitors reads a Known, adds what was Seen, and writes both fields in one step.
 Units: seconds since the epoch.
+Rule: rules that change take hold of a person with the next visit; until then what was found stands, at most a month.
 Limits: those of history.py and person.py; nothing older than `keep_s` stays, which is KEEP_S at most.
 Never: anything of another advertiser; a clock, a store.
 """

@@ -8,7 +8,7 @@ Limits: MAX_STAY_S, whatever the rules say: nothing of a person is kept for long
 Never: reads the clock; knows other advertisers' rules.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -34,6 +34,11 @@ class Condition(Struct, frozen=True):
     at_least: int
     within_s: int
     min_value_micros: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether every event of the kind counts."""
+        return not (self.categories or self.products or self.custom or self.min_value_micros)
 
     def fits(self, visit: Visit) -> bool:
         """Whether it speaks of this visit, whatever its time and value."""
@@ -147,22 +152,25 @@ def _times(
     """(time of the latest event that counts, time of the `at_least`th latest); 0 where there are not so many."""
     found = known.get(condition)
     if found is None:
-        times = list(_counting(condition, events.get(condition.kind, [])))
+        times = _counting(condition, events.get(condition.kind, []))
         enough = len(times) == condition.at_least
         found = known[condition] = (times[0] if times else _NEVER, times[-1] if enough else _NEVER)
     return found
 
 
-def _counting(condition: Condition, events: list[_Event]) -> Iterator[int]:
+def _counting(condition: Condition, events: list[_Event]) -> list[int]:
     """The times of the latest events that count, at most `at_least`, the latest first."""
-    left = condition.at_least
+    most = condition.at_least
+    if condition.plain:
+        return [event[0].at_s for event in events[:most]]
+    found: list[int] = []
     for event in events:
         fitting = [visit for visit in event if condition.fits(visit)]
         if fitting and sum([visit.value_micros for visit in fitting]) >= condition.min_value_micros:
-            yield fitting[0].at_s
-            left -= 1
-            if not left:
-                return
+            found.append(fitting[0].at_s)
+            if len(found) == most:
+                break
+    return found
 
 
 def _by_kind(visits: Sequence[Visit]) -> dict[EventKind, list[_Event]]:

@@ -9,16 +9,22 @@ from msgspec.structs import replace
 
 from bidder.audience.history import KEEP_S, MAX_VISITS, History
 from bidder.audience.known import Known, Seen, ShopRules, added
-from bidder.audience.person import MAX_DIMENSIONS, MAX_PRODUCTS, MAX_SEGMENTS, Profile, pack
+from bidder.audience.person import MAX_DIMENSIONS, MAX_PRODUCTS, MAX_SEGMENTS, Profile, pack, segments_of
 from bidder.audience.segments import compile_rules
 from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.model import EventRule, Segment
 from bidder.keys import segment_key
-from tests.bidder.audience.visits import NOW_S, recent_visit, shop
+from tests.bidder.audience.visits import NOW_S, keys_of, recent_visit, shop
 
 SEGMENTS = (
     Segment(id="viewers", when=(EventRule(event="product_view", at_least=2, within="7d"),)),
     Segment(id="carts", when=(EventRule(event="cart"),), unless=(EventRule(event="purchase", within="5d"),)),
+    Segment(
+        id="lapsed",
+        when=(EventRule(event="product_view", within="20d"), EventRule(event="search")),
+        unless=(EventRule(event="product_view", within="3d"),),
+        keep="15d",
+    ),
 )
 SHOP = ShopRules("shop", compile_rules(shop(*SEGMENTS)))
 VIEW = Visit(EventKind.PRODUCT_VIEW, NOW_S, product=1, event=1)
@@ -77,6 +83,15 @@ def test_whatever_comes_can_be_kept(visits: list[Visit], sizes: list[int]) -> No
     if known.profile is not None:
         assert pack(known.profile)
         assert len(known.profile.products) <= MAX_PRODUCTS
+
+
+@given(visits=st.lists(recent_visit, max_size=30), later_s=st.integers(0, KEEP_S))
+def test_a_bid_sees_at_any_time_what_the_rules_say(visits: list[Visit], later_s: int) -> None:
+    """The path of a bid reads from the bytes, whenever it comes, the segments that the rules find at that time."""
+    new = added(Known(), SHOP, [Seen(visit) for visit in visits], NOW_S)
+    at_s = NOW_S + later_s
+    read = {key for key, expires_s in segments_of(pack(new.profile), at_s) if expires_s > at_s}
+    assert read == keys_of(SHOP.rules.members(new.history.visits, at_s))
 
 
 def test_counts_are_of_visits() -> None:
