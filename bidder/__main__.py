@@ -46,6 +46,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     _register_books(subparsers)
     _register_products(subparsers)
     _register_people(subparsers)
+    _register_rights(subparsers)
     return parser
 
 
@@ -72,6 +73,14 @@ def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
     audience.register(subparsers)
     privacy.register(subparsers)
     fraud.register(subparsers)
+
+
+def _register_rights(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from bidder.commands import erase, export, retention
+
+    erase.register(subparsers)
+    export.register(subparsers)
+    retention.register(subparsers)
 
 
 def _run_child(kind: str, arguments: list[str]) -> int:

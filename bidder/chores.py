@@ -26,6 +26,7 @@ from bidder.live import campaigns_path
 from bidder.metrics import Metric, Tally
 from bidder.rights.erase import Eraser
 from bidder.rights.requests import work_off
+from bidder.rights.sweep import Files, rewrite_logs, sweep, tell
 from bidder.stores.people_writer import Client
 from bidder.stores.visitors import VisitorStore
 
@@ -36,6 +37,8 @@ DAY_S: Final = 86_400
 CATALOGUES_S: Final = 15.0
 """How often feeds are looked at for being due; each says itself how often it is fetched."""
 DELETIONS_S: Final = 60.0
+SWEEP_S: Final = 6 * 3_600.0
+"""How often every key and file is looked through for what could outlive its days."""
 SELLERS_S: Final = 900.0
 """How often it is looked whether an ads.txt is missing or old."""
 
@@ -152,6 +155,16 @@ async def deletions(hands: Hands) -> None:
         pass
 
 
+async def retention(hands: Hands) -> None:
+    """What could outlive its days is found, mended and told; our own server's append-only file forgets it, too."""
+    config, now_s = hands.config, hands.clock.now_s()
+    files = Files(hands.events, Path(hands.setup.data_dir) / "spool", config.events.keep_days * DAY_S)
+    found = await sweep(hands.client, files, now_s, config.privacy.retention_days * DAY_S)
+    tell(hands.tally, found, now_s)
+    if not config.stores.redis_url:
+        await rewrite_logs(hands.client)
+
+
 @lru_cache(1)
 def _book(path: Path, _: str) -> Book:
     """The campaigns, read again when their fingerprint is another."""
@@ -170,5 +183,6 @@ CHORES: Final = (
     Chore("anonymise", lambda _: RETENTION_S, anonymise),
     Chore("catalogues", lambda _: CATALOGUES_S, catalogues),
     Chore("deletions", lambda _: DELETIONS_S, deletions),
+    Chore("retention", lambda _: SWEEP_S, retention),
     Chore("sellers", lambda _: SELLERS_S, sellers),
 )

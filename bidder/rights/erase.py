@@ -47,6 +47,8 @@ class Erased(Struct, frozen=True):
     keys: int = 0
     linked: int = 0
     """Devices linked by a login from which the shop's part went, too."""
+    person: bytes = b""
+    """Who it was; empty where nobody stood behind an id."""
 
 
 class Eraser:
@@ -65,7 +67,7 @@ class Eraser:
             self._tally.count("paceline_erasures_total", asked_by)
             self._tally.count("paceline_erased_keys_total", by=removed)
         audit("erased", person_id, asked_by)
-        return Erased(removed, linked)
+        return Erased(removed, linked, person_id)
 
     async def _unlink(self, person_id: bytes) -> int:
         """Erase the clusters that a person is in, with what their shops know of the others in them."""
