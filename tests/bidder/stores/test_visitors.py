@@ -437,6 +437,17 @@ async def test_logins_of_one_browser_are_bounded(shelf: Shelf) -> None:
     assert _cluster("login 0") not in await shelf.standing()
 
 
+async def test_damaged_lists_break_nothing(shelf: Shelf) -> None:
+    """Fields of clusters and members that nobody can read count as the oldest, or as nobody's."""
+    await shelf.put(_person(ONE), keys.cluster_field(b"0" * 32), b"")
+    await shelf.put(_person(ONE), keys.cluster_field(b"1" * 32), b"shop")
+    await shelf.put(_cluster("login"), TWO, b"?")
+    assert await shelf.store.join(ONE, "shop", "login", NOW_S)
+    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed(kept=1)
+    assert (await shelf.fields(_cluster("login"))).keys() == {ONE}
+    assert len((await shelf.store.known(ONE, "shop")).history.visits) == 1
+
+
 async def test_a_login_is_stored_nowhere(shelf: Shelf) -> None:
     """Neither as a key nor in a value, and it makes another cluster with every shop."""
     await shelf.store.join(ONE, "shop", "secret-login-4711", NOW_S)
