@@ -211,3 +211,38 @@ def test_a_writer_that_is_paused_keeps_its_segment(tmp_path: Path) -> None:
         for path in segments.readable(tmp_path)
         for record in segments.records(path)
     )
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from bidder.clock import SystemClock
+from bidder.events.writer import Bounds, Recorder
+from bidder.metrics import Tally
+from tests.bidder.events.samples import shop
+import time
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+recorder = Recorder(Path(sys.argv[1]), 0, Tally(), SystemClock(), Bounds(flush_s=3600))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+for number in range(1, 100):
+    recorder.record(shop(number, at_s=time.time()))
+    if number % 10 == 0 and not recorder.flush():
+        break
+told = number
+for number in range(told + 1, told + 10):
+    recorder.record(shop(number, at_s=time.time()))
+assert not recorder.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+assert recorder.flush()
+recorder.close()
+print(told, number)
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_no_half(tmp_path: Path) -> None:
+    """What the disk took of a flush is taken back; when it has room again everything is there, once, in order."""
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    told, last = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    assert told < last
+    found = [record.id for path in segments.readable(tmp_path) for record in segments.records(path)]
+    assert found == [f"event-{number}" for number in range(1, last + 1)]

@@ -95,3 +95,13 @@ def test_the_lock_tells_who_lives(tmp_path: Path) -> None:
     held.append(framed_all(SAID))
     held.seal()
     assert [len(list(segments.records(path))) for path in segments.sealed(tmp_path)] == [4, 4]
+
+
+def test_a_file_that_was_never_begun_is_deleted(tmp_path: Path) -> None:
+    """A writer killed before anybody could see its file leaves nothing behind."""
+    left = OpenSegment(tmp_path, 0, NOW_S)
+    left.abandon()
+    part = left.path.rename(left.path.with_suffix(".part"))
+    assert not segments.readable(tmp_path)
+    assert segments.seal_orphans(tmp_path) == 0
+    assert not part.exists()
