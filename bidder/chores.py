@@ -75,6 +75,11 @@ class Hands(Struct, frozen=True):
     clock: Clock
 
     @property
+    def data(self) -> Path:
+        """The data directory."""
+        return Path(self.setup.data_dir or self.config.data_dir)
+
+    @property
     def events(self) -> Path:
         """The folder of recorded events."""
         return Path(self.setup.events_dir or self.config.events_folder())
@@ -130,7 +135,7 @@ async def sellers(hands: Hands) -> None:
     rules = hands.config.fraud
     if not (rules.enabled and rules.fetch_sellers):
         return
-    data = Path(hands.setup.data_dir)
+    data = hands.data
     folder = Path(rules.sellers_dir) if rules.sellers_dir else data / "sellers"
     done = await refresh_from(data / "run", folder, rules, hands.clock.now_s())
     hands.tally.count("paceline_fraud_fetches_total", "fetched", by=done.fetched)
@@ -139,7 +144,7 @@ async def sellers(hands: Hands) -> None:
 
 async def catalogues(hands: Hands) -> None:
     """Feeds that are due become catalogues."""
-    config, data = hands.config, Path(hands.setup.data_dir)
+    config, data = hands.config, hands.data
     path = campaigns_path(config)
     book = await asyncio.to_thread(_book, path, fingerprint(path))
     places = Places.under(data, path, config.catalogue.folder)
@@ -158,7 +163,7 @@ async def deletions(hands: Hands) -> None:
 async def retention(hands: Hands) -> None:
     """What could outlive its days is found, mended and told; our own server's append-only file forgets it, too."""
     config, now_s = hands.config, hands.clock.now_s()
-    files = Files(hands.events, Path(hands.setup.data_dir) / "spool", config.events.keep_days * DAY_S)
+    files = Files(hands.events, hands.data / "spool", config.events.keep_days * DAY_S)
     found = await sweep(hands.client, files, now_s, config.privacy.retention_days * DAY_S)
     tell(hands.tally, found, now_s)
     if not config.stores.redis_url:

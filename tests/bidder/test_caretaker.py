@@ -43,6 +43,7 @@ class Home:
             public_port=2,
             base_url="http://127.0.0.1",
             announce_fd=writer,
+            data_dir=str(folder),
             events_dir=str(self.events),
         )
         self.keeper = Caretaker(QUICK, setup, chores)
