@@ -10,6 +10,7 @@ Raises: ArtifactError where a file is damaged or another advertiser's, OSError w
 """
 
 import logging
+import os
 from bisect import bisect_left
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from bidder.catalogue.build import KIND, write_snapshot
 from bidder.catalogue.product import DIMENSIONS, EVERYTHING, Product
-from bidder.catalogue.sections import ArtifactError, Facts, Opened, Pointer, open_version, pointer
+from bidder.catalogue.sections import ArtifactError, Facts, Opened, open_version, pointer, trace
 
 __all__ = ["Catalogue", "Catalogues", "open_catalogue", "write_snapshot"]
 
@@ -121,7 +122,7 @@ class Catalogues:
         """Nothing is opened before the first `refresh`."""
         self._folder = folder
         self._open: dict[str, Catalogue] = {}
-        self._refused: dict[str, Pointer] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
         self.refusals = 0
         """Versions that could not be used, since the start."""
 
@@ -131,33 +132,34 @@ class Catalogues:
 
     def refresh(self) -> bool:
         """Look at the pointers and take over what is new; whether anything was. Safe in a thread, one at a time."""
-        fresh = dict(self._open)
-        for name in self._names():
-            found = pointer(self._folder / name)
-            if found is None or found == self._refused.get(name):
-                continue
-            held = fresh.get(name)
-            if held is None or held.version != found.version:
-                opened = self._take(name, found)
+        names = self._names()
+        fresh = {name: held for name, held in self._open.items() if name in names}
+        for name in names:
+            seen = trace(self._folder / name)
+            if seen != self._seen.get(name):
+                opened = self._take(name)
+                self._seen[name] = seen
                 if opened is not None:
                     fresh[name] = opened
-        for name in fresh.keys() - set(self._names()):
-            del fresh[name]
         changed = fresh != self._open
+        self._seen = {name: self._seen[name] for name in names}
         self._open = fresh
         return changed
 
-    def _names(self) -> list[str]:
+    def _names(self) -> set[str]:
         try:
-            return sorted(entry.name for entry in self._folder.iterdir() if entry.is_dir())
+            return {entry.name for entry in os.scandir(self._folder) if entry.is_dir()}
         except OSError:
-            return []
+            return set()
 
-    def _take(self, name: str, new: Pointer) -> Catalogue | None:
+    def _take(self, name: str) -> Catalogue | None:
+        """The catalogue that the pointer names; None where it is the one that we have, or cannot be used."""
+        new, held = pointer(self._folder / name), self._open.get(name)
+        if new is None or (held is not None and held.version == new.version):
+            return None
         try:
             return open_catalogue(self._folder / name, name, new.version)
         except (ArtifactError, OSError) as error:
-            self._refused[name] = new
             self.refusals += 1
             log.error("the new catalogue of %s cannot be used, the last good one stays: %s", name, error)
             return None
