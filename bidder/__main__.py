@@ -46,7 +46,6 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     _register_books(subparsers)
     _register_products(subparsers)
     _register_people(subparsers)
-    _register_rights(subparsers)
     return parser
 
 
@@ -66,21 +65,14 @@ def _register_products(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _register_people(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import audience, events, fraud, privacy, shop
+    from bidder.commands import audience, events, fraud, privacy, rights, shop
 
     shop.register(subparsers)
     events.register(subparsers)
     audience.register(subparsers)
     privacy.register(subparsers)
     fraud.register(subparsers)
-
-
-def _register_rights(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from bidder.commands import erase, export, retention
-
-    erase.register(subparsers)
-    export.register(subparsers)
-    retention.register(subparsers)
+    rights.register(subparsers)
 
 
 def _run_child(kind: str, arguments: list[str]) -> int:

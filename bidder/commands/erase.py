@@ -1,6 +1,6 @@
 """`paceline erase`: everything of a person goes, or of all whom a file names, and is shown to be gone.
 
-Place: __main__ registers it; it works on the people's store and this host's files, beside a running service or without.
+Place: rights.py registers it; it works on the people's store and this host's files, with or without a service.
 Shapes: results on stdout, problems on stderr. Exit code 0 = done, and with --verify nothing was found; 1 = a line or a
     file could not be read, something could not be reached, or something is left.
 Rule: other hosts clean their files when their caretakers read the queue (`events.erase_s`).
@@ -13,10 +13,9 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bidder.commands.ledger import CannotBe
-from bidder.commands.people import hexadecimal, run
 from bidder.config import Config
 from bidder.events import erasure
 from bidder.metrics import Tally
@@ -26,29 +25,12 @@ from bidder.rights.verify import in_files, in_store
 from bidder.stores.people_writer import Client
 from bidder.stores.visitors import VisitorStore
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 ASKED_BY: Final = "command line"
 LEFT: Final = "models and catalogues hold no person; the next training reads what is left of events"
 
 
-def register(subparsers: "Subparsers") -> None:
-    """Add `erase` to the command line."""
-    parser = subparsers.add_parser("erase", help="erase people, everywhere")
-    whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--id", type=hexadecimal, help="32 hexadecimal digits, as in the cookie")
-    whom.add_argument(
-        "--file",
-        type=Path,
-        help="lines with an id, source/id, or an advertiser and a hashed login; - is the standard input",
-    )
-    parser.add_argument("--verify", action="store_true", help="look through every key and file afterwards")
-    parser.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
-    parser.set_defaults(run=lambda args: run(args, _erase))
-
-
-async def _erase(config: Config, args: argparse.Namespace, client: Client) -> int:
+async def command(config: Config, args: argparse.Namespace, client: Client) -> int:
+    """Carry it out; returns the exit code."""
     tally = Tally()
     desk = Desk(client, Eraser(client, tally), VisitorStore(client, tally))
     people = [Named(args.id)] if args.id is not None else list(parse(_lines(args.file)))

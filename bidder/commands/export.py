@@ -1,6 +1,6 @@
 """`paceline export`: all that is held of a person, readable or for programs.
 
-Place: __main__ registers it; names come from the campaign files and catalogues of the configuration.
+Place: rights.py registers it; names come from the campaign files and catalogues of the configuration.
 Shapes: results on stdout, problems on stderr; exit code 0 = something is held, 3 = nothing, 1 = it cannot be told.
     `recorded` are the events of this host's files; what is recorded twice stands twice.
 """
@@ -9,37 +9,23 @@ import argparse
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from bidder.catalogue.snapshot import Catalogues
 from bidder.commands.ledger import readable_advertisers
-from bidder.commands.people import hexadecimal, run
 from bidder.config import Config
 from bidder.events import erasure
 from bidder.rights.holdings import holdings
 from bidder.rights.readable import ShopWords, Words, readable
 from bidder.stores.people_writer import Client
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 NOTHING: Final = 3
 
 
-def register(subparsers: "Subparsers") -> None:
-    """Add `export` to the command line."""
-    parser = subparsers.add_parser("export", help="all that is held of a person")
-    parser.add_argument(
-        "--id", type=hexadecimal, required=True, help="32 hexadecimal digits, as in the cookie"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
-    parser.set_defaults(run=lambda args: run(args, _export))
-
-
-async def _export(config: Config, args: argparse.Namespace, client: Client) -> int:
+async def command(config: Config, args: argparse.Namespace, client: Client) -> int:
+    """Carry it out; returns the exit code."""
     now_s = time.time()
     held = await holdings(client, args.id, now_s)
     catalogues = Catalogues(Path(config.data_dir) / "catalogues")

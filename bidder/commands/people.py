@@ -1,4 +1,4 @@
-"""What `paceline erase`, `export` and `retention` share: the store of people that the configuration names, and ids.
+"""What `paceline erase`, `export` and `retention` share: the store of people that the configuration names.
 
 Place: those three commands alone.
 Shapes: a problem is one line on stderr; exit code 1.
@@ -9,11 +9,10 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redis.exceptions import RedisError
 
-from bidder.audience.identity import person_id
 from bidder.commands.audience import people_stores
 from bidder.commands.ledger import CannotBe
 from bidder.commands.serve import configured
@@ -21,9 +20,6 @@ from bidder.config import Config, ConfigError
 from bidder.rights.sweep import Files
 from bidder.stores.errors import AddressError
 from bidder.stores.people_writer import Client, open_client
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DAY_S: Final = 86_400
 Command = Callable[[Config, argparse.Namespace, Client], Awaitable[int]]
@@ -55,14 +51,6 @@ async def _run(config: Config, args: argparse.Namespace, command: Command) -> in
         raise CannotBe(f"it could not be done: {error}") from None
     finally:
         await client.aclose()
-
-
-def hexadecimal(text: str) -> bytes:
-    """A person's id on a command line; raises ArgumentTypeError."""
-    found = person_id(text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError("an id has 32 hexadecimal digits")
-    return found
 
 
 def files_of(config: Config) -> Files:
