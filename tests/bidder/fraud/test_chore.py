@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
-from bidder import caretaker
-from bidder.caretaker import Hands, sellers
+from bidder import chores
+from bidder.chores import Hands, sellers
 from bidder.clock import ManualClock
 from bidder.config import Config
 from bidder.fraud.refresh import Refreshed
@@ -43,7 +43,7 @@ async def test_off_by_default(
         calls.append((run, folder))
         return Refreshed(3, 2, 1)
 
-    monkeypatch.setattr(caretaker, "refresh_from", fetching)
+    monkeypatch.setattr(chores, "refresh_from", fetching)
     hands = _hands(tmp_path, **rules)
     await sellers(hands)
     assert calls == [(tmp_path / "run", tmp_path / "sellers")] * asked
