@@ -107,7 +107,7 @@
   }
 
   function sync(told) {
-    if (synced) return;
+    if (synced || (told.gdpr && !told.gdpr_consent)) return;
     synced = true;
     w.fetch(`${base}/v1/syncs?${query({ advertiser: shop, ...told })}`, { credentials: 'include' })
       .then((answer) => answer.json())

@@ -15,7 +15,8 @@ from bidder.shop.wire import MAX_BATCH
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.shop import EVENTS_BYTES
-from tests.bidder.shop.support import AGREED, NOW_S, RING, STORING, Stand, event
+from tests.bidder.shop.support import AGREED, NOW_S, RING, STORING, Stand, event, standing
+from tests.servers import RealServer
 
 FP = "abcdefghijklmnop"
 IFA = "6D92078A-8246-4BA4-AE5B-76104861E7DC"
@@ -263,6 +264,19 @@ async def test_a_store_that_is_down_asks_for_it_again(outage: Stand) -> None:
     reply = await outage.send(event(person={"fp": FP}))
     assert (reply.status, reply.headers["Retry-After"]) == (429, "5")
     assert outage.count("paceline_shop_events_refused_total", "boots", "busy") == 1
+
+
+async def test_a_store_that_dies_and_comes_back(own_server: RealServer) -> None:
+    """Killed: pages get their GIF, servers are asked to come again. Back: the same events are taken, once."""
+    async with standing(own_server.url) as stand:
+        sent = event(person={"fp": FP})
+        await stand.send(sent)
+        own_server.kill()
+        assert (await stand.pixel(**AGREED, fp=FP)).status == 200
+        assert (await stand.send(sent)).status == 429
+        own_server.restart()
+        assert (await stand.send(sent)).status == 200
+        assert len((await _known(stand, f"shop.boots/{FP}")).history.visits) == 1
 
 
 async def test_a_recorder_that_is_full_asks_for_it_again(stand: Stand) -> None:

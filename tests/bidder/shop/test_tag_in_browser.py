@@ -125,11 +125,16 @@ async def test_consent_that_comes_late_counts_once(pages: Pages, visitor: Browse
     records = pages.stand.recorder.records
     page = await visitor.new_page()
     wrong = watched(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/syncs" in request.url else None)
     await page.goto(pages.base)
     await eventually(lambda: records)
     assert records[0].person == b""
     await page.evaluate("choose()")
     await eventually(lambda: len(records) == 2)
+    await eventually(lambda: any("pixel-of-the-exchange" in path for path in pages.asked))
+    await eventually(lambda: asked)
+    assert len(asked) == 1
     assert records[1].person != b""
     assert records[1].id == records[0].id
     known = await pages.stand.visitors.known(records[1].person, "boots")
