@@ -18,6 +18,7 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 from redis.exceptions import RedisError
@@ -33,6 +34,8 @@ PRIOR_VIEWS: Final = 250.0
 HALF_LIFE_DAYS: Final = 7.0
 FLUSH_S: Final = 5.0
 MAX_LINES: Final = 20_000
+MAX_READ: Final = 2_000
+"""Line items whose counts are read in one exchange; of more that were asked for, those that were last."""
 
 METRICS: Final = (
     Metric(
@@ -74,6 +77,9 @@ class Bandit:
         self._tally, self._now_s = tally, now_s
         self._random = random.Random(seed)
         self._lines: OrderedDict[int, _Line] = OrderedDict()
+        """The one that was asked for last stands last."""
+        self._asked: set[int] = set()
+        """Since the last exchange."""
 
     def choose(self, line_item: int, layouts: Sequence[Layout]) -> Layout:
         """A layout of these, each as often as it is likely to be the best."""
@@ -103,7 +109,7 @@ class Bandit:
         for key in sent:
             self._lines[key].news = {}
         try:
-            found = await store.exchange(sent, list(self._lines), self._day())
+            found = await store.exchange(sent, self._wanted(), self._day())
         except (RedisError, OSError) as error:
             for key, news in sent.items():
                 line = self._line(key)
@@ -122,17 +128,25 @@ class Bandit:
             await asyncio.sleep(FLUSH_S)
             await self.exchange(store)
 
+    def _wanted(self) -> list[int]:
+        """Line items that were asked for since the last exchange: what nobody asks for can wait."""
+        latest = (key for key in reversed(self._lines) if key in self._asked)
+        wanted = list(islice(latest, MAX_READ))
+        self._asked.clear()
+        return wanted
+
     def _add(self, line_item: int, layout: Layout, views: int, clicks: int) -> None:
         news, at = self._line(line_item).news, (layout, self._day())
         had = news.get(at, (0, 0))
         news[at] = (had[0] + views, had[1] + clicks)
 
     def _line(self, key: int) -> _Line:
+        self._asked.add(key)
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = _Line()
             if len(self._lines) > MAX_LINES:
-                self._lines.popitem(last=False)
+                self._asked.discard(self._lines.popitem(last=False)[0])
         else:
             self._lines.move_to_end(key)
         return line

@@ -153,3 +153,28 @@ def test_line_items_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (1, 2, 1, 3):
         bandit.shown(line, "grid")
     assert list(bandit._lines) == [1, 3]
+
+
+async def test_only_what_was_asked_for_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than MAX_READ those that were asked for last; the rest at their next turn."""
+
+    class Reads(Shared):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wanted: list[list[int]] = []
+
+        async def exchange(
+            self, news: Mapping[int, Counts], wanted: Sequence[int], day: int
+        ) -> dict[int, Counts]:
+            self.wanted.append(list(wanted))
+            return await super().exchange(news, wanted, day)
+
+    monkeypatch.setattr(module, "MAX_READ", 2)
+    store, bandit = Reads(), Bandit(Tally(), Hand(), 1)
+    for line in (1, 2, 3):
+        bandit.choose(line, ARMS)
+    await bandit.exchange(store)
+    await bandit.exchange(store)
+    bandit.choose(1, ARMS)
+    await bandit.exchange(store)
+    assert store.wanted == [[3, 2], [], [1]]
