@@ -21,8 +21,17 @@ from numpy.typing import NDArray
 from bidder.catalogue.build import KIND, write_snapshot
 from bidder.catalogue.product import DIMENSIONS, EVERYTHING, Product
 from bidder.catalogue.sections import ArtifactError, Facts, Opened, open_version, pointer, trace
+from bidder.metrics import Metric, Tally
 
 __all__ = ["Catalogue", "Catalogues", "open_catalogue", "write_snapshot"]
+
+METRICS = (
+    Metric(
+        "paceline_catalogue_refusals_total",
+        "counter",
+        "Catalogue versions that a worker found damaged or could not open",
+    ),
+)
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +127,9 @@ def open_catalogue(folder: Path, advertiser_id: str, version: str) -> Catalogue:
 class Catalogues:
     """The current catalogue of each advertiser, as one worker sees them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tally: Tally | None = None) -> None:
         """Nothing is opened before the first `refresh`."""
-        self._folder = folder
+        self._folder, self._tally = folder, tally
         self._open: dict[str, Catalogue] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self.refusals = 0
@@ -161,5 +170,7 @@ class Catalogues:
             return open_catalogue(self._folder / name, name, new.version)
         except (ArtifactError, OSError) as error:
             self.refusals += 1
+            if self._tally is not None:
+                self._tally.count("paceline_catalogue_refusals_total")
             log.error("the new catalogue of %s cannot be used, the last good one stays: %s", name, error)
             return None

@@ -10,6 +10,7 @@ from bidder.catalogue.product import EVERYTHING
 from bidder.catalogue.sections import KEPT, ArtifactError, pointer
 from bidder.catalogue.snapshot import Catalogue, Catalogues, open_catalogue, write_snapshot
 from bidder.keys import category_key, product_key
+from bidder.metrics import Tally
 from tests.bidder.catalogue.shelf import SHOP, model, product
 
 
@@ -127,7 +128,8 @@ def test_an_advertiser_without_a_folder_has_no_catalogue(tmp_path: Path) -> None
 def test_a_damaged_file_is_refused_and_the_last_good_one_stays(tmp_path: Path, place: int) -> None:
     """One changed byte anywhere is found."""
     write_snapshot(tmp_path, SHOP, [product(1)], None)
-    catalogues = Catalogues(tmp_path)
+    tally = Tally()
+    catalogues = Catalogues(tmp_path, tally)
     catalogues.refresh()
     version = write_snapshot(tmp_path, SHOP, [product(2)], None)
     file = tmp_path / SHOP / f"{version}.bin"
@@ -140,6 +142,7 @@ def test_a_damaged_file_is_refused_and_the_last_good_one_stays(tmp_path: Path, p
     assert found.product(0).id == "p1"
     assert not catalogues.refresh()
     assert catalogues.refusals == 1
+    assert tally.cells[tally.slot("paceline_catalogue_refusals_total")] == 1
     write_snapshot(tmp_path, SHOP, [product(2)], None, 9)
     assert catalogues.refresh(), "written again, it is whole"
 
