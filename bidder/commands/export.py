@@ -30,7 +30,8 @@ async def command(config: Config, args: argparse.Namespace, client: Client) -> i
     held = await holdings(client, args.id, now_s)
     catalogues = Catalogues(Path(config.data_dir) / "catalogues")
     await asyncio.to_thread(catalogues.refresh)
-    words = readable(held, readable_advertisers(config).values(), catalogues, now_s)
+    exchanges = [profile.name for profile in config.profiles()]
+    words = readable(held, readable_advertisers(config).values(), catalogues, now_s, exchanges)
     events = await _recorded(config, args.id)
     if args.json:
         answer = {"held": words, "recorded": events}
@@ -57,6 +58,7 @@ def _lines(words: Words, events: list[dict[str, Any]]) -> list[str]:
         lines += _shop_lines(shop)
     lines += [f"known by {link.source or 'an unnamed source'} since {link.since}" for link in words.known_by]
     lines += [f"linked by a login at {login.shop} since {login.since}" for login in words.linked_logins]
+    lines += [f"id given to {each.exchange}, {each.times} times in a day" for each in words.id_given_to]
     return [*lines, f"{len(events):,} recorded events"]
 
 

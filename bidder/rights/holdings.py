@@ -19,6 +19,7 @@ from bidder.audience.history import History, unpack_history
 from bidder.audience.person import Profile, unpack
 from bidder.stores import keys
 from bidder.stores.removal import Client, done
+from bidder.stores.sync_times import Synced, unpack_syncs
 
 _SECONDS: Final = struct.Struct("<I")
 _SHOP: Final = b"a:"
@@ -65,8 +66,8 @@ class Holdings(Struct, frozen=True, kw_only=True):
     shops: tuple[ShopHolding, ...] = ()
     matches: tuple[Match, ...] = ()
     clusters: tuple[Cluster, ...] = ()
-    syncs: int = 0
-    """Exchanges that the id was handed to lately, where that is noted."""
+    syncs: tuple[Synced, ...] = ()
+    """Exchanges that the id was handed to, on the last day on which it was."""
 
     @property
     def nothing(self) -> bool:
@@ -94,7 +95,7 @@ async def holdings(client: Client, person_id: bytes, now_s: float) -> Holdings:
             for name, value in sorted(fields.items())
             if name.startswith(keys.CLUSTER_FIELD_PREFIX)
         ),
-        syncs=int(keys.SYNC_FIELD in fields),
+        syncs=tuple(unpack_syncs(fields.get(keys.SYNC_FIELD, b""))),
     )
 
 

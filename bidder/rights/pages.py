@@ -229,8 +229,14 @@ def _of_number(language: str, known: Words) -> str:
                 for login in known.linked_logins
             )
         )
-    if known.id_exchanged:
-        parts.append(tag("p", text(words["exchanged"])))
+    if known.id_given_to:
+        parts.append(tag("h2", text(words["given"])))
+        parts.append(
+            _list(
+                text(words["given_to"].format(exchange=each.exchange, count=each.times))
+                for each in known.id_given_to
+            )
+        )
     return "".join(parts)
 
 

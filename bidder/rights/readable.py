@@ -15,7 +15,7 @@ from msgspec import Struct
 from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.model import Advertiser, LineItem
 from bidder.catalogue.product import Product
-from bidder.keys import category_key, name_key, segment_key
+from bidder.keys import category_key, key32, name_key, segment_key
 from bidder.rights.holdings import Holdings, ShopHolding
 
 SHOP_SOURCE: Final = "shop."
@@ -97,6 +97,15 @@ class Login(Struct, frozen=True):
     since: str
 
 
+class Handed(Struct, frozen=True):
+    """Our number was handed to an exchange."""
+
+    exchange: str
+    """Its name, where it is configured; else its key in digits."""
+    times: int
+    """On the last day on which it was."""
+
+
 class Words(Struct, frozen=True, kw_only=True):
     """Everything, readable."""
 
@@ -107,14 +116,18 @@ class Words(Struct, frozen=True, kw_only=True):
     shops: tuple[ShopWords, ...] = ()
     known_by: tuple[Link, ...] = ()
     linked_logins: tuple[Login, ...] = ()
-    id_exchanged: bool = False
-    """Whether it is noted when our number was handed to exchanges."""
+    id_given_to: tuple[Handed, ...] = ()
 
 
 def readable(
-    held: Holdings, advertisers: Iterable[Advertiser], catalogues: Catalogues | None, now_s: float
+    held: Holdings,
+    advertisers: Iterable[Advertiser],
+    catalogues: Catalogues | None,
+    now_s: float,
+    exchanges: Iterable[str] = (),
 ) -> Words:
-    """Words for what is held."""
+    """Words for what is held; `exchanges` are the names of those that are configured."""
+    names = {key32(name): name for name in exchanges}
     shops = {advertiser.id: advertiser for advertiser in advertisers}
     known = [_shop(each, shops.get(each.advertiser_id), catalogues) for each in held.shops]
     return Words(
@@ -127,7 +140,9 @@ def readable(
         linked_logins=tuple(
             Login(_name(shops, each.advertiser_id), when(each.joined_s)) for each in held.clusters
         ),
-        id_exchanged=bool(held.syncs),
+        id_given_to=tuple(
+            Handed(names.get(each.exchange, f"{each.exchange:08x}"), each.times) for each in held.syncs
+        ),
     )
 
 

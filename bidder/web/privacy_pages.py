@@ -211,7 +211,7 @@ async def _held(desk: Desk, request: web.Request) -> list[Holdings] | None:
 def _words(desk: Desk, known: Iterable[Holdings]) -> list[Words]:
     shops = list(desk.advertisers())
     return [
-        readable(each, shops, desk.catalogues, desk.clock.now_s())
+        readable(each, shops, desk.catalogues, desk.clock.now_s(), desk.operator.exchanges)
         for each in known
         if not each.nothing or each.opted_out_s
     ]

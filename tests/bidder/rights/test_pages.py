@@ -10,7 +10,7 @@ import pytest
 
 from bidder.rights.layout import COLOURS, POLICY, STYLE
 from bidder.rights.pages import DONE, Operator, Seen, everything, moment, overview, question
-from bidder.rights.readable import Deed, Interest, Link, Login, ShopWords, Thing, Words
+from bidder.rights.readable import Deed, Handed, Interest, Link, Login, ShopWords, Thing, Words
 from bidder.rights.texts import LANGUAGES, MONTHS, TEXTS
 
 HOSTILE = "<script>alert('1')</script>&\"{boom}"
@@ -41,7 +41,7 @@ def _words(text: str) -> Words:
         shops=(shop,),
         known_by=tuple(Link(source, AT, count) for count, source in enumerate(sources)),
         linked_logins=(Login(text, AT),),
-        id_exchanged=True,
+        id_given_to=(Handed(text, 2),),
     )
 
 
