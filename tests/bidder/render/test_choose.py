@@ -133,3 +133,10 @@ def test_any_person_gets_a_decent_ad(
     viewed_now = [n for n in viewed if 1 <= n <= 20 and n not in bought]
     if viewed_now and chosen:
         assert chosen[0] == f"p{viewed_now[0]}"
+
+
+@pytest.mark.parametrize("taste", [[float("nan")], [float("inf"), 1.0], [0.0]])
+def test_a_vector_that_says_nothing_changes_nothing(catalogue: Catalogue, taste: list[float]) -> None:
+    """Neither numbers that are none nor a vector without length."""
+    plain = ids(choose(known(visit(17)), catalogue, 4, PLENTY, NOW_S))
+    assert ids(choose(known(visit(17), affinity=taste), catalogue, 4, PLENTY, NOW_S)) == plain
