@@ -71,19 +71,21 @@ class Household:
         """Opens the recorder's folder and the signing keys: raises OSError, SigningError."""
         self._config, self._setup, self._keyring = config, setup, keyring
         self._tally, self._clock = tally, clock
-        self._data = Path(setup.data_dir)
+        self._data = Path(setup.data_dir or config.data_dir)
         self._client = open_client(structs.replace(config.stores, redis_url=setup.redis_url))
-        self._visitors = VisitorStore(self._client, tally)
+        keep_s = config.privacy.retention_days * DAY_S
+        self._visitors = VisitorStore(self._client, tally, keep_s)
         self._catalogues = Catalogues(self._data / "catalogues")
         self._showcases = Showcases()
         self._bandit = Bandit(tally, clock.now_s)
-        self._recorder = Recorder(Path(setup.events_dir), setup.slot, tally, clock, config.recording())
+        self._recorder = Recorder(self._events(), setup.slot, tally, clock, config.recording())
         self._gate = Gate(config.privacy.vendor_id)
-        writer = PeopleWriter(self._client)
+        writer = PeopleWriter(self._client, keep_s)
         hands = Hands(self._visitors, writer, self._recorder, self._catalogues)
-        self._shops = Shops(hands, self._gate, tally, clock, config.privacy.retention_days * DAY_S)
+        self._shops = Shops(hands, self._gate, tally, clock, keep_s)
         times = SyncTimes(self._client)
         self._syncs = Syncs(config.profiles(), writer, times, self._gate, tally, clock)
+        self._syncs.keep_s = keep_s
         self._matches = Matches(writer, self._gate, tally, clock)
         self._deletions = self._deletion_office()
         self.screen = Screen(config.fraud, tally, clock.now_s()) if config.fraud.enabled else None
@@ -160,6 +162,9 @@ class Household:
         await self._bandit.exchange(LayoutStore(self._client))
         await asyncio.to_thread(self._recorder.close)
         await self._client.aclose()
+
+    def _events(self) -> Path:
+        return Path(self._setup.events_dir or self._config.events_folder())
 
     def _deletion_office(self) -> Deletions:
         config, setup = self._config, self._setup
