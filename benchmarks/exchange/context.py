@@ -72,7 +72,7 @@ def device(rng: random.Random, human: Human) -> Json:
     """The device, with a place; a precise one seldom."""
     kind = human.device
     body: Json = {
-        "ua": kind.ua, "ip": ip(rng), "geo": geo(human, precise=rng.random() < 0.3), "dnt": 0,
+        "ua": kind.ua, "ip": ip(rng, human), "geo": geo(human, precise=rng.random() < 0.3), "dnt": 0,
         "lmt": int(human.limited), "devicetype": kind.devicetype, "os": kind.os, "osv": kind.osv,
         "w": kind.width, "h": kind.height, "pxratio": kind.ratio, "js": 1,
         "language": human.place.language, "connectiontype": rng.choice((1, 2, 2, 6, 7)),
@@ -155,9 +155,11 @@ def geo(human: Human, *, precise: bool) -> Json:
     return body
 
 
-def ip(rng: random.Random) -> str:
-    """An address of the block reserved for documentation."""
-    return f"198.51.100.{rng.randint(1, 254)}"
+def ip(rng: random.Random, human: Human) -> str:
+    """An address of the person's network, one of 512 in the block that is reserved for benchmarks (RFC 2544): were all
+    people in one network, they would look like one abnormal address."""
+    network = human.number % 512
+    return f"198.{18 + (network >> 8)}.{network & 255}.{rng.randint(1, 254)}"
 
 
 def transaction_id(rng: random.Random) -> str:

@@ -119,7 +119,7 @@ def _from_prebid(rng: random.Random, dialect: Dialect, human: Human) -> Json:
     request["id"] = context.transaction_id(rng)
     request["tmax"] = max(int(request.get("tmax") or 0), 80)
     device: Json = request.setdefault("device", {})
-    device |= {"ua": human.device.ua, "ip": context.ip(rng), "geo": context.geo(human, precise=False)}
+    device |= {"ua": human.device.ua, "ip": context.ip(rng, human), "geo": context.geo(human, precise=False)}
     if human.limited:
         device["lmt"] = 1
     user: Json = request.setdefault("user", {})

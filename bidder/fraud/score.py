@@ -33,10 +33,8 @@ _TICK_S: Final = 1.0
 _DATACENTRE: Final = int(Reason.DATACENTRE)
 _PERSON_RATE, _ADDRESS_RATE = int(Reason.PERSON_RATE), int(Reason.ADDRESS_RATE)
 _SOURCE_RATE: Final = int(Reason.SOURCE_RATE)
-_STRONG: Final = int(
-    Reason.TOOL | Reason.NO_AGENT | Reason.DATACENTRE | Reason.PLACEMENT | Reason.ADDRESS_RATE
-)
-"""What makes the source suspect, too; not crawlers, who go everywhere, nor one id that asks and asks."""
+_STRONG: Final = int(Reason.TOOL | Reason.NO_AGENT | Reason.DATACENTRE | Reason.PLACEMENT)
+"""What makes the source suspect, too; not crawlers, who go everywhere, nor an id or a network that asks and asks."""
 
 
 class Chain(Protocol):
