@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench pacing affinity load lock clean
+.PHONY: help setup demo test check bench pacing affinity ivt load lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,9 @@ pacing: setup ## how well budgets are paced, on real auction logs and dense traf
 
 affinity: setup ## how often the next product is foreseen, on real shop sessions
 	@$(BIN)/python -m benchmarks.affinity $(ARGS)
+
+ivt: setup ## how well invalid traffic is told, on lists of crawlers and networks and on simulated bots
+	@$(BIN)/python -m benchmarks.ivt $(ARGS)
 
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
