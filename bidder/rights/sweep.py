@@ -22,6 +22,7 @@ from msgspec import Struct, field
 from redis.asyncio import RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
+from bidder.audience.identity import person_id
 from bidder.events import parquet, segments
 from bidder.metrics import Metric, Tally
 from bidder.rights.walk import asked, batches
@@ -29,6 +30,7 @@ from bidder.stores import keys
 from bidder.stores.people_writer import MAX_TTL_S
 from bidder.stores.removal import OPT_OUT_S, Client, call, done
 from bidder.stores.scripts import Script
+from bidder.stores.visitors import VisitorStore
 
 PAUSE_S: Final = 0.05
 SLACK_S: Final = 60
@@ -57,9 +59,7 @@ METRICS: Final = (
     ),
     Metric("paceline_retention_swept_keys", "gauge", "Keys that the last sweep looked at", merge="max"),
     Metric("paceline_retention_mended_total", "counter", "Keys that a sweep gave an end"),
-    Metric(
-        "paceline_retention_pruned_total", "counter", "Fields of people that a sweep removed by their age"
-    ),
+    Metric("paceline_retention_pruned_total", "counter", "Parts of people that a sweep removed by their age"),
 )
 _log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ async def sweep_store(
 ) -> Swept:
     """Look at every key of every node; `retention_s` may only be shorter than 30 days."""
     found, retention_s = Swept(), min(retention_s, MAX_TTL_S)
+    visitors = VisitorStore(client, Tally(), retention_s)
     async for names in batches(client, pause_s=pause_s):
         found.keys += len(names)
         lives = dict(zip(names, await asked(client, "TTL", names), strict=True))
@@ -139,6 +140,8 @@ async def sweep_store(
                 await _judge(client, kind, {name: lives[name] for name in group}, found, mend)
             if kind.ages and mend:
                 found.pruned += await _prune(client, kind, group, int(now_s) - retention_s)
+                if kind is KINDS[0]:
+                    found.pruned += await _age(client, visitors, group, int(now_s))
     return found
 
 
@@ -234,6 +237,20 @@ async def _prune(client: Client, kind: Kind, names: Iterable[bytes], before_s: i
             if "WRONGTYPE" not in str(error):
                 raise
     return removed
+
+
+async def _age(client: Client, visitors: VisitorStore, names: Iterable[bytes], now_s: int) -> int:
+    """Remove visits, products and segments that are older than their days of people who still come; how many shops'
+    parts changed."""
+    changed = 0
+    people = [(name, person_id(name[3:-1].decode("ascii", "replace"))) for name in names]
+    for name, person in people:
+        if person is None or await done(client.type(name)) != b"hash":
+            continue
+        for each in await done(client.hkeys(name)):
+            if each.startswith(b"a:"):
+                changed += await visitors.age(person, each[2:].decode("utf-8", "replace"), now_s)
+    return changed
 
 
 def _old(paths: Iterable[Path], before_s: float) -> int:

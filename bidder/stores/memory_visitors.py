@@ -62,6 +62,8 @@ class MemoryVisitorStore(VisitorStore):
             return len(set().union(*(self.counts.get(each, set()) for each in (key, *rest))))
         if name == b"HKEYS":
             return list(self.hashes.get(key, ()))
+        if name == b"HEXISTS":
+            return int(rest[0] in self.hashes.get(key, {}))
         assert name == b"HDEL", name
         return self._remove(key, *rest)
 

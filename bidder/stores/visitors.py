@@ -256,11 +256,17 @@ class VisitorStore:
         return await self._run(WRITE, names, arguments)
 
     async def _enter(self, tag: bytes, person_id: bytes, now_s: int) -> list[bytes]:
-        """A person was seen in a cluster; returns the others who are in it."""
+        """A person was seen in a cluster; returns the others who are in it, nobody where the person has left meanwhile:
+        by an erasure, or by opting out."""
         bounds = self._keep_s, MAX_MEMBERS
         gone, members = await self._run(
             ENTER, [keys.cluster_key(tag)], [person_id, _SECONDS.pack(now_s), *bounds]
         )
+        if not await self._ask(
+            "HEXISTS", keys.person_key(keys.person_tag(person_id)), keys.cluster_field(tag)
+        ):
+            await self._ask("HDEL", keys.cluster_key(tag), person_id)
+            members = []
         for other in gone:
             await self._ask("HDEL", keys.person_key(keys.person_tag(other)), keys.cluster_field(tag))
         return cast("list[bytes]", members)

@@ -139,8 +139,8 @@ async def test_tombstones_may_live_longer(known: House) -> None:
 
 
 async def test_fields_have_ages_of_their_own(known: House) -> None:
-    """What a shop learned more than 30 days ago goes, though another sees the person every day; so do lists of matches
-    and places in clusters; what is younger, or cannot be read, stays."""
+    """What a shop learned more than 30 days ago goes, though another sees the person every day; so do lists of matches,
+    places in clusters, and what cannot be read; what is younger stays."""
     old_s = NOW_S - 31 * DAY_S
     profile, visit = Profile(old_s, np.zeros(2, np.float16)), Visit(EventKind.CART, old_s, 1)
     old = struct.pack("<I", old_s)
@@ -158,14 +158,24 @@ async def test_fields_have_ages_of_their_own(known: House) -> None:
     cluster = keys.cluster_key(keys.cluster_tag("shop", "ab" * 32))
     await done(known.client.hset(cluster, TWO, old))
     found = await sweep_store(known.client, NOW_S, pause_s=0)
-    assert found.pruned == 4
+    assert found.pruned == 5
     fields = await done(known.client.hkeys(keys.person_key(TAG)))
     assert field_name("shop") not in fields
-    assert {field_name("other"), b"a:bad", keys.SEEN_FIELD} <= set(fields)
+    assert b"a:bad" not in fields
+    assert {field_name("other"), keys.SEEN_FIELD} <= set(fields)
     assert await done(known.client.hkeys(keys.history_key(TAG))) == [field_name("shop")]
     assert await done(known.client.hkeys(cluster)) == [ONE]
     assert (await sweep_store(known.client, NOW_S + 40 * DAY_S, pause_s=0, mend=False)).pruned == 0
     assert (await sweep_store(known.client, NOW_S + 8 * DAY_S, 7 * DAY_S, pause_s=0)).pruned > 4
+
+
+async def test_old_visits_of_somebody_who_comes_often_go(known: House) -> None:
+    """A visit ends after its days, also where a later one of the same shop stays."""
+    visits = tuple(Visit(EventKind.CART, NOW_S - days * DAY_S, days) for days in (1, 29, 31))
+    await done(known.client.hset(keys.history_key(TAG), field_name("shop"), pack_history(History(visits))))
+    await sweep_store(known.client, NOW_S, pause_s=0)
+    left = await known.visitors.known(ONE, "shop")
+    assert [visit.product for visit in left.history.visits] == [1, 29]
 
 
 async def test_a_key_of_another_type_stops_nothing(known: House) -> None:
