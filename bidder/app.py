@@ -93,7 +93,7 @@ class Worker:
         frequency = self._config.frequency
         views = FrequencyWriter(source, self._tally)
         self._household = Household(self._config, self._setup, self._keyring, self._tally, self._clock)
-        await self._household.start(live)
+        await self._household.start(live, self.reload)
         hands = Hands(self._treasury.allowance, views, frequency.hold_s, self._household.screen)
         people = PeopleReader(source, stores, self._tally, self._clock, frequency.busy_ms)
         self._auction = Auction(live.world, people, hands, self._tally, self._clock)

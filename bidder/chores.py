@@ -80,6 +80,11 @@ class Hands(Struct, frozen=True):
         return Path(self.setup.data_dir or self.config.data_dir)
 
     @property
+    def keep_s(self) -> int:
+        """How long people are kept."""
+        return self.config.privacy.retention_days * DAY_S
+
+    @property
     def events(self) -> Path:
         """The folder of recorded events."""
         return Path(self.setup.events_dir or self.config.events_folder())
@@ -155,7 +160,7 @@ async def catalogues(hands: Hands) -> None:
 async def deletions(hands: Hands) -> None:
     """Data deletion requests that a worker accepted and did not live to carry out."""
     client = hands.client
-    eraser, visitors = Eraser(client, hands.tally), VisitorStore(client, hands.tally)
+    eraser, visitors = Eraser(client, hands.tally), VisitorStore(client, hands.tally, hands.keep_s)
     while await work_off(client, eraser, visitors, hands.clock.now_s()):
         pass
 
@@ -164,7 +169,7 @@ async def retention(hands: Hands) -> None:
     """What could outlive its days is found, mended and told; our own server's append-only file forgets it, too."""
     config, now_s = hands.config, hands.clock.now_s()
     files = Files(hands.events, hands.data / "spool", config.events.keep_days * DAY_S)
-    found = await sweep(hands.client, files, now_s, config.privacy.retention_days * DAY_S)
+    found = await sweep(hands.client, files, now_s, hands.keep_s)
     tell(hands.tally, found, now_s)
     if not config.stores.redis_url:
         await rewrite_logs(hands.client)

@@ -10,7 +10,7 @@ Limits: catalogues are looked at every CATALOGUES_S, in a thread.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from bidder.events.writer import Recorder
 from bidder.fraud.beacons import Beacons
 from bidder.fraud.score import Screen
 from bidder.fraud.watch import Watch
-from bidder.live import Live
+from bidder.live import CATALOGUES, Live
 from bidder.metrics import Tally
 from bidder.notices.apply import Notices
 from bidder.notices.keys import Keyring
@@ -75,7 +75,7 @@ class Household:
         self._client = open_client(structs.replace(config.stores, redis_url=setup.redis_url))
         keep_s = config.privacy.retention_days * DAY_S
         self._visitors = VisitorStore(self._client, tally, keep_s)
-        self._catalogues = Catalogues(self._data / "catalogues")
+        self._catalogues = Catalogues(self._data / CATALOGUES, tally)
         self._showcases = Showcases()
         self._bandit = Bandit(tally, clock.now_s)
         self._recorder = Recorder(self._events(), setup.slot, tally, clock, config.recording())
@@ -133,11 +133,11 @@ class Household:
             trail = self._data / "run" / TRAIL
             notices.doubts = Beacons(self._config.fraud, self._tally, self._clock.now_s(), trail)
 
-    async def start(self, live: Live) -> None:
-        """Open the catalogues, then keep everything fresh in the background."""
+    async def start(self, live: Live, reload: Callable[[], None]) -> None:
+        """Open the catalogues, then keep everything fresh in the background; `reload` is told of new catalogues."""
         self.adopt(live)
         await asyncio.to_thread(self._catalogues.refresh)
-        self._run(self._keep_catalogues())
+        self._run(self._keep_catalogues(reload))
         self._run(self._bandit.run(LayoutStore(self._client)))
         if self.screen is not None:
             rules = self._config.fraud
@@ -176,11 +176,12 @@ class Household:
         requests = Requests(self._client, Eraser(self._client, self._tally), self._visitors)
         return Deletions(office, requests, keys, setup.base_url, self._clock)
 
-    async def _keep_catalogues(self) -> None:
+    async def _keep_catalogues(self, reload: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(CATALOGUES_S)
             try:
-                await asyncio.to_thread(self._catalogues.refresh)
+                if await asyncio.to_thread(self._catalogues.refresh):
+                    reload()
             except Exception:  # our bug: the catalogues that are open stay, and are looked at again
                 _log.exception("catalogues were not looked at")
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from bidder.auction.price import Pricer
 from bidder.auction.rates import PREFERRED_MEDIUM
 from bidder.auction.world import World
+from bidder.audience.affinity import MAX_NORM
 from bidder.campaigns.compile import Columns, Line
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.index import Index
@@ -24,6 +25,8 @@ from bidder.campaigns.load import CampaignError, load_book
 from bidder.campaigns.located import Problem
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates, load_rates
+from bidder.catalogue.snapshot import Catalogues
+from bidder.catalogue.tastes import with_vectors
 from bidder.config import Config, Priors
 from bidder.keys import key64
 from bidder.learning.priors import ConstantShading, PriorRates, Rest
@@ -34,6 +37,10 @@ from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from bidder.privacy.gate import Gate
 
 RETIRED = 200_000
+MAX_SCORE = 2.0
+"""Units of log-odds by which affinity moves a click rate where the file gives a line item no vector: a factor of seven."""
+CATALOGUES = "catalogues"
+"""In the data directory."""
 
 
 class Live(Struct, frozen=True):
@@ -59,7 +66,9 @@ def rates_path(config: Config) -> Path | None:
 def load_live(config: Config, keyring: Keyring, base_url: str) -> Live:
     """Read the files and compile them; raises CampaignError or RatesError."""
     rates = load_rates(rates_path(config))
-    book = load_book(campaigns_path(config), rates)
+    catalogues = Catalogues(Path(config.data_dir) / CATALOGUES)
+    catalogues.refresh()
+    book = with_vectors(load_book(campaigns_path(config), rates), catalogues, MAX_SCORE / MAX_NORM)
     return Live(build_world(config, (book, rates), keyring, base_url), book, rates, time.time())
 
 
