@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from bidder.learning.affinity import train
 
 SHOPS = {shop.id: shop for shop in load_book(demo_book_path()).advertisers}
 LENGTH = 0.125
-SESSIONS = [("a1", "a2"), ("a2", "a1", "a2"), ("b1", "b2"), ("b2", "b1"), ("a1", "a2", "b1")] * 5
+NAMES = {kind: [f"{kind}{n}" for n in range(40)] for kind in "ab"}
 
 
 def _product(name: str, category: str) -> Product:
@@ -41,8 +42,11 @@ def _product(name: str, category: str) -> Product:
 @pytest.fixture
 def catalogues(tmp_path: Path) -> Catalogues:
     """Fernhill's, trained; nobody else's."""
-    products = [_product(name, "Boots" if name < "b" else "Tents") for name in ("a1", "a2", "b1", "b2")]
-    keyed = [tuple(product_key("fernhill", name) for name in session) for session in SESSIONS]
+    kinds = {"a": "Boots", "b": "Tents"}
+    products = [_product(name, kinds[kind]) for kind, names in NAMES.items() for name in names]
+    rng = random.Random(4)
+    sessions = [rng.choices(NAMES[rng.choice("ab")], k=6) for _ in range(600)]
+    keyed = [tuple(product_key("fernhill", name) for name in session) for session in sessions]
     write_snapshot(tmp_path / "fernhill", "fernhill", products, train(keyed))
     found = Catalogues(tmp_path)
     found.refresh()
