@@ -133,7 +133,9 @@ def _markup(choice: Choice, urls: NoticeUrls, serving_id: str, world: World, par
     native = choice.fitting.native
     if native is not None:
         assets = f"{parts.assets}{browser_token(parts, urls)}&{IN_ASSETS}=" if native.asked else ""
-        return native_markup(native, NativeUrls(urls.click, (), (urls.imp,), world.privacy_url, assets=assets))
+        return native_markup(
+            native, NativeUrls(urls.click, (), (urls.imp,), world.privacy_url, assets=assets)
+        )
     assert ad.vast is not None, "an ad is a banner, a native or a spot"
     spot = VastUrls(impression=urls.imp, click=urls.click, tracking_base=urls.event)
     return ad.vast[choice.fitting.protocol].render(spot, serving_id, choice.fitting.media)
