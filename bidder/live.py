@@ -38,7 +38,7 @@ from bidder.privacy.gate import Gate
 
 RETIRED = 200_000
 MAX_SCORE = 2.0
-"""Log-odds by which affinity moves a click rate at most where the file gives a line item no vector: a factor of seven."""
+"""Log-odds by which affinity moves a click rate at most, where the file gives a line item no vector: a factor of 7."""
 CATALOGUES = "catalogues"
 """In the data directory."""
 

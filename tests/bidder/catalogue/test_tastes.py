@@ -47,7 +47,7 @@ def catalogues(tmp_path: Path) -> Catalogues:
     rng = random.Random(4)
     sessions = [rng.choices(NAMES[rng.choice("ab")], k=6) for _ in range(600)]
     keyed = [tuple(product_key("fernhill", name) for name in session) for session in sessions]
-    write_snapshot(tmp_path / "fernhill", "fernhill", products, train(keyed))
+    write_snapshot(tmp_path, "fernhill", products, train(keyed))
     found = Catalogues(tmp_path)
     found.refresh()
     return found
