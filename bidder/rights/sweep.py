@@ -6,7 +6,7 @@ Shapes: KINDS says of every prefix of a key what may stand there and for how lon
     nobody knows is told and not touched. Within the hashes of people each field has an age of its own: what one shop
     learned goes `retention_s` after that shop last saw the person, though another shop sees the person every day.
     Files: events that name people after their days, segments and spools that lie about as long.
-Limits: walk.BATCH keys, then PAUSE_S: some 5,000 keys a second, so that bids are not behind it.
+Limits: walk.BATCH keys, then PAUSE_S: some 2,000 keys a second, so that bids are not behind it.
 Raises: redis.RedisError, OSError, duckdb.Error.
 Never: a key in a log or a metric: a place is the prefix of keys or a file.
 """
@@ -14,7 +14,7 @@ Never: a key in a log or a metric: a place is the prefix of keys or a file.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ from bidder.stores.scripts import Script
 from bidder.stores.visitors import VisitorStore
 
 PAUSE_S: Final = 0.05
+AT_ONCE: Final = 8
+"""People whose parts are looked at together: connections of the client's pool, of which it has 16."""
 SLACK_S: Final = 60
 """Of an end that is set while we look."""
 FILE_MARGIN_S: Final = 2 * 3_600
@@ -226,31 +228,45 @@ async def _is_tombstone(client: Client, name: bytes) -> bool:
         return False
 
 
-async def _prune(client: Client, kind: Kind, names: Iterable[bytes], before_s: int) -> int:
+async def _prune(client: Client, kind: Kind, names: list[bytes], before_s: int) -> int:
     """Remove fields that are older than their days."""
     ages = [part for pair in kind.ages for part in pair]
-    removed = 0
-    for name in names:
+
+    async def pruned(name: bytes) -> int:
         try:
-            removed += int(await call(client, PRUNE, (name,), before_s, *ages))
+            return int(await call(client, PRUNE, (name,), before_s, *ages))
         except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-    return removed
+            if "WRONGTYPE" in str(error):
+                return 0
+            raise
+
+    return await _summed(pruned, names)
 
 
-async def _age(client: Client, visitors: VisitorStore, names: Iterable[bytes], now_s: int) -> int:
+async def _age(client: Client, visitors: VisitorStore, names: list[bytes], now_s: int) -> int:
     """Remove visits, products and segments that are older than their days of people who still come; how many shops'
     parts changed."""
-    changed = 0
-    people = [(name, person_id(name[3:-1].decode("ascii", "replace"))) for name in names]
-    for name, person in people:
+
+    async def aged(name: bytes) -> int:
+        person = person_id(name[3:-1].decode("ascii", "replace"))
         if person is None or await done(client.type(name)) != b"hash":
-            continue
-        for each in await done(client.hkeys(name)):
-            if each.startswith(b"a:"):
-                changed += await visitors.age(person, each[2:].decode("utf-8", "replace"), now_s)
-    return changed
+            return 0
+        shops = [
+            each[2:].decode("utf-8", "replace")
+            for each in await done(client.hkeys(name))
+            if each[:2] == b"a:"
+        ]
+        return sum([await visitors.age(person, shop, now_s) for shop in shops])
+
+    return await _summed(aged, names)
+
+
+async def _summed(each: Callable[[bytes], Awaitable[int]], names: list[bytes]) -> int:
+    """The sum of what is done for each name, AT_ONCE of them at a time."""
+    total = 0
+    for first in range(0, len(names), AT_ONCE):
+        total += sum(await asyncio.gather(*map(each, names[first : first + AT_ONCE])))
+    return total
 
 
 def _old(paths: Iterable[Path], before_s: float) -> int:

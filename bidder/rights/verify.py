@@ -20,6 +20,8 @@ from bidder.stores.removal import Client, done
 
 CHUNK: Final = 1 << 20
 ENTRIES: Final = 1_000
+SMALL: Final = 65_536
+"""Bytes of a string, and ENTRIES of a hash, up to which a batch of them is read at once."""
 
 
 async def in_store(client: Client, person_id: bytes) -> list[str]:
@@ -27,15 +29,13 @@ async def in_store(client: Client, person_id: bytes) -> list[str]:
     tag = keys.person_tag(person_id)
     wanted, found = (person_id, tag, tag.upper()), list[str]()
     async for names in batches(client):
-        types = await asked(client, "TYPE", names)
-        for name, kind in zip(names, types, strict=True):
-            if name.startswith(GUARD_PREFIX):
-                continue
-            if any(text in name for text in wanted):
-                if not await _is_tombstone(client, name, tag):
-                    found.append(f"key {_shown(name)}")
-            elif await _holds(client, name, bytes(kind), wanted):
-                found.append(f"value of {_shown(name)}")
+        others = []
+        for name in names:
+            if not any(text in name for text in wanted):
+                others.append(name)
+            elif not name.startswith(GUARD_PREFIX) and not await _is_tombstone(client, name, tag):
+                found.append(f"key {_shown(name)}")
+        found += [f"value of {_shown(name)}" for name in await _holding(client, others, wanted)]
     return sorted(set(found))
 
 
@@ -55,6 +55,35 @@ async def _is_tombstone(client: Client, name: bytes, tag: bytes) -> bool:
     if name != keys.person_key(tag):
         return False
     return set(await done(client.hkeys(name))) == {keys.OPT_OUT_FIELD}
+
+
+async def _holding(client: Client, names: list[bytes], wanted: tuple[bytes, ...]) -> list[bytes]:
+    """Those of some keys that hold an id: small strings and hashes are read together, the others in pieces."""
+    kinds: dict[bytes, list[bytes]] = {}
+    for name, kind in zip(names, await asked(client, "TYPE", names), strict=True):
+        kinds.setdefault(bytes(kind), []).append(name)
+    strings, hashes = kinds.pop(b"string", []), kinds.pop(b"hash", [])
+    whole: dict[bytes, list[bytes]] = {}
+    for name, size in zip(strings, await asked(client, "STRLEN", strings), strict=True):
+        whole.setdefault(b"string" if size <= SMALL else b"long", []).append(name)
+    for name, size in zip(hashes, await asked(client, "HLEN", hashes), strict=True):
+        whole.setdefault(b"hash" if size <= ENTRIES else b"wide", []).append(name)
+    found = []
+    for name, value in zip(
+        whole.get(b"string", []), await asked(client, "GET", whole.get(b"string", [])), strict=True
+    ):
+        if isinstance(value, bytes) and any(text in value for text in wanted):
+            found.append(name)
+    for name, value in zip(
+        whole.get(b"hash", []), await asked(client, "HGETALL", whole.get(b"hash", [])), strict=True
+    ):
+        pieces = b"\n".join(map(bytes, [*value, *value.values()] if isinstance(value, dict) else value or ()))
+        if any(text in pieces for text in wanted):
+            found.append(name)
+    large = {b"string": whole.get(b"long", []), b"hash": whole.get(b"wide", []), **kinds}
+    for kind, others in large.items():
+        found += [name for name in others if await _holds(client, name, kind, wanted)]
+    return found
 
 
 async def _holds(client: Client, name: bytes, kind: bytes, wanted: tuple[bytes, ...]) -> bool:

@@ -37,6 +37,8 @@ def pipeline(client: Client) -> Any:
 
 async def asked(client: Client, command: str, names: list[bytes], *arguments: object) -> list[Any]:
     """One command for each of some keys, in one round trip to each node; an error stands in its place."""
+    if not names:
+        return []
     calls = pipeline(client)
     for name in names:
         calls.execute_command(command, name, *arguments)

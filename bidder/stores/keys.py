@@ -1,6 +1,7 @@
 """Every key of ours, in one place, with what the cluster needs to route it.
 
-Place: stores/people builds its commands here; nothing else spells a key.
+Place: stores/people builds its commands here; nothing else spells a key of people but guards.py (`x:`), which needs a
+    slot to be found backwards. rights/sweep knows all kinds of keys, and how long each may live.
 Shapes: `p:{<32 hex digits>}` is a person's hash, `m:{<32 hex digits>}` a row of the match table, `f:{...}` what was
     shown to whoever the digits stand for (a log per advertiser), `b:{...}` the requests that are being decided for
     them, `h:{...}` what the person did (a history per advertiser): the digits stand in braces (the cluster's hash
