@@ -1,5 +1,6 @@
 """The README's commands run, its map is true, its settings exist."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from bidder.campaigns.load import load_book
-from bidder.config import ENVIRONMENT, SECRETS, Config, load
+from bidder.config import ENVIRONMENT, SECRETS, Config, Stores, load
 from bidder.exchanges import SHIPPED
 from bidder.stores.embedded import EmbeddedServer
+from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.corpus import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,6 +90,8 @@ def test_serving_commands_serve(command: str, folder: Path) -> None:
         assert _ready(folder / "data/run/ports.json", running)
         if "--config" not in command:
             assert _bid(json.loads((folder / "data/run/ports.json").read_text())["exchange"])
+            for told in [c for c in COMMANDS if c.startswith("paceline fraud")]:
+                _told(folder, told)
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(START_S) == 0
@@ -105,6 +109,45 @@ def test_money_commands_run(folder: Path) -> None:
             )
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert "every balance is proven" in done.stdout
+
+
+PEOPLE = r"paceline (shop|catalogue|audience|train|events|privacy|export|erase|retention)"
+
+
+def test_commands_about_people_run(folder: Path) -> None:
+    """The commands about shops, people and traffic, in the README's order, against a store of their own."""
+    (folder / "bidder").symlink_to(ROOT / "bidder")
+    (curl,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    (folder / "request.json").write_text(shlex.split(curl)[4])
+    commands = [c for c in COMMANDS if re.match(PEOPLE, c)]
+    assert len(commands) >= 12
+    with EmbeddedServer(folder / "store") as store:
+        people = environment(PACELINE_REDIS_URL=store.url)
+        asyncio.run(_known(store.url, re.findall(r"paceline export --id (\w+)", README)[0]))
+        for command in commands:
+            words = [SCRIPT, *shlex.split(command)[1:]]
+            done = subprocess.run(
+                words, cwd=folder, env=people, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+            assert "Traceback" not in done.stderr
+
+
+def _told(folder: Path, command: str) -> None:
+    """A command that speaks of the running workers has something to say."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and not list((folder / "data/run").glob("fraud-*.json")):
+        time.sleep(0.05)
+    words = [SCRIPT, *shlex.split(command)[1:]]
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+async def _known(url: str, person: str) -> None:
+    """Somebody whom an exchange knows by an id of its own."""
+    client = open_client(Stores(redis_url=url))
+    await PeopleWriter(client).match("generic", "u-1", bytes.fromhex(person), time.time())
+    await client.aclose()
 
 
 def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
@@ -131,7 +174,9 @@ def _bid(port: int) -> bool:
 
 def test_no_command_is_left_out() -> None:
     """Each command of the README is run by a test of this file, or is one of the benchmarks."""
-    known = re.compile(r"make |paceline (serve|check|campaigns|budget|audit)|python -m benchmarks\.")
+    known = re.compile(
+        rf"make |paceline (serve|check|campaigns|budget|audit|fraud)|{PEOPLE}|python -m benchmarks\."
+    )
     assert [command for command in COMMANDS if not known.match(command)] == []
     for module in re.findall(r"python -m (benchmarks(?:\.\w+)+)", README):
         path = ROOT / module.replace(".", "/")
