@@ -2,7 +2,8 @@
 
 Place: each worker serves it with aiohttp; notices/apply does what a notice says, other rooms bring routes of their own.
 Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the token is worth: who forges learns
-    nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok.
+    nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok,
+    /openapi.json what there is.
     GET and POST are the same; HEAD looks and changes nothing.
 Limits: those of each Route for query (414) and body (413), IDLE_S for a head or between
     requests, BODY_S for a body (408), MAX_CONNECTIONS per worker: the next ones are closed at once.
@@ -32,6 +33,7 @@ from bidder.notices.urls import (
     IN_SEAL,
 )
 from bidder.web.listener import Listener
+from bidder.web.openapi import openapi_routes
 from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
 
@@ -73,6 +75,7 @@ _http_log.addFilter(lambda record: False)  # aiohttp names the client's address 
 def public_app(routes: Iterable[Route], tally: Tally) -> web.Application:
     """The application of the public port, of the routes of all rooms."""
     served = [*routes, Route("GET", "/healthz", _healthz), Route("HEAD", "/healthz", _healthz)]
+    served += openapi_routes(served)
     limits: dict[web.AbstractRoute, Route] = {}
     largest = max(route.max_body for route in served)
     app = web.Application(client_max_size=largest, middlewares=[_guard(tally, limits)])
@@ -201,15 +204,7 @@ class PublicServer:
     """The public port of one worker, listening on a socket that is already bound."""
 
     def __init__(self, app: web.Application, tally: Tally) -> None:
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_http_log,
-            keepalive_timeout=IDLE_S,
-            lingering_time=BODY_S,
-            max_line_size=MAX_LINE,
-            auto_decompress=False,
-        )
+        self._runner = web.AppRunner(app)
         self._tally = tally
         self._listener: Listener | None = None
 
@@ -231,7 +226,47 @@ class PublicServer:
         if len(server.connections) >= MAX_CONNECTIONS:
             self._tally.count("paceline_public_refused_total")
             return _Refusal()
-        return server()
+        return _Connection(server, self._tally)
+
+
+class _Connection(web.RequestHandler):
+    """One connection; what is no HTTP gets a documented answer, too, and nothing of it back."""
+
+    __slots__ = ("_tally",)
+
+    def __init__(self, server: web.Server, tally: Tally) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
+            logger=_http_log,
+            keepalive_timeout=IDLE_S,
+            lingering_time=BODY_S,
+            max_line_size=MAX_LINE,
+            auto_decompress=False,
+        )
+        self._tally = tally
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What aiohttp itself could not read (400), or what failed outside of every handler (404)."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun")
+        ours = status >= 500
+        if ours:
+            self._tally.count("paceline_public_faults_total")
+            _log.error("the public port failed outside of a request", exc_info=exc)
+        status = 404 if ours else status
+        headers = {**_HEADERS, "Server": "paceline"}
+        response = web.Response(status=status, text="This is no call of HTTP.\n", headers=headers)
+        response.force_close()
+        self._tally.count("paceline_public_responses_total", str(status))
+        return response
 
 
 class _Refusal(asyncio.Protocol):
