@@ -4,6 +4,7 @@ Place: run by hand: `python -m benchmarks.micro.render [--products N] [--rate R]
 Shapes: one process serves /render as a worker does, over a store of PEOPLE people with histories; this one asks. Four
     of five tokens name a person; sizes and layouts as the bandit has them.
 Units: ms from the intended send time to the last byte; µs of CPU of the serving process per ad.
+    `machine_busy` is the share of all processors' time that anybody used: near 1 the figures are the neighbours'.
 Limits: loopback only.
 """
 
@@ -214,6 +215,15 @@ async def _ask(
     return np.array([ns / 1e6 for ns, _ in measured]), sum(not good for _, good in measured)
 
 
+def _machine_s() -> tuple[float, float]:
+    """Seconds that the processors of this machine were busy, and seconds that there were; Linux alone tells."""
+    try:
+        ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except OSError:
+        return 0.0, 0.0
+    return float(sum(ticks) - ticks[3] - ticks[4]), float(sum(ticks))
+
+
 def measure(folder: Path, rate: float, seconds: float, products: int) -> dict[str, object]:
     """One run."""
     with EmbeddedServer(folder / "store") as store:
@@ -222,7 +232,9 @@ def measure(folder: Path, rate: float, seconds: float, products: int) -> dict[st
         worker = multiprocessing.get_context("spawn").Process(target=serve, args=(folder, store.url, there))
         worker.start()
         try:
-            latencies_ms, bad = uvloop.run(_ask(here.recv(), rate, seconds, here))
+            port, before = here.recv(), _machine_s()
+            latencies_ms, bad = uvloop.run(_ask(port, rate, seconds, here))
+            after = _machine_s()
             here.send("end")
             cpu_s, drawn, people = here.recv()
         finally:
@@ -239,6 +251,7 @@ def measure(folder: Path, rate: float, seconds: float, products: int) -> dict[st
         "failed": bad,
         "latency_ms": {name: round(float(value), 3) for name, value in points.items()},
         "cpu_us_per_ad": round(cpu_s / max(1, len(latencies_ms)) * 1e6, 1),
+        "machine_busy": round((after[0] - before[0]) / max(1.0, after[1] - before[1]), 3),
         "drawn": drawn,
         "people": people,
         "machine": {
