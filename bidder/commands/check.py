@@ -85,6 +85,19 @@ def _keys(config: Config) -> str:
     return f"{len(keyring.keys)}, key {keyring.signing.id} signs"
 
 
+def _deletion_keys(config: Config) -> str:
+    from bidder.rights.signing import GENERATED_NAME, SigningError, load_signing_keys
+
+    generated = Path(config.data_dir) / GENERATED_NAME
+    if not (config.privacy.deletion_keys_file or generated.exists()):
+        return f"none yet: `serve` makes one in {generated}"
+    try:
+        keys = load_signing_keys(config.privacy.deletion_keys_file, Path(config.data_dir))
+    except SigningError as error:
+        raise Wrong(str(error)) from None
+    return f"{len(keys.published())}, the first signs"
+
+
 def _price_keys(config: Config) -> str:
     from bidder.commands.campaigns import counted
     from bidder.notices.keys import KeysError, load_price_keys
@@ -155,6 +168,7 @@ _LOOKS: dict[str, Callable[[Config], str]] = {
     "rates": _rates,
     "token keys": _keys,
     "price keys": _price_keys,
+    "deletion keys": _deletion_keys,
     "store": _store,
     "ports": _ports,
 }

@@ -94,11 +94,15 @@ def _be(kind: str, handover: "Handover") -> int:
         from bidder.app import run_worker as serve
     from bidder.campaigns.located import LocatedError
     from bidder.link import EXIT_CONFIG
+    from bidder.rights.signing import SigningError
 
     try:
         serve(handover.config, handover.setup)
     except LocatedError as error:
         _log.critical("campaigns or rates cannot be used:\n%s", error)
+        return EXIT_CONFIG
+    except SigningError as error:
+        _log.critical("keys for data deletion requests cannot be used: %s", error)
         return EXIT_CONFIG
     except OSError as error:
         _log.critical("cannot start: %s", error)

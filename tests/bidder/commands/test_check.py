@@ -38,11 +38,24 @@ def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Pa
         "rates",
         "token keys",
         "price keys",
+        "deletion keys",
         "store",
         "ports",
     }
     assert "no keys for google" in told["price keys"]
     assert not (settings / "data").exists()
+
+
+def test_deletion_keys_are_looked_at(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
+    """A file that holds no key is named; without one, it is said where `serve` makes it."""
+    assert "deletion.pem" in checked(capsys)[1]["deletion keys"]
+    (settings / "none.pem").write_text("no key")
+    file = settings / "paceline.toml"
+    file.write_text(f'[privacy]\ndeletion_keys_file = "{settings / "none.pem"}"\n')
+    status, told = checked(capsys, "--config", str(file))
+    assert status == 1
+    assert told["deletion keys"].startswith("WRONG")
+    assert "none.pem" in told["deletion keys"]
 
 
 def test_a_wrong_configuration_is_located(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
