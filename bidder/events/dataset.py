@@ -2,7 +2,8 @@
 
 Place: `paceline train`; beside the running service, whose compaction it neither disturbs nor waits for.
 Rule: segments are read before files, so nothing is missed that is compacted meanwhile; what is found twice counts
-    once. Events of nobody belong to no session. Who was erased is in none of it: see erased.py.
+    once. Files are pinned before they are read, so none is replaced under our hands. Events of nobody belong to no
+    session. Who was erased is in none of it: see erased.py.
 Units: seconds since the epoch.
 Limits: rows come PAGE at a time; DuckDB sorts what exceeds its memory in the scratch folder.
 Raises: duckdb.Error, OSError.
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import duckdb
 from msgspec import Struct
 
 from bidder.events import parquet, segments
@@ -26,7 +26,6 @@ SILENCE_S: Final = 1_800
 MAX_SESSION: Final = 200
 """Products of one session; a longer one is a machine's, and is cut here."""
 PAGE: Final = 10_000
-TRIES: Final = 5
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):
@@ -92,26 +91,21 @@ def _collect(shop: Workshop, advertiser_id: str, since_s: float) -> None:
     fresh = shop.scratch / "fresh.jsonl"
     _write_segments(shop.folder, advertiser_id, since_ms, fresh)
     values: dict[str, object] = {"fresh": str(fresh), "advertiser": advertiser_id, "since": since_ms}
-    for tried in range(TRIES):
-        files = [str(path) for path in parquet.hour_files(shop.folder, "shop") if _ends_s(path) > since_s]
-        rows = f"SELECT 1 AS fresh, * FROM ({fresh_rows('shop')})"
-        if files:
-            values["files"] = files
-            rows = (
-                "SELECT 0 AS fresh, * FROM read_parquet($files, hive_partitioning = false, union_by_name = true) "
-                f"UNION ALL BY NAME {rows}"
-            )
-        try:
-            shop.sql.execute(
-                f"CREATE OR REPLACE TEMP TABLE events AS SELECT * FROM ({rows}) "
-                "WHERE advertiser = $advertiser AND at_ms >= $since QUALIFY id = '' OR "
-                f"row_number() OVER (PARTITION BY {quoted(KEY['shop'])} ORDER BY fresh, at_ms) = 1",
-                values,
-            )
-            return
-        except duckdb.IOException:  # compaction or retention replaced a file under our hands
-            if tried == TRIES - 1:
-                raise
+    files = [path for path in parquet.hour_files(shop.folder, "shop") if _ends_s(path) > since_s]
+    pinned = [str(path) for path in shop.pinned(files)]
+    rows = f"SELECT 1 AS fresh, * FROM ({fresh_rows('shop')})"
+    if pinned:
+        values["files"] = pinned
+        rows = (
+            "SELECT 0 AS fresh, * FROM read_parquet($files, hive_partitioning = false, union_by_name = true) "
+            f"UNION ALL BY NAME {rows}"
+        )
+    shop.sql.execute(
+        f"CREATE TEMP TABLE events AS SELECT * FROM ({rows}) "
+        "WHERE advertiser = $advertiser AND at_ms >= $since QUALIFY id = '' OR "
+        f"row_number() OVER (PARTITION BY {quoted(KEY['shop'])} ORDER BY fresh, at_ms) = 1",
+        values,
+    )
 
 
 def _write_segments(folder: Path, advertiser_id: str, since_ms: int, path: Path) -> None:

@@ -24,7 +24,6 @@ from bidder.events.parquet import Workshop
 from bidder.events.records import Record
 
 PAGE: Final = 10_000
-TRIES: Final = 5
 MAX_EVENTS: Final = 10_000
 _PERSON_HAS: Final = (
     "SELECT DISTINCT person FROM read_parquet($path, hive_partitioning = false) WHERE person IS NOT NULL"
@@ -143,16 +142,13 @@ def _rows_of(shop: Workshop, path: Path, person: bytes) -> Iterable[dict[str, An
     query = (
         "SELECT * EXCLUDE (person) FROM read_parquet($path, hive_partitioning = false) WHERE person = $person"
     )
-    for _ in range(TRIES):  # a file may be replaced between its opening and its reading
+    for pinned in shop.pinned([path]):
         try:
-            shop.sql.execute(query, {"path": str(path), "person": person})
-            names = [name for name, *_ in shop.sql.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in shop.sql.fetchmany(MAX_EVENTS)]
-        except duckdb.BinderException:
+            shop.sql.execute(query, {"path": str(pinned), "person": person})
+        except duckdb.BinderException:  # a file without that column names nobody
             return []
-        except duckdb.Error:
-            if not path.exists():
-                return []
+        names = [name for name, *_ in shop.sql.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in shop.sql.fetchmany(MAX_EVENTS)]
     return []
 
 

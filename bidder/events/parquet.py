@@ -97,6 +97,18 @@ class Workshop:
             found |= {Path(name) for (name,) in self.sql.fetchall()}
         return found
 
+    def pinned(self, paths: Iterable[Path]) -> list[Path]:
+        """Files as they are now, under names of our own: what is renamed over them meanwhile changes no reading. Those
+        that are gone are left out."""
+        found = []
+        for path in paths:
+            link = self.scratch / path.relative_to(self.folder)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                link.hardlink_to(path)
+                found.append(link)
+        return found
+
     def rows(self, paths: Iterable[Path]) -> int:
         """How many rows some files have, by their footers."""
         named, count = [str(path) for path in paths], 0
@@ -111,7 +123,7 @@ class Workshop:
     def ask(self, query: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and at most `limit` rows of one SELECT over a view per kind; it reads our files alone."""
         for kind in COLUMNS:
-            files = hour_files(self.folder, kind)
+            files = self.pinned(hour_files(self.folder, kind))
             if files:
                 listed = ", ".join(map(_text, files))
                 source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true)"

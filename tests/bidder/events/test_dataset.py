@@ -6,7 +6,8 @@ import msgspec
 
 from bidder.events.compaction import compact
 from bidder.events.dataset import MAX_SESSION, SILENCE_S, sessions, shop_events
-from bidder.events.erasure import erase
+from bidder.events.erasure import drop_rows, erase
+from bidder.events.parquet import READING, Workshop, hour_files
 from bidder.events.records import Item
 from bidder.events.segments import OpenSegment
 from tests.bidder.events.samples import ANNA, BERT, NOW_S, framed_all, impression, shop, write
@@ -97,3 +98,17 @@ def test_who_was_erased_trains_nothing(tmp_path: Path) -> None:
 def test_nothing_recorded_is_nothing_to_read(tmp_path: Path) -> None:
     """An empty folder has no events."""
     assert not list(sessions(tmp_path, "shoes"))
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path) -> None:
+    """Readers hold on to the files that they found: one that compaction replaces, or retention deletes, is whole."""
+    write(tmp_path, [shop(1)])
+    compact(tmp_path, NOW_S)
+    (path,) = hour_files(tmp_path, "shop")
+    with Workshop(tmp_path, task=READING) as reader:
+        (pinned,) = reader.pinned([path, path.with_name("gone.parquet")])
+        write(tmp_path, [shop(2)])
+        compact(tmp_path, NOW_S)
+        drop_rows(tmp_path, NOW_S + 7_200)
+        assert reader.rows([pinned]) == 1
+        assert hour_files(tmp_path, "shop") == []
