@@ -88,7 +88,8 @@ class Shops:
             return Answer(400, "advertiser: unknown")
         advertiser, now_s = shop.advertiser, self._clock.now_s()
         signals = call.signals(advertiser.country)
-        if advertiser.child_directed or signals.coppa:
+        permissions = self._gate.permit(signals, now_s)
+        if advertiser.child_directed or permissions.child:
             self._keeper.refuse(advertiser.id, "child")
             return Answer()
         page = page_of(call.headers)
@@ -105,7 +106,7 @@ class Shops:
         if cookies.opted_out(call.cookies):
             self._keeper.record(shop, event, _source(call), None, "opted_out")
             return Answer(cookies=cookies.forgetting(call.cookies))
-        return await self._kept(shop, event, call, self._gate.permit(signals, now_s))
+        return await self._kept(shop, event, call, permissions)
 
     async def _kept(self, shop: Shop, event: Intake, call: Call, permissions: Permissions) -> Answer:
         """Keep what the permissions allow; the answer's cookies follow from it."""

@@ -8,15 +8,22 @@ import pytest
 
 from bidder.audience.visit import EventKind
 from bidder.keys import category_key, name_key, product_key, segment_key
+from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.shop.receive import MAX_WAITING
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.public import GIF
 from tests.bidder.privacy.signals import GPP_CLEAN
+from tests.bidder.privacy.test_gpp import core_of, header, single
 from tests.bidder.shop.support import AGREED, NOW_S, STORING, Stand
 
 FP = "f" * 32
 OWN = "0123456789abcdef0123456789abcdef"
+
+
+US_NATIONAL = LAYOUTS[7]
+KNOWN_CHILD = f"{header([single(7)])}~{core_of(US_NATIONAL, KnownChildSensitiveDataConsents=1)}"
+"""A GPP string whose section knows that the person is a child."""
 
 
 def _cookie(person: str) -> dict[str, str]:
@@ -193,7 +200,9 @@ async def test_who_takes_part_again_is_somebody_new(stand: Stand) -> None:
     assert "Max-Age=0" in both.cookies["pl_id"]
 
 
-@pytest.mark.parametrize(("advertiser", "query"), [("toys", {}), ("hats", {"coppa": "1"})])
+@pytest.mark.parametrize(
+    ("advertiser", "query"), [("toys", {}), ("hats", {"coppa": "1"}), ("hats", {"gpp": KNOWN_CHILD})]
+)
 async def test_of_children_nothing_is_kept_or_read(
     stand: Stand, advertiser: str, query: dict[str, str]
 ) -> None:
