@@ -85,7 +85,7 @@ def _begin(line: Line, ad: Ad) -> Bid:
 def _urls(context: Context, choice: Choice, world: World) -> NoticeUrls:
     """Signed URLs."""
     exchange = context.exchange
-    person, standing = _whom(context, choice.exposure)
+    person, standing = (NOBODY, 0) if choice.line.nameless else _whom(context, choice.exposure)
     claim = Claim(
         bid_id=choice.bid_id,
         exchange=exchange_key(exchange),

@@ -160,10 +160,26 @@ def _gap(gap: str, caps: list[tuple[int, int, int]], at: At) -> None:
             at.advise(f"is never reached: a gap of {gap} is stricter", "caps", i)
 
 
+def _uncapped(advertiser: Advertiser, at: At) -> None:
+    """Caps need to know who saw what."""
+    message = "a child-directed shop has none: nobody's views are kept for it"
+    places: list[tuple[object, tuple[str | int, ...]]] = [(advertiser.frequency, ("frequency",))]
+    places += [(ad.frequency, ("creatives", i, "frequency")) for i, ad in enumerate(advertiser.creatives)]
+    for i, campaign in enumerate(advertiser.campaigns):
+        places.append((campaign.frequency, ("campaigns", i, "frequency")))
+        for j, item in enumerate(campaign.line_items):
+            places.append((item.frequency, ("campaigns", i, "line_items", j, "frequency")))
+    for frequency, place in places:
+        if frequency is not None:
+            at.wrong(message, *place)
+
+
 def _advertiser(advertiser: Advertiser, at: At) -> None:
     """Visitors are told apart for caps: there must be some. Of children nothing is kept."""
     if advertiser.child_directed and advertiser.segments:
         at.advise("stay empty: nothing is kept of a child-directed shop's visitors", "segments")
+    if advertiser.child_directed:
+        _uncapped(advertiser, at)
     ads = {creative.id: creative for creative in advertiser.creatives}
     for i, campaign in enumerate(advertiser.campaigns):
         for j, item in enumerate(campaign.line_items):

@@ -2,7 +2,8 @@
 
 Place: index.py and the price step build on the list; a line item's number is its place in it.
 Units: prices are CPM micros, goals micros, both of the advertiser's currency; times seconds since the epoch.
-Limits: inactive advertisers, campaigns and line items are left out; so is one whose currency has no rate.
+Limits: inactive advertisers, campaigns and line items are left out; so is one whose currency has no rate, and one that
+    wants an audience for an advertiser that is directed to children: it has none.
 """
 
 from datetime import UTC, datetime
@@ -85,6 +86,8 @@ class Line(Struct, gc=False):
     vector: tuple[float, ...]
     behalf: str
     paid: str
+    nameless: bool
+    """Of an advertiser that is directed to children: whoever sees it is nobody."""
     begun: dict[int, Bid] = struct_field(default_factory=dict)
     """What is the same in all its bids, by key of the creative; respond fills it."""
 
@@ -130,11 +133,22 @@ def compile_lines(book: Book, rates: Rates) -> list[Line]:
         factor = rates.factor(advertiser.currency, _RANK_CURRENCY)
         for campaign in advertiser.campaigns:
             for item in campaign.line_items:
-                if campaign.active and item.active and factor is not None:
+                if (
+                    campaign.active
+                    and item.active
+                    and factor is not None
+                    and not _impossible(advertiser, item)
+                ):
                     line = _line(number, (advertiser, campaign, item), ads, factor)
                     owner = line.advertiser if line.segments else -1
                     lines.append((owner, -line.rank, line.id, line))
     return [entry[-1] for entry in sorted(lines, key=lambda entry: entry[:3])]
+
+
+def _impossible(advertiser: Advertiser, item: LineItem) -> bool:
+    """Whether an audience is wanted where none may be."""
+    segments = item.targeting.segments
+    return advertiser.child_directed and segments is not None and bool(segments.any)
 
 
 def columns(lines: list[Line]) -> Columns:
@@ -219,9 +233,10 @@ def _line(
         min_gap_s=seconds_of(frequency.min_gap) if frequency and frequency.min_gap else 0,
         visitors=frequency is not None and frequency.visitors,
         window_s=max([cap.window_s for cap in (*caps, *(cap for ad in own for cap in ad.caps))], default=0),
-        vector=item.vector,
+        vector=() if advertiser.child_directed else item.vector,
         behalf=transparency.behalf if transparency else "",
         paid=transparency.paid if transparency else "",
+        nameless=advertiser.child_directed,
     )
 
 

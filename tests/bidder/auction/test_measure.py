@@ -5,11 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bidder.auction.pending import Pending
+from bidder.campaigns.model import Book, LineItem
 from bidder.notices.token import NOBODY, VISITOR, Audience, Claim, open_token
 from tests.bidder.auction.market import market
-from tests.bidder.auction.support import NOW_S, PLAIN, RING, Asked, Bench, Known, config_of, person_of, uid
+from tests.bidder.auction.support import (
+    NOW_S,
+    PLAIN,
+    RING,
+    Asked,
+    Bench,
+    Known,
+    config_of,
+    person_of,
+    uid,
+    world_of,
+)
 from tests.bidder.auction.test_intake import _context
 from tests.bidder.privacy.signals import VENDOR, string
 
@@ -18,9 +31,9 @@ MEASURED = string(1, 3, 4, 7)
 PROFILED = string(1, 3, 4)
 
 
-def claim_of(**more: Any) -> Claim:
+def claim_of(book: Book | None = None, **more: Any) -> Claim:
     """What the token says of the one bid on a request by PERSON's id."""
-    bench = Bench(market(), Known({PERSON.id: PERSON}), config_of(vendor_id=VENDOR))
+    bench = Bench(book or market(), Known({PERSON.id: PERSON}), config_of(vendor_id=VENDOR))
     request = {
         "id": "r",
         "tmax": 100,
@@ -73,3 +86,22 @@ def test_an_opt_out_makes_a_request_anybodys() -> None:
     assert pending.exposure is None
     assert (context.personal, context.measure) == (False, False)
     assert (context.person_id, context.zip, context.place) == (b"", "", None)
+
+
+def test_nobody_sees_ads_of_shops_for_children() -> None:
+    """Ads of an advertiser that is directed to children are shown to nobody in particular; none wants an audience."""
+    shops = market().advertisers
+    toys = Book(advertisers=tuple(replace(shop, child_directed=True) for shop in shops))
+    claim = claim_of(toys)
+    assert (claim.person, claim.measured, claim.personal) == (NOBODY, False, False)
+    wanted = {
+        item.id for shop in shops for plan in shop.campaigns for item in plan.line_items if _audience(item)
+    }
+    lines = {line.id for line in world_of(toys).index.lines}
+    assert wanted
+    assert lines == {line.id for line in world_of(market()).index.lines} - wanted
+
+
+def _audience(item: LineItem) -> bool:
+    segments = item.targeting.segments
+    return segments is not None and bool(segments.any)

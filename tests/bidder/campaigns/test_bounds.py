@@ -245,3 +245,19 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     book = load_book(write(tmp_path, RICH))
     again = load_book(write(tmp_path, yaml.safe_dump(written_out(book))))
     assert again == book
+
+
+def test_shops_for_children_cap_nobody(tmp_path: Path) -> None:
+    """Caps need to know who saw what, on whatever level they stand."""
+    text = change(
+        "    currency: EUR\n",
+        "    currency: EUR\n    child_directed: true\n    frequency: [{views: 3, per: 1d}]\n",
+    )
+    text = text.replace(
+        "            targeting: {}\n", "            targeting: {}\n            frequency: {min_gap: 1h}\n"
+    )
+    places = ("advertisers[0].frequency", FREQUENCY)
+    said = "a child-directed shop has none: nobody's views are kept for it"
+    assert [line.split(": ", 1)[1] for line in told(write(tmp_path, text))] == [
+        f"{place}: {said}" for place in places
+    ]
