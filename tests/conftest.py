@@ -9,9 +9,10 @@ import hypothesis
 import pytest
 
 from tests.corpus import SHARED
+from tests.nodes import nodes
 from tests.servers import own_server, redis_server, session_server
 
-__all__ = ["corpus", "own_server", "redis_server", "session_server", "shared"]
+__all__ = ["corpus", "nodes", "own_server", "redis_server", "session_server", "shared"]
 
 # A property is never judged by the clock: the machine may be busy.
 hypothesis.settings.register_profile("paceline", deadline=None)

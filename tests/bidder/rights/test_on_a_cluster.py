@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -22,24 +22,13 @@ from bidder.stores.people_writer import PeopleWriter, open_client
 from bidder.stores.removal import Client
 from bidder.stores.visitors import VisitorStore
 from tests.bidder.rights.conftest import NOW_S
-from tests.bidder.stores.test_cluster import _Nodes
+from tests.nodes import Nodes
 
 PEOPLE = [bytes([n]) * 16 for n in range(1, 25)]
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
-    """Three nodes."""
-    nodes = _Nodes(tmp_path_factory.mktemp("cluster"))
-    try:
-        nodes.start()
-        yield nodes
-    finally:
-        nodes.close()
-
-
 @pytest.fixture
-async def client(nodes: _Nodes) -> AsyncIterator[Client]:
+async def client(nodes: Nodes) -> AsyncIterator[Client]:
     """A cluster in which many are known, two of them by one login."""
     client = open_client(Stores(redis_url=nodes.urls))
     writer, visitors = PeopleWriter(client), VisitorStore(client, Tally())
@@ -53,7 +42,7 @@ async def client(nodes: _Nodes) -> AsyncIterator[Client]:
     await client.aclose()
 
 
-async def test_rights_cross_nodes(client: Client, nodes: _Nodes) -> None:
+async def test_rights_cross_nodes(client: Client, nodes: Nodes) -> None:
     """Each person can be erased and shown to be gone; late views are refused on every node; others stay."""
     source = await open_source(Stores(redis_url=nodes.servers[0].url, cluster=True), Tally())
     logs = PeopleLogs(source, Tally(), ManualClock(NOW_S))
@@ -71,7 +60,7 @@ async def test_rights_cross_nodes(client: Client, nodes: _Nodes) -> None:
     await source.close()
 
 
-async def test_the_sweep_meets_every_node(client: Client, nodes: _Nodes) -> None:
+async def test_the_sweep_meets_every_node(client: Client, nodes: Nodes) -> None:
     """It finds what lies wrong on each, and mends it there."""
     expected = 0
     for server in nodes.servers:

@@ -11,6 +11,9 @@ import uvloop
 from bidder.metrics import Tally
 from bidder.stores.address import parse
 from bidder.stores.connection import Connection
+from tests.bidder.stores.visiting import shelf
+
+__all__ = ["shelf"]
 
 Connect = Callable[..., Awaitable[Connection]]
 

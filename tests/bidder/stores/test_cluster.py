@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import pytest
@@ -23,93 +22,26 @@ from bidder.stores import keys
 from bidder.stores.address import parse
 from bidder.stores.cluster import Cluster, open_source
 from bidder.stores.connection import Connection
-from bidder.stores.embedded import free_port
 from bidder.stores.errors import StoreDown
 from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader, ReadStatus
 from bidder.stores.people_writer import PeopleWriter, open_client
+from tests.nodes import NODES, Nodes
 from tests.servers import RealServer, eventually
 
 FAR_NS = 1 << 62
 NOW_S = 1_790_000_000.0
-NODES = 3
 PEOPLE = [i.to_bytes(16, "big") for i in range(64)]
 LOOKUPS = [Lookup(person) for person in PEOPLE]
 _NO_AFFINITY = np.zeros(0, np.float16)
-SETTINGS = "cluster-enabled yes\ncluster-node-timeout 500\ncluster-require-full-coverage no\n"
-
-
-class _Nodes:
-    """Three masters that share the slots in thirds."""
-
-    def __init__(self, folder: Path) -> None:
-        self.buses = [free_port() for _ in range(NODES)]
-        self.servers = [
-            RealServer(folder / str(i), settings=f"{SETTINGS}cluster-port {bus}\n")
-            for i, bus in enumerate(self.buses)
-        ]
-        self.urls = ",".join(server.url for server in self.servers)
-
-    def start(self) -> None:
-        bounds = [keys.SLOTS * i // NODES for i in range(NODES + 1)]
-        for i, server in enumerate(self.servers):
-            server.start()
-            self.ask(i, "CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
-            if i:
-                self.ask(0, "CLUSTER", "MEET", "127.0.0.1", server.port, self.buses[i])
-        self.agree()
-
-    def ask(self, node: int, *command: str | int | bytes) -> object:
-        with self.servers[node].client() as client:
-            return client.execute_command(*command)
-
-    def migrate(self, slot: int, key: bytes, old: int, new: int) -> None:
-        """Begin to move a slot, and move its only key."""
-        names = [str(self.ask(node, "CLUSTER", "MYID"), "ascii") for node in (old, new)]  # type: ignore[call-overload]  # bytes
-        self.ask(new, "CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
-        self.ask(old, "CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
-        target = self.servers[new].port
-        self.ask(old, "MIGRATE", "127.0.0.1", target, "", 0, 5_000, "KEYS", key)
-
-    def give(self, slot: int, old: int, new: int) -> None:
-        """End the move: the slot is the new node's."""
-        name = str(self.ask(new, "CLUSTER", "MYID"), "ascii")  # type: ignore[call-overload]  # bytes
-        for node in (new, old):
-            self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", name)
-
-    def agree(self) -> None:
-        """Wait until every node calls the cluster complete."""
-        for node in range(NODES):
-            while not self._sees_all(node):
-                pass
-
-    def _sees_all(self, node: int) -> bool:
-        with self.servers[node].client() as client:
-            info = client.execute_command("CLUSTER INFO")
-        return info["cluster_state"] == "ok" and info["cluster_slots_ok"] == str(keys.SLOTS)
-
-    def close(self) -> None:
-        for server in self.servers:
-            server.close()
 
 
 def _owner(person_id: bytes) -> int:
     return keys.tag_slot(keys.person_tag(person_id)) * NODES // keys.SLOTS
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
-    """A cluster; whoever breaks it mends it."""
-    nodes = _Nodes(tmp_path_factory.mktemp("cluster"))
-    try:
-        nodes.start()
-        yield nodes
-    finally:
-        nodes.close()
-
-
 @pytest.fixture
-async def writer(nodes: _Nodes) -> AsyncIterator[PeopleWriter]:
+async def writer(nodes: Nodes) -> AsyncIterator[PeopleWriter]:
     """A writer that knows all nodes."""
     client = open_client(Stores(redis_url=nodes.urls))
     yield PeopleWriter(client)
@@ -117,7 +49,7 @@ async def writer(nodes: _Nodes) -> AsyncIterator[PeopleWriter]:
 
 
 @pytest.fixture
-async def source(nodes: _Nodes, writer: PeopleWriter, tally: Tally) -> AsyncIterator[Cluster]:
+async def source(nodes: Nodes, writer: PeopleWriter, tally: Tally) -> AsyncIterator[Cluster]:
     """A Cluster that knows one node and finds the others; 64 people and their matches stand in it."""
     await writer.save_many(((person, {"shop": Profile(1, _NO_AFFINITY)}) for person in PEOPLE), NOW_S)
     for i, person in enumerate(PEOPLE):
@@ -137,7 +69,7 @@ def _people(people: Sequence[Person | None]) -> list[bytes | None]:
     return [person.id if person is not None else None for person in people]
 
 
-async def test_people_of_all_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+async def test_people_of_all_nodes(source: Cluster, nodes: Nodes, tally: Tally) -> None:
     """People and matches are read from whichever node holds them, without a redirection; slots are the server's."""
     assert {_owner(person) for person in PEOPLE} == {0, 1, 2}
     tag = keys.person_tag(PEOPLE[5])
@@ -154,7 +86,7 @@ async def test_people_of_all_nodes(source: Cluster, nodes: _Nodes, tally: Tally)
     assert source.in_flight == 0
 
 
-async def test_a_moved_slot_is_followed(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+async def test_a_moved_slot_is_followed(source: Cluster, nodes: Nodes, tally: Tally) -> None:
     """While a slot moves (ASK) and after it has (MOVED), its person is read at once; then the map is known."""
     reader = PeopleReader(source, Stores(read_timeout_ms=30_000), tally)
     person = PEOPLE[0]
@@ -187,7 +119,7 @@ async def test_erasure_crosses_nodes(source: Cluster, writer: PeopleWriter, tall
     assert (reading.status, reading.people) == (ReadStatus.OK, [None, None])
 
 
-async def test_a_lost_node_takes_only_its_own(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+async def test_a_lost_node_takes_only_its_own(source: Cluster, nodes: Nodes, tally: Tally) -> None:
     """With one node gone the people of the others are still read, with the status DOWN and the breaker closed;
     when it is back, all are."""
     reader = PeopleReader(source, Stores(read_timeout_ms=30_000, breaker_failures=2), tally)
@@ -204,7 +136,7 @@ async def test_a_lost_node_takes_only_its_own(source: Cluster, nodes: _Nodes, ta
     assert (reading.status, _people(reading.people)) == (ReadStatus.OK, PEOPLE)
 
 
-async def test_a_paused_node_delays_only_its_own(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+async def test_a_paused_node_delays_only_its_own(source: Cluster, nodes: Nodes, tally: Tally) -> None:
     """With one node silent the others' people are there at the deadline, and the missing replies are counted."""
     reader = PeopleReader(source, Stores(read_timeout_ms=200, breaker_failures=2), tally)
     nodes.servers[2].pause()
@@ -250,7 +182,7 @@ async def test_one_url_is_one_connection(redis_server: RealServer, tally: Tally)
     await source.close()
 
 
-async def test_views_cross_nodes(source: Cluster, nodes: _Nodes, tally: Tally) -> None:
+async def test_views_cross_nodes(source: Cluster, nodes: Nodes, tally: Tally) -> None:
     """Views, holds and marks are written and read at whichever node has the person; each node is taught the scripts;
     a slot that moves is followed."""
     for node in range(NODES):

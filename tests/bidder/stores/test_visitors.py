@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
-from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,11 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from bidder.audience.history import MAX_VISITS
-from bidder.audience.known import Known, Seen, ShopRules
+from bidder.audience.known import Known
 from bidder.audience.person import field_name, pack, segments_of
-from bidder.audience.segments import compile_rules
-from bidder.audience.visit import EventKind, Visit
-from bidder.campaigns.model import EventRule, Segment
+from bidder.audience.visit import EventKind
 from bidder.config import Stores
 from bidder.keys import segment_key
 from bidder.metrics import Tally
@@ -25,77 +22,28 @@ from bidder.stores import keys, visitors
 from bidder.stores.guards import guard_key
 from bidder.stores.people_writer import MAX_TTL_S, PeopleWriter, open_client
 from bidder.stores.scripts import Script
-from bidder.stores.visitors import MAX_CLUSTERS, MAX_LOGIN, MAX_MEMBERS, Observed
-from tests.bidder.audience.visits import NOW_S, shop
-from tests.bidder.stores.test_cluster import _Nodes
+from bidder.stores.visitors import Observed
+from tests.bidder.audience.visits import NOW_S
+from tests.bidder.stores.visiting import (
+    DAY_S,
+    KEY,
+    ONE,
+    SHOP,
+    STORE,
+    TWO,
+    counted,
+    hash_of,
+    history_of,
+    light,
+    seen,
+)
 from tests.bidder.stores.visitor_stores import Shelf
 from tests.servers import RealServer
-
-ONE, TWO, THREE = b"\x01" * 16, b"\x02" * 16, b"\x03" * 16
-DAY_S = 86_400
-VIEWERS = Segment(id="viewers", when=(EventRule(event="product_view", within="7d"),))
-BUYERS = Segment(id="buyers", when=(EventRule(event="purchase"),))
-SHOP = ShopRules("shop", compile_rules(shop(VIEWERS, BUYERS)))
-STORE = ShopRules("store", compile_rules(shop(VIEWERS, advertiser_id="store")))
-KEY = segment_key("shop", "viewers")
-
-
-def _seen(event: int, kind: EventKind = EventKind.PRODUCT_VIEW, at_s: int = NOW_S) -> Seen:
-    return Seen(Visit(kind, at_s, product=event, event=event), np.full(32, 0.1, np.float16))
-
-
-def _light(event: int) -> Seen:
-    """So many of them stay below the bound of an affinity."""
-    return replace(_seen(event), vector=np.full(32, 0.01, np.float16))
-
-
-def _person(person_id: bytes) -> bytes:
-    return keys.person_key(keys.person_tag(person_id))
-
-
-def _history(person_id: bytes) -> bytes:
-    return keys.history_key(keys.person_tag(person_id))
-
-
-def _cluster(login: str, advertiser_id: str = "shop") -> bytes:
-    return keys.cluster_key(keys.cluster_tag(advertiser_id, login))
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Nodes]:
-    """A cluster of three masters."""
-    nodes = _Nodes(tmp_path_factory.mktemp("cluster"))
-    try:
-        nodes.start()
-        yield nodes
-    finally:
-        nodes.close()
-
-
-@pytest.fixture(params=["memory", "server", "cluster"])
-async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
-    """A store of each sort, empty."""
-    client = None
-    if request.param == "server":
-        server: RealServer = request.getfixturevalue("redis_server")
-        client = open_client(Stores(redis_url=server.url))
-    elif request.param == "cluster":
-        nodes: _Nodes = request.getfixturevalue("nodes")
-        for node in nodes.servers:
-            node.flush()
-        client = open_client(Stores(redis_url=nodes.urls))
-    shelf = Shelf(client, Tally())
-    yield shelf
-    await shelf.close()
-
-
-def _result(shelf: Shelf, result: str) -> int:
-    return shelf.tally.cells[shelf.tally.slot("paceline_visitors_total", result)]
 
 
 async def test_what_is_seen_is_known(shelf: Shelf) -> None:
     """History, affinity, segments and products, latest first; of that shop alone."""
-    observed = await shelf.store.observe(ONE, SHOP, [_seen(1, at_s=NOW_S - 60), _seen(2)], NOW_S)
+    observed = await shelf.store.observe(ONE, SHOP, [seen(1, at_s=NOW_S - 60), seen(2)], NOW_S)
     assert observed == Observed(kept=2)
     known = await shelf.store.known(ONE, "shop")
     assert [visit.product for visit in known.history.visits] == [2, 1]
@@ -110,8 +58,8 @@ async def test_what_is_seen_is_known(shelf: Shelf) -> None:
 
 async def test_the_path_of_a_bid_reads_it(shelf: Shelf) -> None:
     """What is written stands where a bid looks for it, with when the person was last seen."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
-    fields = await shelf.fields(_person(ONE))
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
+    fields = await shelf.fields(hash_of(ONE))
     assert fields.keys() == {field_name("shop"), keys.SEEN_FIELD}
     assert tuple(segments_of(fields[field_name("shop")], NOW_S)) == ((KEY, NOW_S + 7 * DAY_S),)
     assert int.from_bytes(fields[keys.SEEN_FIELD], "little") == NOW_S
@@ -119,20 +67,20 @@ async def test_the_path_of_a_bid_reads_it(shelf: Shelf) -> None:
 
 async def test_the_same_event_changes_nothing(shelf: Shelf) -> None:
     """Told again, it is repeated; not a byte is written, though the rest of the call is."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
     before = await shelf.standing()
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S + 5) == Observed(repeated=1)
+    assert await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S + 5) == Observed(repeated=1)
     assert await shelf.standing() == before
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1), _seen(2)], NOW_S) == Observed(1, 1)
-    assert _result(shelf, "repeated") == 1
-    assert _result(shelf, "kept") == 2
+    assert await shelf.store.observe(ONE, SHOP, [seen(1), seen(2)], NOW_S) == Observed(1, 1)
+    assert counted(shelf, "repeated") == 1
+    assert counted(shelf, "kept") == 2
 
 
 async def test_all_that_is_personal_ends(shelf: Shelf) -> None:
     """Whatever is asked for, every key has an end within 30 days: people, histories, clusters, sizes."""
     await shelf.store.join(ONE, "shop", "login", NOW_S)
     await shelf.store.join(TWO, "shop", "login", NOW_S)
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S, ttl_s=MAX_TTL_S * 12)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S, ttl_s=MAX_TTL_S * 12)
     ends = await shelf.ends()
     assert {key[:1] for key in ends} == {b"p", b"h", b"c", b"g"}
     assert all(0 < end_s <= MAX_TTL_S for end_s in ends.values()), ends
@@ -140,21 +88,21 @@ async def test_all_that_is_personal_ends(shelf: Shelf) -> None:
 
 async def test_a_visit_prolongs_and_never_shortens(shelf: Shelf) -> None:
     """A life of `ttl_s` from now, or what it was where that is longer; at least a second."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S, ttl_s=0)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S, ttl_s=0)
     ends = await shelf.ends()
-    assert 0 < ends[_person(ONE)] <= 1
-    await shelf.store.observe(ONE, SHOP, [_seen(2)], NOW_S, ttl_s=5_000)
-    await shelf.store.observe(ONE, SHOP, [_seen(3)], NOW_S, ttl_s=100)
+    assert 0 < ends[hash_of(ONE)] <= 1
+    await shelf.store.observe(ONE, SHOP, [seen(2)], NOW_S, ttl_s=5_000)
+    await shelf.store.observe(ONE, SHOP, [seen(3)], NOW_S, ttl_s=100)
     ends = await shelf.ends()
-    assert 4_000 < ends[_person(ONE)] <= 5_000
-    assert 4_000 < ends[_history(ONE)] <= 5_000
+    assert 4_000 < ends[hash_of(ONE)] <= 5_000
+    assert 4_000 < ends[history_of(ONE)] <= 5_000
 
 
 async def test_nothing_is_written_for_who_opted_out(shelf: Shelf) -> None:
     """Neither a visit nor a login; not a byte, and the person is told as such."""
-    await shelf.put(_person(ONE), keys.OPT_OUT_FIELD, struct.pack("<I", NOW_S))
+    await shelf.put(hash_of(ONE), keys.OPT_OUT_FIELD, struct.pack("<I", NOW_S))
     before = await shelf.standing()
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed(opted_out=True)
+    assert await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S) == Observed(opted_out=True)
     assert await shelf.store.join(ONE, "shop", "login", NOW_S) is False
     assert await shelf.store.known(ONE, "shop") == Known(opted_out=True)
     assert await shelf.standing() == before
@@ -166,7 +114,7 @@ async def test_who_opts_out_in_between_stays_out(shelf: Shelf, monkeypatch: pyte
 
     def _after_opt_out(*arguments: object) -> object:
         new = compute(*arguments)  # type: ignore[arg-type]  # handed through
-        pending.append(asyncio.ensure_future(shelf.put(_person(ONE), keys.OPT_OUT_FIELD, b"\0\0\0\0")))
+        pending.append(asyncio.ensure_future(shelf.put(hash_of(ONE), keys.OPT_OUT_FIELD, b"\0\0\0\0")))
         return new
 
     pending: list[asyncio.Future[None]] = []
@@ -178,9 +126,9 @@ async def test_who_opts_out_in_between_stays_out(shelf: Shelf, monkeypatch: pyte
 
     monkeypatch.setattr(visitors, "added", _after_opt_out)
     monkeypatch.setattr(shelf.store, "_write", _later)
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed(opted_out=True)
-    assert await shelf.fields(_person(ONE)) == {keys.OPT_OUT_FIELD: b"\0\0\0\0"}
-    assert await shelf.fields(_history(ONE)) == {}
+    assert await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S) == Observed(opted_out=True)
+    assert await shelf.fields(hash_of(ONE)) == {keys.OPT_OUT_FIELD: b"\0\0\0\0"}
+    assert await shelf.fields(history_of(ONE)) == {}
 
 
 async def test_concurrent_observers_lose_nothing(shelf: Shelf) -> None:
@@ -188,7 +136,7 @@ async def test_concurrent_observers_lose_nothing(shelf: Shelf) -> None:
     stores = [shelf.store, shelf.another(), shelf.another()]
     events = range(1, 1 + MAX_VISITS)
     found = await asyncio.gather(
-        *(stores[n % 3].observe(ONE, SHOP, [_light(n), _light(1)], NOW_S) for n in events)
+        *(stores[n % 3].observe(ONE, SHOP, [light(n), light(1)], NOW_S) for n in events)
     )
     known = await shelf.store.known(ONE, "shop")
     assert sorted(visit.event for visit in known.history.visits) == list(events)
@@ -203,12 +151,12 @@ async def test_what_is_older_than_an_erasure_is_not_kept(shelf: Shelf) -> None:
     """A batch that tells late what a person did before being erased brings nothing back; what came later is kept."""
     await shelf.value(guard_key(keys.person_tag(ONE)), b"%d" % NOW_S)
     before = await shelf.standing()
-    late = [_seen(1, at_s=NOW_S - 5), _seen(2)]
+    late = [seen(1, at_s=NOW_S - 5), seen(2)]
     assert await shelf.store.observe(ONE, SHOP, late, NOW_S + 60) == Observed()
     assert await shelf.store.join(ONE, "shop", "login", NOW_S) is False
     assert await shelf.standing() == before
-    assert _result(shelf, "erased") == 1
-    observed = await shelf.store.observe(ONE, SHOP, [*late, _seen(3, at_s=NOW_S + 1)], NOW_S + 60)
+    assert counted(shelf, "erased") == 1
+    observed = await shelf.store.observe(ONE, SHOP, [*late, seen(3, at_s=NOW_S + 1)], NOW_S + 60)
     assert observed == Observed(kept=1)
     assert await shelf.store.join(ONE, "shop", "login", NOW_S + 1)
     assert [visit.event for visit in (await shelf.store.known(ONE, "shop")).history.visits] == [3]
@@ -223,15 +171,15 @@ async def test_who_is_erased_in_between_stays_erased(shelf: Shelf, monkeypatch: 
         return await write(*arguments)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(shelf.store, "_write", _later)
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed()
+    assert await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S) == Observed()
     assert (await shelf.standing()).keys() == {guard_key(keys.person_tag(ONE))}
 
 
 async def test_what_is_too_old_is_removed(shelf: Shelf) -> None:
     """Of somebody who still comes to other shops: old visits and products go, ended segments, then the profile; the
     others' bytes and the ends of keys stay as they are."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1, at_s=NOW_S - 9), _seen(2)], NOW_S)
-    await shelf.store.observe(ONE, STORE, [_seen(3)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1, at_s=NOW_S - 9), seen(2)], NOW_S)
+    await shelf.store.observe(ONE, STORE, [seen(3)], NOW_S)
     before = await shelf.standing()
     assert await shelf.store.age(ONE, "shop", NOW_S) is False
     assert await shelf.standing() == before
@@ -244,19 +192,19 @@ async def test_what_is_too_old_is_removed(shelf: Shelf) -> None:
     assert await shelf.store.age(ONE, "shop", NOW_S + MAX_TTL_S) is True
     assert await shelf.store.age(ONE, "shop", NOW_S + MAX_TTL_S) is False
     after = await shelf.standing()
-    assert after[_person(ONE)].keys() == {field_name("store"), keys.SEEN_FIELD}
-    assert after[_history(ONE)] == {field_name("store"): before[_history(ONE)][field_name("store")]}
-    assert after[_person(ONE)][field_name("store")] == before[_person(ONE)][field_name("store")]
+    assert after[hash_of(ONE)].keys() == {field_name("store"), keys.SEEN_FIELD}
+    assert after[history_of(ONE)] == {field_name("store"): before[history_of(ONE)][field_name("store")]}
+    assert after[hash_of(ONE)][field_name("store")] == before[hash_of(ONE)][field_name("store")]
 
 
 async def test_who_comes_back_while_ageing_is_kept(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """A visit between looking and removing wins."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
     late_s, run, other = NOW_S + MAX_TTL_S, shelf.store._run, shelf.another()
 
     async def _later(script: Script, *rest: object) -> object:
         if script is visitors.AGE:
-            await other.observe(ONE, SHOP, [_seen(2, at_s=late_s)], late_s)
+            await other.observe(ONE, SHOP, [seen(2, at_s=late_s)], late_s)
         return await run(script, *rest)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(shelf.store, "_run", _later)
@@ -267,7 +215,7 @@ async def test_who_comes_back_while_ageing_is_kept(shelf: Shelf, monkeypatch: py
 async def test_an_operator_may_keep_less(shelf: Shelf) -> None:
     """A store of seven days keeps no key, no visit and no segment for longer; nobody can keep more than 30."""
     week = shelf.another(keep_s=7 * DAY_S)
-    visits = [_seen(1, at_s=NOW_S - 7 * DAY_S), _seen(2), _seen(3, EventKind.PURCHASE)]
+    visits = [seen(1, at_s=NOW_S - 7 * DAY_S), seen(2), seen(3, EventKind.PURCHASE)]
     assert (await week.observe(ONE, SHOP, visits, NOW_S)).kept == 2
     await week.join(ONE, "shop", "login", NOW_S)
     ends = await shelf.ends()
@@ -276,7 +224,7 @@ async def test_an_operator_may_keep_less(shelf: Shelf) -> None:
     assert profile is not None
     assert {expires_s for _, expires_s in profile.segments} == {NOW_S + 7 * DAY_S}
     longer = shelf.another(keep_s=99 * DAY_S)
-    await longer.observe(TWO, SHOP, [_seen(1)], NOW_S)
+    await longer.observe(TWO, SHOP, [seen(1)], NOW_S)
     assert all(end_s <= MAX_TTL_S for end_s in (await shelf.ends()).values())
 
 
@@ -289,9 +237,7 @@ def test_workers_at_once_lose_nothing(redis_server: RealServer) -> None:
         await shelf.store.join(ONE if worker % 2 else TWO, "shop", "login", NOW_S)
         begin.wait()
         for n in range(each):
-            await shelf.store.observe(
-                ONE if worker % 2 else TWO, SHOP, [_light(1 + worker * each + n)], NOW_S
-            )
+            await shelf.store.observe(ONE if worker % 2 else TWO, SHOP, [light(1 + worker * each + n)], NOW_S)
         await shelf.close()
         return shelf.tally
 
@@ -317,187 +263,47 @@ async def test_too_many_conflicts_are_told(shelf: Shelf, monkeypatch: pytest.Mon
     write, other, events = shelf.store._write, shelf.another(), iter(range(100, 200))
 
     async def _late(*arguments: object) -> object:
-        await other.observe(ONE, SHOP, [_seen(next(events))], NOW_S)
+        await other.observe(ONE, SHOP, [seen(next(events))], NOW_S)
         return await write(*arguments)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(shelf.store, "_write", _late)
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1), _seen(2)], NOW_S) == Observed(lost=2)
-    assert _result(shelf, "lost") == 1
+    assert await shelf.store.observe(ONE, SHOP, [seen(1), seen(2)], NOW_S) == Observed(lost=2)
+    assert counted(shelf, "lost") == 1
     assert shelf.tally.cells[shelf.tally.slot("paceline_visitor_conflicts_total")] == 3
     assert len((await shelf.store.known(ONE, "shop")).history.visits) == 3
 
 
 async def test_damage_is_begun_anew(shelf: Shelf) -> None:
     """A field that nobody can read is as good as none, and is replaced by the next visit."""
-    await shelf.put(_person(ONE), field_name("shop"), b"\xff\xff")
-    await shelf.put(_history(ONE), field_name("shop"), b"\xff\xff")
+    await shelf.put(hash_of(ONE), field_name("shop"), b"\xff\xff")
+    await shelf.put(history_of(ONE), field_name("shop"), b"\xff\xff")
     assert await shelf.store.known(ONE, "shop") == Known()
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed(kept=1)
+    assert await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S) == Observed(kept=1)
     assert len((await shelf.store.known(ONE, "shop")).history.visits) == 1
 
 
 async def test_segments_of_others_hands_stay(shelf: Shelf) -> None:
     """A segment that no definition makes holds until it expires; one that a definition makes is told anew."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
     profile = (await shelf.store.known(ONE, "shop")).profile
     assert profile is not None
     given = replace(
         profile, segments=((7, NOW_S + 50), (8, NOW_S + 5), (segment_key("shop", "buyers"), NOW_S + 90))
     )
-    await shelf.put(_person(ONE), field_name("shop"), pack(given))
-    await shelf.store.observe(ONE, SHOP, [_seen(2)], NOW_S + 5)
+    await shelf.put(hash_of(ONE), field_name("shop"), pack(given))
+    await shelf.store.observe(ONE, SHOP, [seen(2)], NOW_S + 5)
     profile = (await shelf.store.known(ONE, "shop")).profile
     assert profile is not None
     assert profile.segments == ((KEY, NOW_S + 7 * DAY_S), (7, NOW_S + 50))
-
-
-async def test_members_of_a_cluster_learn_the_same(shelf: Shelf) -> None:
-    """Who showed the same login to a shop gets what the others do there; with that shop alone, and from then on."""
-    await shelf.store.observe(TWO, SHOP, [_seen(1)], NOW_S)
-    for person in (ONE, TWO):
-        assert await shelf.store.join(person, "shop", "login", NOW_S)
-    await shelf.store.observe(TWO, SHOP, [_seen(2)], NOW_S)
-    await shelf.store.observe(TWO, STORE, [_seen(3)], NOW_S)
-    await shelf.store.observe(THREE, SHOP, [_seen(4)], NOW_S)
-    known = await shelf.store.known(ONE, "shop")
-    assert [visit.event for visit in known.history.visits] == [2]
-    assert known.profile is not None
-    assert known.profile.segments == ((KEY, NOW_S + 7 * DAY_S),)
-    assert await shelf.store.known(ONE, "store") == Known()
-    assert len((await shelf.store.known(THREE, "shop")).history.visits) == 1
-
-
-async def test_who_was_not_seen_lives_no_longer(shelf: Shelf) -> None:
-    """What others of a cluster do is added to a person's data and does not prolong it, nor count as being seen."""
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S, ttl_s=100)
-    await shelf.store.join(ONE, "shop", "login", NOW_S)
-    await shelf.store.join(TWO, "shop", "login", NOW_S)
-    before = await shelf.ends()
-    await shelf.store.observe(TWO, SHOP, [_seen(2)], NOW_S + 9)
-    ends, fields = await shelf.ends(), await shelf.fields(_person(ONE))
-    assert ends[_person(ONE)] <= before[_person(ONE)]
-    assert ends[_history(ONE)] <= ends[_person(ONE)]
-    assert int.from_bytes(fields[keys.SEEN_FIELD], "little") == NOW_S
-    assert len((await shelf.store.known(ONE, "shop")).history.visits) == 2
-
-
-async def test_who_is_gone_is_not_made_again(shelf: Shelf) -> None:
-    """A member whose data has ended or was erased gets nothing of the others, and leaves the cluster."""
-    for person in (ONE, TWO):
-        await shelf.store.join(person, "shop", "login", NOW_S)
-    await shelf.remove(_person(ONE))
-    await shelf.store.observe(TWO, SHOP, [_seen(2)], NOW_S)
-    assert await shelf.fields(_person(ONE)) == {}
-    assert await shelf.fields(_history(ONE)) == {}
-    assert (await shelf.fields(_cluster("login"))).keys() == {TWO}
-    assert _result(shelf, "gone") == 1
-
-
-async def test_a_member_who_opted_out_gets_nothing(shelf: Shelf) -> None:
-    """The tombstone of a member keeps its one field."""
-    for person in (ONE, TWO):
-        await shelf.store.join(person, "shop", "login", NOW_S)
-    await shelf.remove(_person(ONE))
-    await shelf.put(_person(ONE), keys.OPT_OUT_FIELD, b"\0\0\0\0")
-    await shelf.store.observe(TWO, SHOP, [_seen(2)], NOW_S)
-    assert (await shelf.fields(_person(ONE))).keys() == {keys.OPT_OUT_FIELD}
-    assert await shelf.fields(_history(ONE)) == {}
-
-
-async def test_a_cluster_is_bounded(shelf: Shelf) -> None:
-    """At MAX_MEMBERS all are in; one more and who was not seen for the longest is out, in both places."""
-    people = [bytes([n]) * 16 for n in range(1, MAX_MEMBERS + 2)]
-    for n, person in enumerate(people[:-1]):
-        await shelf.store.join(person, "shop", "login", NOW_S + n)
-    assert (await shelf.fields(_cluster("login"))).keys() == set(people[:-1])
-    await shelf.store.observe(people[0], SHOP, [_seen(1)], NOW_S + 50)
-    await shelf.store.join(people[-1], "shop", "login", NOW_S + 60)
-    assert (await shelf.fields(_cluster("login"))).keys() == {people[0], *people[2:]}
-    field = keys.cluster_field(keys.cluster_tag("shop", "login"))
-    assert field not in await shelf.fields(_person(people[1]))
-    assert field in await shelf.fields(_person(people[0]))
-
-
-async def test_who_was_not_seen_for_a_month_leaves(shelf: Shelf) -> None:
-    """A cluster forgets who has not been there for MAX_TTL_S."""
-    await shelf.store.join(ONE, "shop", "login", NOW_S)
-    await shelf.store.join(TWO, "shop", "login", NOW_S + MAX_TTL_S)
-    assert (await shelf.fields(_cluster("login"))).keys() == {TWO}
-
-
-async def test_logins_of_one_browser_are_bounded(shelf: Shelf) -> None:
-    """One more than MAX_CLUSTERS with one advertiser, and the oldest is left; those with others stay."""
-    await shelf.store.join(ONE, "store", "login", NOW_S - 1)
-    for n in range(MAX_CLUSTERS + 1):
-        await shelf.store.join(ONE, "shop", f"login {n}", NOW_S + n)
-    fields = await shelf.fields(_person(ONE))
-    expected = {keys.cluster_tag("shop", f"login {n}") for n in range(1, MAX_CLUSTERS + 1)}
-    expected.add(keys.cluster_tag("store", "login"))
-    assert fields.keys() == {keys.SEEN_FIELD, *map(keys.cluster_field, expected)}
-    assert _cluster("login 0") not in await shelf.standing()
-
-
-async def test_damaged_lists_break_nothing(shelf: Shelf) -> None:
-    """Fields of clusters and members that nobody can read count as the oldest, or as nobody's."""
-    await shelf.put(_person(ONE), keys.cluster_field(b"0" * 32), b"")
-    await shelf.put(_person(ONE), keys.cluster_field(b"1" * 32), b"shop")
-    await shelf.put(_cluster("login"), TWO, b"?")
-    assert await shelf.store.join(ONE, "shop", "login", NOW_S)
-    assert await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S) == Observed(kept=1)
-    assert (await shelf.fields(_cluster("login"))).keys() == {ONE}
-    assert len((await shelf.store.known(ONE, "shop")).history.visits) == 1
-
-
-async def test_a_login_is_stored_nowhere(shelf: Shelf) -> None:
-    """Neither as a key nor in a value, and it makes another cluster with every shop."""
-    await shelf.store.join(ONE, "shop", "secret-login-4711", NOW_S)
-    assert b"secret-login" not in repr(await shelf.standing()).encode()
-    assert keys.cluster_tag("shop", "x") != keys.cluster_tag("store", "x")
-
-
-@pytest.mark.parametrize("login", ["", "x" * (MAX_LOGIN + 1)])
-async def test_logins_out_of_bounds_are_refused(shelf: Shelf, login: str) -> None:
-    """An empty or over-long login raises before anything is written."""
-    with pytest.raises(ValueError, match="1 to 256"):
-        await shelf.store.join(ONE, "shop", login, NOW_S)
-    with pytest.raises(ValueError, match="1 to 256"):
-        await shelf.store.split("shop", login)
-    assert await shelf.standing() == {}
-    assert await shelf.store.join(ONE, "shop", "x" * MAX_LOGIN, NOW_S)
-
-
-async def test_a_split_erases_with_that_shop_alone(shelf: Shelf) -> None:
-    """Profiles, histories and views of every member with the shop are gone, and the cluster; other shops' data and
-    other people stay as they were."""
-    for person in (ONE, TWO):
-        await shelf.store.join(person, "shop", "login", NOW_S)
-        await shelf.store.observe(person, STORE, [_seen(8)], NOW_S)
-    await shelf.store.observe(THREE, SHOP, [_seen(9)], NOW_S)
-    apart = await shelf.standing()
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
-    views = keys.views_key(keys.person_tag(ONE))
-    for name in ("shop", "store"):
-        await shelf.put(views, field_name(name), b"views")
-    assert await shelf.store.split("shop", "login") == 2
-    standing = await shelf.standing()
-    assert _cluster("login") not in standing
-    assert standing[views] == {field_name("store"): b"views"}
-    for person in (ONE, TWO):
-        field = field_name("store")
-        assert standing[_person(person)][field] == apart[_person(person)][field]
-        assert standing[_history(person)] == apart[_history(person)]
-        assert standing[_person(person)].keys() == {field, keys.SEEN_FIELD}
-    assert standing[_person(THREE)] == apart[_person(THREE)]
-    assert await shelf.store.split("shop", "login") == 0
 
 
 async def test_sizes_are_people(shelf: Shelf) -> None:
     """Each person counts once in a segment, however often and on how many days; others' segments are not counted."""
     for n in range(50):
         for event in (1, 2):
-            await shelf.store.observe(n.to_bytes(16, "big"), SHOP, [_seen(event)], NOW_S)
-    await shelf.store.observe(bytes(16), SHOP, [_seen(3, at_s=NOW_S + DAY_S)], NOW_S + DAY_S)
-    await shelf.store.observe(ONE, STORE, [_seen(1)], NOW_S)
+            await shelf.store.observe(n.to_bytes(16, "big"), SHOP, [seen(event)], NOW_S)
+    await shelf.store.observe(bytes(16), SHOP, [seen(3, at_s=NOW_S + DAY_S)], NOW_S + DAY_S)
+    await shelf.store.observe(ONE, STORE, [seen(1)], NOW_S)
     sizes = await shelf.store.sizes("shop", ["viewers", "buyers", "unknown"], NOW_S + DAY_S)
     assert 45 <= sizes["viewers"] <= 55
     assert (sizes["buyers"], sizes["unknown"]) == (0, 0)
@@ -518,10 +324,10 @@ async def test_a_match_leads_to_somebody(shelf: Shelf) -> None:
 async def test_a_server_without_the_scripts_is_taught(redis_server: RealServer) -> None:
     """Scripts that a server has forgotten are sent again."""
     shelf = Shelf(open_client(Stores(redis_url=redis_server.url)), Tally())
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
     with redis_server.client() as client:
         client.script_flush()
-    assert await shelf.store.observe(ONE, SHOP, [_seen(2)], NOW_S) == Observed(kept=1)
+    assert await shelf.store.observe(ONE, SHOP, [seen(2)], NOW_S) == Observed(kept=1)
     await shelf.close()
 
 
@@ -529,13 +335,13 @@ async def test_a_person_of_the_writer_is_known(redis_server: RealServer) -> None
     """A profile that the writer saved is moved on by visits, its matches untouched."""
     client = open_client(Stores(redis_url=redis_server.url))
     shelf = Shelf(client, Tally())
-    await shelf.store.observe(ONE, SHOP, [_seen(1)], NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1)], NOW_S)
     known = await shelf.store.known(ONE, "shop")
     assert known.profile is not None
     writer = PeopleWriter(client)
     await writer.save(TWO, {"shop": known.profile}, NOW_S)
     await writer.match("exchange", "uid", TWO, NOW_S)
-    await shelf.store.observe(TWO, SHOP, [_seen(2)], NOW_S)
+    await shelf.store.observe(TWO, SHOP, [seen(2)], NOW_S)
     profile = (await shelf.store.known(TWO, "shop")).profile
     assert profile is not None
     assert [product for product, _ in profile.products] == [1, 2]
