@@ -4,7 +4,8 @@ Place: parquet.py writes and merges them; whoever queries the files relies on th
 Shapes: a column has the name of its record's field; `person` is 16 bytes or NULL, everything else as it was said. In
     the folder of a kind each hour has one file; `date` and `hour` (UTC) stand in the path.
 Rule: two rows of one KEY in an hour are one event; of an impression the one that cost most is kept, since the beacon
-    and the bill both tell of it; suspect is what any of them says is suspect.
+    and the bill both tell of it; suspect is what any of them says is suspect. Of a shop's event the one that has a
+    person is kept: pages tell it anew where consent comes late.
 """
 
 from typing import Any, Final
@@ -65,7 +66,7 @@ KEY: Final = {
     "impression": ("advertiser", "id"),
     "click": ("advertiser", "id"),
 }
-FIRST: Final = {"shop": "at_ms", "impression": "spent_micros DESC, at_ms", "click": "at_ms"}
+FIRST: Final = {"shop": "person IS NULL, at_ms", "impression": "spent_micros DESC, at_ms", "click": "at_ms"}
 """Which of several rows of one key is the event."""
 PERSONAL: Final = {
     "shop": {"person": "NULL::BLOB", "id": "''", "order": "''"},

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.events import parquet, segments
-from bidder.events.columns import KEY, row
+from bidder.events.columns import FIRST, KEY, row
 from bidder.events.erased import after_erasures, read_book
 from bidder.events.parquet import Workshop, fresh_rows, quoted
 from bidder.events.records import ShopEvent
@@ -103,7 +103,7 @@ def _collect(shop: Workshop, advertiser_id: str, since_s: float) -> None:
     shop.sql.execute(
         f"CREATE TEMP TABLE events AS SELECT * FROM ({rows}) "
         "WHERE advertiser = $advertiser AND at_ms >= $since QUALIFY id = '' OR "
-        f"row_number() OVER (PARTITION BY {quoted(KEY['shop'])} ORDER BY fresh, at_ms) = 1",
+        f"row_number() OVER (PARTITION BY {quoted(KEY['shop'])} ORDER BY {FIRST['shop']}, fresh) = 1",
         values,
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bidder.events import parquet, segments
 from bidder.events.compaction import Limits, compact, past_hour
+from bidder.events.dataset import shop_events
 from bidder.events.records import Item, Record
 from bidder.events.segments import OpenSegment
 from bidder.events.writer import DAY_S
@@ -53,6 +54,20 @@ def test_every_field_of_a_shop_event_comes_back(tmp_path: Path) -> None:
     wanted = {name: getattr(said, name) for name in names}
     wanted["items"] = [{name: getattr(item, name) for name in item.__struct_fields__} for item in said.items]
     assert dict(zip(names, found, strict=True)) == wanted
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_consent_that_comes_late_gives_an_event_its_person(tmp_path: Path, compacted: bool) -> None:
+    """A page tells an event as nobody's, and again under its id when its visitor agreed: the row is the visitor's,
+    whether or not the first was published already; training reads the same."""
+    write(tmp_path, [shop(1, person=b"")])
+    if compacted:
+        compact(tmp_path, NOW_S)
+    write(tmp_path, [shop(1, at_s=NOW_S + 5)])
+    assert [event.person for event in shop_events(tmp_path, "shoes")] == [ANNA]
+    compact(tmp_path, NOW_S)
+    assert rows(tmp_path, "shop", "person") == [(ANNA,)]
+    assert [event.person for event in shop_events(tmp_path, "shoes")] == [ANNA]
 
 
 def test_a_repeat_is_one_row_though_it_comes_later(tmp_path: Path) -> None:
