@@ -16,8 +16,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.demo.people import seed_people
 from benchmarks.demo.service import DemoError, Service
 from benchmarks.exchange.population import Population
+from benchmarks.exchange.shelves import shops_of
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
 
@@ -49,8 +51,9 @@ async def _alone(args: argparse.Namespace, more: list[str]) -> int:
         try:
             await service.start()
             await service.ready(stop)
-            book = load_book(args.campaigns or demo_book_path())
-            await service.seed(book, Population(args.seed, _PEOPLE, now_s), now_s)
+            path = args.campaigns or demo_book_path()
+            shops = shops_of(load_book(path), path if path.is_dir() else path.parent)
+            await seed_people(service.people_url, shops, Population(args.seed, _PEOPLE, now_s), now_s)
             return await _locust(args, f"http://127.0.0.1:{service.ports.exchange}", more, stop)
         finally:
             await service.child.stop()

@@ -18,9 +18,9 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.books import synthetic
-from benchmarks.demo.people import profile
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.requests import PEOPLE
+from benchmarks.profiles import profile
 from bidder.app import Worker
 from bidder.audience.person import Profile
 from bidder.campaigns.model import Book

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from benchmarks.demo.courses import Course, Sample
 from benchmarks.demo.readings import MICROS
+from benchmarks.demo.stage import DEMANDS
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _KINDS = {
@@ -28,6 +29,7 @@ _KINDS = {
 }
 _NARROW, _WIDE = 20, 32
 _ROOMY = 92
+_ENOUGH = 0.9
 _NEAR = 0.05
 """Of the budget: spent so near the plan it is drawn in green."""
 
@@ -57,7 +59,7 @@ def _rows(course: Course, seconds: float, cells: int) -> list[list[RenderableTyp
             money(course.budget_micros, course),
         ],
         [
-            Text(f"  {_KINDS.get(course.pacing, course.pacing)}", style="dim"),
+            Text(f"  {_words(course)}", style="dim"),
             _spent(samples),
             money(course.spent_micros, course),
             "-" if used is None else f"{used:.1%}",
@@ -65,6 +67,14 @@ def _rows(course: Course, seconds: float, cells: int) -> list[list[RenderableTyp
             f"{course.overspend_micros / MICROS:,.2f}",
         ],
     ]
+
+
+def _words(course: Course) -> str:
+    """How a campaign is paced, and why it could not be."""
+    words = _KINDS.get(course.pacing, course.pacing)
+    planned, demand = course.planned_micros, DEMANDS.get(course.campaign)
+    scarce = demand is not None and demand.share > 1 and planned and course.spent_micros < _ENOUGH * planned
+    return f"{words}: too little supply" if scarce else words
 
 
 def money(micros: int, course: Course) -> str:

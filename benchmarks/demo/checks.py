@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from benchmarks.demo.ledger import Proof
 from benchmarks.demo.readings import Metrics, Reading
-from benchmarks.exchange.report import Totals
+from benchmarks.exchange.report import VIOLATIONS, Totals
 
 
 class Check(Struct, frozen=True):
@@ -30,7 +30,12 @@ class Check(Struct, frozen=True):
 def checks(reading: Reading) -> list[Check]:
     """All of them; a run whose ledger was not proven has a check that does not hold."""
     totals = reading.totals
-    return [*_counts(totals, reading.metrics), *_views(totals), *_money(totals, reading.proofs)]
+    return [
+        *_counts(totals, reading.metrics),
+        *_views(totals),
+        *_people(reading),
+        *_money(totals, reading.proofs),
+    ]
 
 
 def _counts(totals: Totals, metrics: Metrics) -> list[Check]:
@@ -63,6 +68,42 @@ def _views(totals: Totals) -> list[Check]:
     beyond = totals.cap_violations
     detail = f"of {totals.capped_views:,} views under a cap"
     return [Check("cap violations = 0", sum(beyond.values()), 0, "; ".join(sorted(beyond)[:3]) or detail)]
+
+
+def _people(reading: Reading) -> list[Check]:
+    """What people did and saw, beside what the service counted; and what must not happen to anybody."""
+    people, seen = reading.totals.people, reading.society
+    wrong = {words: getattr(people, name) for name, words in VIOLATIONS.items()}
+    named = [f"{words}: {count}" for words, count in wrong.items() if count]
+    by_mistake = max(0, seen.filtered - people.robots_unanswered)
+    return [
+        Check("shop visits made = counted", people.visits, seen.visits, f"{people.visitors:,} people"),
+        Check("product ads looked at = drawn", people.drawn + people.brand, seen.drawn),
+        Check("wrongs done to people = 0", sum(wrong.values()), 0, "; ".join(named[:3])),
+        Check("people taken for robots = 0", by_mistake, 0, f"of {seen.filtered:,} requests filtered"),
+        *_residue(reading),
+    ]
+
+
+def _residue(reading: Reading) -> list[Check]:
+    people, found = reading.totals.people, reading.society.residue
+    if found is None:
+        return [Check("store of people looked through", 0, 1, "it was not asked")]
+    left = people.erased + people.opted_out
+    return [
+        Check(
+            "known again though they left = 0",
+            len(found.again),
+            0,
+            "; ".join(found.again[:2]) or f"of {left} people who left",
+        ),
+        Check(
+            "known without having agreed = 0",
+            len(found.strangers),
+            0,
+            ", ".join(found.strangers[:2]) or f"of {found.people:,} people",
+        ),
+    ]
 
 
 def _money(totals: Totals, proofs: tuple[Proof, ...]) -> list[Check]:

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.demo.courses import Course, planned_share
 from benchmarks.demo.ledger import Proof
+from benchmarks.demo.society import Society
 from benchmarks.exchange.report import LogHistogram, Totals
 from bidder.campaigns.model import Book
 from bidder.outcome import Outcome
@@ -84,6 +85,7 @@ class Reading(Struct, frozen=True):
     courses: tuple[Course, ...] = ()
     proofs: tuple[Proof, ...] = ()
     """Of the last reading alone."""
+    society: Society = Society()
 
 
 def campaigns_of(book: Book, metrics: Metrics, now_s: float) -> tuple[CampaignReading, ...]:

@@ -21,9 +21,6 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.demo.children import Child
-from benchmarks.demo.people import seed_people
-from benchmarks.exchange.population import Population
-from bidder.campaigns.model import Book
 from bidder.config import of_children
 from bidder.notices.keys import MIN_SECRET_BYTES, PRICE_VARIABLE, VARIABLE
 
@@ -86,10 +83,20 @@ class Service:
             raise DemoError("interrupted before the service was ready")
         raise DemoError(f"the service was not ready after {READY_S:.0f} s:\n{self.child.last_words()}")
 
-    async def seed(self, book: Book, people: Population, now_s: float) -> int:
-        """Write the people into its store; returns how many the shops know."""
-        url = (self._data / "redis.url").read_text().strip()
-        return await seed_people(url, book, people, now_s)
+    @property
+    def people_url(self) -> str:
+        """Where its people are kept, once it is ready."""
+        return (self._data / "redis.url").read_text().strip()
+
+    @property
+    def events(self) -> Path:
+        """The folder of what it records."""
+        return self._data / "events"
+
+    @property
+    def catalogues(self) -> Path:
+        """The folder of its shops' catalogues."""
+        return self._data / "catalogues"
 
     @property
     def ledger_url(self) -> str:

@@ -25,10 +25,15 @@ from benchmarks.demo import stage
 from benchmarks.demo.children import Child, memory_mb
 from benchmarks.demo.courses import Courses
 from benchmarks.demo.ledger import Ledger, Proof
+from benchmarks.demo.people import past_of, write
 from benchmarks.demo.readings import Metrics, Reading, campaigns_of, model_kind, no_bid_reasons
+from benchmarks.demo.residue import Gone, Residue, residue
 from benchmarks.demo.service import BASE_URL, SERVE, DemoError, Service
+from benchmarks.demo.society import Registry, society_of
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.report import LogHistogram, Totals
+from benchmarks.exchange.shelves import shops_of
+from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import Book
 from bidder.notices.keys import PRICE_VARIABLE, VARIABLE
@@ -41,7 +46,11 @@ _LEAD_S: Final = 3.0
 take a second to start."""
 _DRAIN_S: Final = 10.0
 """So long accepted bills may take to the ledger."""
+_FORGET_S: Final = 3 * stage.COMPACT_S
+"""So long what was on its way to a file when somebody was erased may stay there."""
 _FAR_S: Final = 86_400.0
+ROBOTS: Final = 0.03
+"""The share of requests that no person is behind."""
 
 Show = Callable[[Reading], None]
 Say = Callable[[str], None]
@@ -66,6 +75,10 @@ class _Run(Struct):
     book: Book
     ledger: Ledger
     courses: Courses
+    registry: Registry
+    known: set[str]
+    """Ids of those who were known before."""
+    residue: Residue | None = None
     proofs: tuple[Proof, ...] = ()
 
 
@@ -79,7 +92,10 @@ class Session:
         self._book_path = options.campaigns or folder / "book.yaml"
         rules = folder / "service.yaml"
         self._service = Service(folder, options.workers, self._book_path, options.service, rules)
-        stage.write_rules(rules)
+        self._people = Population(options.seed, options.people, self._now_s)
+        own = options.campaigns
+        self._feeds = demo_book_path() if own is None else own if own.is_dir() else own.parent
+        stage.write_rules(rules, stage.Load(options.rate, options.seconds), self._people.busiest, self._feeds)
         self._totals = Totals()
         self._latest: Reading | None = None
         self.interrupted = 0
@@ -88,23 +104,25 @@ class Session:
         """The last reading; raises DemoError."""
         book = self._write_book(self._now_s + _FAR_S)
         service, exchanges = self._service, None
+        shops = shops_of(book, self._feeds)
         with self._signals():
             try:
                 await service.start()
                 self._say("starting the service")
+                remembering = asyncio.create_task(past_of(shops, self._people, self._now_s))
                 await service.ready(self._stop)
-                people = Population(self._options.seed, self._options.people, self._now_s)
-                known = await service.seed(book, people, self._now_s)
-                self._say(
-                    f"{known:,} people have visited {', '.join(shop.name for shop in book.advertisers)}"
-                )
-                async with self._ledger(book) as ledger:
+                past = await remembering
+                await write(service.people_url, past, self._now_s)
+                names = ", ".join(shop.name for shop in book.advertisers)
+                self._say(f"{len(past.humans):,} people have visited {names}")
+                async with self._ledger(book) as ledger, self._registry(book) as registry:
                     await ledger.fund()
                     start_s = time.time() + _LEAD_S
                     book = self._write_book(start_s)
                     exchanges = self._exchanges(start_s)
                     await exchanges.start()
-                    return await self._watch(exchanges, _Run(book, ledger, Courses(book, start_s)))
+                    run = _Run(book, ledger, Courses(book, start_s), registry, past.ids)
+                    return await self._watch(exchanges, run)
             except LedgerDown as error:
                 raise DemoError(
                     f"the ledger cannot be reached: {error}\n{service.child.last_words()}"
@@ -129,12 +147,21 @@ class Session:
         finally:
             await store.close()
 
+    @contextlib.asynccontextmanager
+    async def _registry(self, book: Book) -> AsyncIterator[Registry]:
+        registry = Registry(self._service.people_url, book)
+        try:
+            yield registry
+        finally:
+            await registry.close()
+
     def _exchanges(self, start_s: float) -> Child:
         options, ports = self._options, self._service.ports
         settings = {
             "exchange-port": ports.exchange, "public-port": ports.public, "public-base": BASE_URL,
             "rate": options.rate, "seconds": options.seconds, "seed": options.seed,
             "people": options.people, "now": self._now_s, "start": start_s, "campaigns": self._book_path,
+            "feeds": self._feeds, "catalogues": self._service.catalogues, "robots": ROBOTS,
         }  # fmt: skip
         argv = [f"--{name}={value}" for name, value in settings.items()]
         keys = {PRICE_VARIABLE: self._service.price_keys, VARIABLE: self._service.token_keys}
@@ -187,6 +214,15 @@ class Session:
                 break
             await asyncio.sleep(_FRAME_S / 10)
         run.proofs = await run.ledger.prove()
+        people = self._totals.people
+        gone = Gone(tuple(people.erased_ids), tuple(people.opted_out_ids))
+        service, known = self._service, run.known | set(people.issued_ids)
+        until = time.monotonic() + _FORGET_S
+        while True:
+            run.residue = await residue(service.people_url, service.events, known, gone)
+            if not run.residue.again or time.monotonic() >= until:
+                break
+            await asyncio.sleep(_FRAME_S)
         return await self._reading(run)
 
     async def _read_totals(self, exchanges: Child) -> None:
@@ -215,6 +251,7 @@ class Session:
             metrics,
             run.courses.courses(),
             run.proofs,
+            society_of(metrics, await run.registry.sizes(now_s), run.residue),
         )
         self._latest = reading
         return reading

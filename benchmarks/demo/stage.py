@@ -19,16 +19,26 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
+from benchmarks.exchange.shopping import SYNC_URL
 from benchmarks.exchange.simulation import full_seconds
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import campaign_files
 from bidder.exchanges import SHIPPED
+from bidder.screening import FraudRules
 
 RATE: Final = 500.0
 PACING_PERIOD_S: Final = 1.0
 NOTICE_S: Final = 2
 """The simulated exchanges tell within seconds what became of a bid; what they keep silent about is free again soon."""
 EXP_S: Final = 4
+SEGMENT_S: Final = 3.0
+COMPACT_S: Final = 6.0
+ERASE_S: Final = 2.0
+VENDOR_ID: Final = 1_234
+"""Whoever consents to all vendors consents to this one, too."""
+HEADROOM: Final = 2.0
+"""How far above the busiest person's requests a second those of a robot begin: televisions are few and ask much."""
+_SYNC_FIELDS: Final = "id={id}&gdpr={gdpr}&gdpr_consent={gdpr_consent}&us_privacy={us_privacy}"
 
 
 class Demand(NamedTuple):
@@ -93,16 +103,26 @@ def write_book(path: Path, load: Load, start_s: float) -> None:
     _write(path, {"advertisers": shops})
 
 
-def write_rules(path: Path) -> None:
-    """The service's configuration: everything that takes minutes in earnest takes seconds here."""
-    _write(
-        path,
-        {
-            "ledger": {"pacing_period_s": PACING_PERIOD_S, "max_exp_s": EXP_S},
-            "frequency": {"visitors": True},
-            "exchanges": [msgspec.to_builtins(profile) | {"notice_delay_s": NOTICE_S} for profile in SHIPPED],
-        },
-    )
+def write_rules(path: Path, load: Load, busiest: float = 0.0, feeds: Path | None = None) -> None:
+    """The service's configuration: everything that takes minutes in earnest takes seconds here. `busiest` is the share
+    of the requests that the most active person sees; `feeds` the folder of the demo's feeds, None: they stand beside
+    the campaigns."""
+    profiles = [
+        msgspec.to_builtins(profile)
+        | {"notice_delay_s": NOTICE_S, "sync_url": f"{SYNC_URL.format(exchange=profile.name)}?{_SYNC_FIELDS}"}
+        for profile in SHIPPED
+    ]
+    rules: dict[str, Any] = {
+        "ledger": {"pacing_period_s": PACING_PERIOD_S, "max_exp_s": EXP_S},
+        "frequency": {"visitors": True},
+        "privacy": {"vendor_id": VENDOR_ID},
+        "events": {"segment_s": SEGMENT_S, "compact_s": COMPACT_S, "erase_s": ERASE_S},
+        "fraud": {"person_rate": max(FraudRules().person_rate, HEADROOM * busiest * load.rate)},
+        "exchanges": profiles,
+    }
+    if feeds is not None:
+        rules["catalogue"] = {"folder": str(feeds)}
+    _write(path, rules)
 
 
 def _limit(campaign: dict[str, Any], minutes: float) -> None:

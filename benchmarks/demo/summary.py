@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.demo import society
 from benchmarks.demo.chart import chart
 from benchmarks.demo.checks import checks
 from benchmarks.demo.courses import Course
@@ -56,6 +57,7 @@ def report(reading: Reading, seed: int, interrupted: bool) -> dict[str, Any]:
             name: {"requests": e.requests, "bids": e.bids, "wins": e.wins, "billed_micros": e.billed_micros}
             for name, e in totals.exchanges.items()
         },
+        "people": society.report(reading.society, totals.people),
         "model": reading.model,
         "rss_mb": round(reading.rss_mb, 1),
         "store_rss_mb": round(reading.store_mb, 1),
@@ -128,19 +130,30 @@ def _parts(console: Console, reading: Reading, seconds: float) -> list[Renderabl
         " auctions won, ", (f"{totals.impressions:,}", "bold"), " impressions, ", (f"{totals.clicks:,}", "bold"),
         " clicks, ", f"{totals.conversions:,}", " sales. Half of the answers took less than ",
         (f"{ms['p50']:.1f} ms", "bold"), ", 99 % less than ", (f"{ms['p99']:.1f} ms", "bold"),
-        f", {totals.late:,} were late. The service used ", (f"{reading.rss_mb:.0f} MB", "bold"),
+        f", {totals.late:,} answers were late. The service used ", (f"{reading.rss_mb:.0f} MB", "bold"),
         f", its store {reading.store_mb:.0f} MB. Response rates came from: {reading.model}.",
     )  # fmt: skip
     return [
         story,
+        _people(reading),
         Text(),
-        frame(reading, seconds, console.width - 4),
+        frame(reading, seconds, console.width - 4, whole=True),
         Text(),
         chart(reading.courses, seconds, console.width - 4),
         Text(),
         _books(reading),
         *(Text(f"! {example}", style="red") for example in totals.examples[:5]),
     ]
+
+
+def _people(reading: Reading) -> Text:
+    seen, people = reading.society, reading.totals.people
+    return Text.assemble(
+        (f"{people.visitors:,}", "bold"), " people visited the shops meanwhile; ", (f"{people.returned:,}", "bold"),
+        " bids were made to see somebody again whom nobody knew before. ", (f"{seen.drawn:,}", "bold"),
+        " of the ads of products were looked at, ", f"{seen.personal:,} drawn for their person; {people.opted_out:,} "
+        f"people opted out, {people.erased:,} were erased. {seen.filtered:,} requests of robots were filtered.",
+    )  # fmt: skip
 
 
 def _books(reading: Reading) -> Table:

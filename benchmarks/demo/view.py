@@ -12,19 +12,26 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.demo.readings import MICROS, CampaignReading, Reading
+from benchmarks.demo.society import Society
+from benchmarks.exchange.report import PeopleTotals
 
 _REASONS_SHOWN = 6
 _WIDE = 110
 
 
-def frame(reading: Reading, seconds: float, width: int) -> RenderableType:
-    """One picture of the demo."""
+def frame(reading: Reading, seconds: float, width: int, *, whole: bool = False) -> RenderableType:
+    """One picture of the demo: of its last second, or at the end of the whole run."""
     body = Table.grid(expand=True, padding=(0, 1))
     body.add_column(ratio=1)
     body.add_column(ratio=1)
     body.add_row(_reasons(reading), _exchanges(reading))
     return Group(
-        _headline(reading, seconds), _tiles(reading), body, _campaigns(reading, width), _foot(reading)
+        _headline(reading, seconds),
+        _tiles(reading, whole=whole),
+        body,
+        _campaigns(reading, width),
+        society_table(reading.society, reading.totals.people),
+        _foot(reading),
     )
 
 
@@ -35,7 +42,8 @@ def plain(reading: Reading) -> str:
         f"{reading.elapsed_s:5.0f}s {reading.rate:6.0f} req/s  bid rate {totals.bid_rate:5.1%}"
         f"  win rate {totals.win_rate:5.1%}  p50 {ms.percentile(50) / 1e3:.2f} ms"
         f"  p99 {ms.percentile(99) / 1e3:.2f} ms  impressions {totals.impressions}  clicks {totals.clicks}"
-        f"  errors {totals.errors}  late {totals.late}  {reading.rss_mb:.0f} MB"
+        f"  visits {reading.society.visits}  ads drawn {reading.society.drawn}  errors {totals.errors}"
+        f"  late answers {totals.late}  {reading.rss_mb:.0f} MB"
     )
 
 
@@ -52,13 +60,16 @@ def _headline(reading: Reading, seconds: float) -> RenderableType:
     return row
 
 
-def _tiles(reading: Reading) -> RenderableType:
-    totals, ms = reading.totals, reading.recent
+def _tiles(reading: Reading, *, whole: bool) -> RenderableType:
+    totals = reading.totals
+    ms, rate = reading.recent, reading.rate
+    if whole:
+        ms, rate = totals.latency_us, totals.requests / totals.seconds if totals.seconds else 0.0
     row = Table.grid(expand=True)
     for _ in range(4):
         row.add_column(ratio=1)
     row.add_row(
-        _tile("requests/s", f"{reading.rate:,.0f}"),
+        _tile("requests/s", f"{rate:,.0f}"),
         _tile("bid rate", f"{totals.bid_rate:.1%}"),
         _tile("win rate", f"{totals.win_rate:.1%}"),
         _tile("p50 / p99 ms", f"{ms.percentile(50) / 1e3:.1f} / {ms.percentile(99) / 1e3:.1f}"),
@@ -108,7 +119,7 @@ def _foot(reading: Reading) -> RenderableType:
     wrong = totals.errors + totals.faults
     counts = Text.assemble(
         (" impressions ", "dim"), f"{totals.impressions:,}  ", ("clicks ", "dim"), f"{totals.clicks:,}  ",
-        ("sales ", "dim"), f"{totals.conversions:,}  ", ("late ", "dim"), f"{totals.late:,}  ",
+        ("sales ", "dim"), f"{totals.conversions:,}  ", ("late answers ", "dim"), f"{totals.late:,}  ",
         ("errors ", "dim"), (f"{wrong:,}", "bold red" if wrong else ""),
     )  # fmt: skip
     means = Text.assemble(
@@ -116,6 +127,37 @@ def _foot(reading: Reading) -> RenderableType:
         ("response rates from ", "dim"), reading.model,
     )  # fmt: skip
     return Group(counts, means)
+
+
+def society_table(society: Society, people: PeopleTotals) -> RenderableType:
+    """Everything about people in seven lines."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    residue = society.residue
+    proven = "" if residue is None else f", found again {len(residue.again)}"
+    sizes = (
+        f"{shop} {', '.join(f'{name} {count:,}' for name, count in segments.items())}"
+        for shop, segments in society.sizes.items()
+    )
+    layouts = (f"{name} {drawn.views:,} ({drawn.rate:.1%})" for name, drawn in society.layouts.items())
+    recognised = society.found / society.asked if society.asked else 0.0
+    rows = (
+        (" shop visits", f"{society.visits:,} by {people.visitors:,} people, kept {society.kept:,}, orders "
+         f"{people.orders:,}, syncs {people.syncs:,}"),
+        (" recognised", f"{recognised:.0%} of {society.asked:,} asked for; bids to see them again "
+         f"{people.recognised:,}, new here {people.returned:,}"),
+        (" segments", "; ".join(sizes)),
+        (" product ads", f"personal {society.personal:,}, for everybody {society.contextual:,}; viewed last first "
+         f"{people.viewed_first:,} of {people.viewed:,}"),
+        (" layouts", ", ".join(layouts)),
+        (" left", f"opted out {people.opted_out:,}, erased {people.erased:,}{proven}"),
+        (" records", f"events {society.recorded:,}, compacted {society.compacted:,}; robots' requests "
+         f"{people.crawlers + people.robots:,}, filtered {society.filtered:,}"),
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def money(row: CampaignReading) -> str:

@@ -22,6 +22,7 @@ import uvloop
 from benchmarks.exchange.notices import parse_keys
 from benchmarks.exchange.report import Totals
 from benchmarks.exchange.simulation import Settings, Simulation
+from benchmarks.exchange.street import Plan
 from benchmarks.exchange.witness import Witness
 from bidder.campaigns.load import load_book
 from bidder.notices.keys import PRICE_VARIABLE, VARIABLE
@@ -42,16 +43,21 @@ def main(argv: list[str] | None = None) -> int:
         now_s=args.now or time.time(),
         start_s=args.start,
         price_keys=parse_keys(os.environ.get(PRICE_VARIABLE, "")),
+        robots=args.robots,
     )
-    uvloop.run(_run(Simulation(settings, _witness(args, settings)), args.attached))
+    uvloop.run(_run(_simulation(args, settings), args.attached))
     return 0
 
 
-def _witness(args: argparse.Namespace, settings: Settings) -> Witness | None:
+def _simulation(args: argparse.Namespace, settings: Settings) -> Simulation:
     if args.campaigns is None:
-        return None
-    keys = parse_token_keys(os.environ.get(VARIABLE, ""), VARIABLE)
-    return Witness(load_book(args.campaigns), keys, settings.price_keys)
+        return Simulation(settings)
+    book, keys = load_book(args.campaigns), parse_token_keys(os.environ.get(VARIABLE, ""), VARIABLE)
+    witness = Witness(book, keys, settings.price_keys)
+    if args.catalogues is None:
+        return Simulation(settings, witness)
+    feeds = args.feeds or (args.campaigns if args.campaigns.is_dir() else args.campaigns.parent)
+    return Simulation(settings, witness, Plan(book, feeds, args.catalogues, keys))
 
 
 async def _run(simulation: Simulation, attached: bool) -> None:
@@ -94,6 +100,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--campaigns", type=Path, help="the service's, to know its caps and shops; needs its token keys, too"
     )
+    parser.add_argument(
+        "--catalogues",
+        type=Path,
+        help="the service's: then people also visit its shops and look at their ads",
+    )
+    parser.add_argument(
+        "--feeds", type=Path, help="what paths of feeds are meant from; default: the campaigns"
+    )
+    parser.add_argument("--robots", type=float, default=0.0, help="the share of requests that are robots'")
     parser.add_argument("--attached", action="store_true", help="end when standard input closes")
     return parser
 

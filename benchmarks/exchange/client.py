@@ -29,6 +29,9 @@ class Answer(Struct, gc=False):
     body: bytes
     elapsed_s: float
     """From submission, waiting for a connection included."""
+    cookies: tuple[bytes, ...] = ()
+    """Values of Set-Cookie."""
+    location: bytes = b""
 
 
 Done = Callable[[Answer], None]
@@ -158,9 +161,14 @@ class _Line(asyncio.Protocol):
     # Callbacks of httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Only one header matters here."""
-        if name.lower() == b"content-encoding":
-            self._gzip = value.lower() == b"gzip"
+        """Three headers matter here."""
+        match name.lower():
+            case b"content-encoding":
+                self._gzip = value.lower() == b"gzip"
+            case b"set-cookie":
+                self._cookies.append(value)
+            case b"location":
+                self._location = value
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -172,7 +180,8 @@ class _Line(asyncio.Protocol):
         if job is None:
             return
         status, keep = self._parser.get_status_code(), self._parser.should_keep_alive()
-        answer = Answer(status, self._inflated(), time.perf_counter() - job.submitted)
+        elapsed_s = time.perf_counter() - job.submitted
+        answer = Answer(status, self._inflated(), elapsed_s, tuple(self._cookies), self._location)
         self._fresh()
         if keep:
             self._client.free(self)
@@ -189,4 +198,6 @@ class _Line(asyncio.Protocol):
     def _fresh(self) -> None:
         self._body = b""
         self._gzip = False
+        self._cookies: list[bytes] = []
+        self._location = b""
         self._parser: Any = httptools.HttpResponseParser(self)

@@ -46,6 +46,8 @@ class Human(NamedTuple):
     us_privacy: str | None
     anonymous: bool = False
     """The browser keeps no third-party cookies: no exchange has an id of the person."""
+    agrees: bool = True
+    """What is done in shops may be kept, told to exchanges, and used for ads."""
 
     def id_at(self, source: str) -> str:
         """The person's id at an exchange or an id provider."""
@@ -68,6 +70,11 @@ class Population:
 
     def __len__(self) -> int:
         return len(self._cumulative)
+
+    @property
+    def busiest(self) -> float:
+        """The share of the most active person."""
+        return float(self._cumulative[0] / self._cumulative[-1])
 
     def draw(self, rng: random.Random) -> Human:
         """Someone: the active ones more often."""
@@ -97,7 +104,12 @@ class Population:
             usp,
         )
         hidden = human.device.kind == "web" and rng.random() < _ANONYMOUS_SHARE
-        return human._replace(anonymous=hidden)
+        return human._replace(anonymous=hidden, agrees=self._agrees(human))
+
+    def _agrees(self, human: Human) -> bool:
+        if human.limited or human.us_privacy == consent.us_privacy(True):
+            return False
+        return not human.place.gdpr or human.consent == self._consents["all"]
 
     def _choose_consent(self, rng: random.Random, place: Place) -> tuple[str | None, str | None]:
         u = rng.random()

@@ -59,6 +59,65 @@ class ExchangeTotals(Struct):
     billed_micros: int = 0
 
 
+class PeopleTotals(Struct):
+    """What the simulated people did in shops, saw of it in ads, and asked of us; the names of fields that must stay 0
+    are VIOLATIONS."""
+
+    visits: int = 0
+    """Pages and products looked at, carts, orders: calls of the pixel that were answered."""
+    orders: int = 0
+    syncs: int = 0
+    """Cookie syncs that told an exchange our id."""
+    visitors: int = 0
+    """People who were in a shop during the run."""
+    recognised: int = 0
+    """Answers whose bid is for a person whom the service knows."""
+    returned: int = 0
+    """Those of them that know the person from a visit in this run alone."""
+    drawn: int = 0
+    """Product ads that were looked at."""
+    brand: int = 0
+    """Those without a product: the brand alone."""
+    personal: int = 0
+    """Those that show something else than everybody sees."""
+    viewed_first: int = 0
+    """Those that begin with what the person looked at last, of `viewed`."""
+    viewed: int = 0
+    product_clicks: int = 0
+    opted_out: int = 0
+    erased: int = 0
+    crawlers: int = 0
+    """Requests of crawlers."""
+    robots: int = 0
+    """Requests of the id that asks more often than any person."""
+    robots_unanswered: int = 0
+    """Requests of both that got no bid."""
+    crawlers_bid_on: int = 0
+    kept_without_consent: int = 0
+    """Ids that a browser got whose person did not agree."""
+    foreign_products: int = 0
+    """Drawn in an ad of another shop."""
+    drawn_without_consent: int = 0
+    """Personal ads of people who did not agree, opted out or were erased."""
+    not_viewed_first: int = 0
+    wrong_landings: int = 0
+    """Clicks that led elsewhere than to the product."""
+    issued_ids: list[str] = field(default_factory=list)
+    """That the service gave; filled at the end alone."""
+    opted_out_ids: list[str] = field(default_factory=list)
+    erased_ids: list[str] = field(default_factory=list)
+
+
+VIOLATIONS: Final = {
+    "crawlers_bid_on": "bids for crawlers",
+    "kept_without_consent": "ids given without consent",
+    "foreign_products": "products of another shop drawn",
+    "drawn_without_consent": "personal ads without consent",
+    "not_viewed_first": "what was viewed last is not first",
+    "wrong_landings": "clicks that missed their product",
+}
+
+
 class Totals(Struct):
     """Everything that the exchanges saw of the bidder."""
 
@@ -96,6 +155,7 @@ class Totals(Struct):
     cap_violations: dict[str, int] = field(default_factory=dict)
     """Those beyond a cap, by cap."""
     latency_us: LogHistogram = field(default_factory=LogHistogram)
+    people: PeopleTotals = field(default_factory=PeopleTotals)
 
     def error(self, kind: str, example: str = "") -> None:
         """Count one error."""

@@ -18,9 +18,11 @@ from typing import Final, NamedTuple
 import orjson
 
 from benchmarks.exchange import context, imps
+from benchmarks.exchange.browsers import Browsers
 from benchmarks.exchange.dialects import DIALECTS, Dialect, Json, thin_out, to_25
 from benchmarks.exchange.inventory import BLOCKED_ADVERTISERS, BLOCKED_CATEGORIES
 from benchmarks.exchange.population import Human, Population
+from benchmarks.exchange.robots import CRAWLER, NUMBER, RATE, Robots
 
 _IMP_COUNTS: Final = (1, 1, 1, 1, 1, 2, 2, 3, 4)
 
@@ -33,6 +35,8 @@ class Call(NamedTuple):
     request: Json
     body: bytes
     """As it goes over the wire: compressed where the exchange does so."""
+    robot: str = ""
+    """The kind of robot behind it; empty: the person."""
 
     @property
     def tmax_ms(self) -> int:
@@ -59,9 +63,18 @@ class Call(NamedTuple):
 class Traffic:
     """An endless seeded stream of calls."""
 
-    def __init__(self, seed: int, people: Population, dialects: tuple[Dialect, ...] = DIALECTS) -> None:
+    browsers: Browsers | None = None
+    """Who knows which exchange knows whom; until it is set, exchanges know everybody who is `matched`."""
+
+    def __init__(
+        self,
+        seed: int,
+        people: Population,
+        dialects: tuple[Dialect, ...] = DIALECTS,
+        robots: Robots | None = None,
+    ) -> None:
         self._rng = random.Random(f"traffic:{seed}")
-        self._people = people
+        self._people, self._robots = people, robots
         self._dialects = dialects
         self._shares = [dialect.share for dialect in dialects]
         self._fits = {d.name: _kinds(people, d) for d in dialects}
@@ -70,13 +83,21 @@ class Traffic:
         """The next call."""
         rng = self._rng
         dialect = rng.choices(self._dialects, self._shares)[0]
+        robot = self._robots.draw() if self._robots is not None else ""
         human = self._viewer(dialect)
+        if self._robots is not None and robot == RATE and "web" in dialect.devices:
+            human = self._robots.busy
         if rng.random() < dialect.prebid_share and human.device.kind == "web":
             request = _from_prebid(rng, dialect, human)
         else:
             request = _production(rng, dialect, human)
+        if self._robots is not None and robot == CRAWLER:
+            self._robots.crawl(request)
+        if self.browsers is not None and human.number != NUMBER:
+            self.browsers.name(dialect.name, human, request)
         body = orjson.dumps(request)
-        return Call(dialect, human, request, gzip.compress(body, 1, mtime=0) if dialect.gzip else body)
+        robot = robot if robot == CRAWLER or human.number == NUMBER else ""
+        return Call(dialect, human, request, gzip.compress(body, 1, mtime=0) if dialect.gzip else body, robot)
 
     def _viewer(self, dialect: Dialect) -> Human:
         kinds = dialect.devices

@@ -29,7 +29,10 @@ from benchmarks.exchange.notices import MICROS, PriceKeys, Sale, fill, notice_wi
 from benchmarks.exchange.population import Population, interest
 from benchmarks.exchange.report import ExchangeTotals, Totals
 from benchmarks.exchange.requests import Call, Traffic
+from benchmarks.exchange.robots import Robots
+from benchmarks.exchange.street import Plan, Street, robots_answered
 from benchmarks.exchange.witness import Witness
+from openrtb.response import Bid
 
 _TICK_S: Final = 0.004
 _RAMP_S: Final = 2.0
@@ -61,10 +64,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     now_s: float
     connections: int = 16
     notice_connections: int = 32
+    browser_connections: int = 16
     price_keys: PriceKeys = {}
     thorough_share: float = 0.1
     patience: float = 1.0
     """How many times tmax the exchanges wait."""
+    robots: float = 0.0
+    """The share of requests that are robots'."""
 
 
 class Chance(NamedTuple):
@@ -79,13 +85,18 @@ class Chance(NamedTuple):
 class Simulation:
     """One run of all exchanges; `run` fills `totals`."""
 
-    def __init__(self, settings: Settings, witness: Witness | None = None) -> None:
-        """`witness` knows the service's campaigns and keys; without one its totals stay empty."""
+    def __init__(self, settings: Settings, witness: Witness | None = None, plan: Plan | None = None) -> None:
+        """`witness` knows the service's campaigns and keys; without one its totals stay empty. With a `plan` the
+        people also visit its shops, and look at ads of products; raises FeedError, OSError."""
         self._settings, self._witness = settings, witness
+        self.base = settings.public_base
         self.totals = Totals(exchanges={dialect.name: ExchangeTotals() for dialect in DIALECTS})
         self._rng = random.Random(f"delays:{settings.seed}")
         self._people = Population(settings.seed, settings.people, settings.now_s)
-        self._traffic = Traffic(settings.seed, self._people)
+        robots = Robots(settings.seed, settings.robots) if settings.robots else None
+        self._traffic = Traffic(settings.seed, self._people, robots=robots)
+        self._street = Street(plan, settings.seed, self._people, self) if plan is not None else None
+        self._traffic.browsers = self._street.browsers if self._street is not None else None
         self._inspect = Inspection(random.Random(f"inspection:{settings.seed}"), settings.thorough_share)
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -100,12 +111,15 @@ class Simulation:
             for dialect in DIALECTS
         }
         self._notices = Client("127.0.0.1", settings.public_port, settings.notice_connections, 20_000)
+        self._public = Client("127.0.0.1", settings.public_port, settings.browser_connections, 2_000)
         try:
             await self._begin(stop)
             start = shown = loop.time()
             while (elapsed := loop.time() - start) < settings.seconds and not self._ended(stop):
                 self.totals.seconds = elapsed
                 self._send(self._planned(elapsed))
+                if self._street is not None:
+                    self._street.due(elapsed)
                 self._run_due(loop.time())
                 if loop.time() - shown >= _SNAPSHOT_S:
                     shown += _SNAPSHOT_S
@@ -113,8 +127,10 @@ class Simulation:
                 await asyncio.sleep(_TICK_S)
             await self._drain()
         finally:
-            for client in (*self._bids.values(), self._notices):
+            for client in self._clients():
                 client.close()
+        if self._street is not None:
+            self._street.told(self.totals.people)
         return self.totals
 
     async def _begin(self, stop: asyncio.Event) -> None:
@@ -141,13 +157,17 @@ class Simulation:
         until = self._loop.time() + _DRAIN_S
         while self._loop.time() < until:
             self._run_due(float("inf"))
-            if not self._later and not any(c.in_flight for c in (*self._bids.values(), self._notices)):
+            if not self._later and not any(client.in_flight for client in self._clients()):
                 return
             await asyncio.sleep(_TICK_S)
-        left = sum(client.in_flight for client in (*self._bids.values(), self._notices))
+        left = sum(client.in_flight for client in self._clients())
         self.totals.error("unanswered", f"{left} requests at the end")
 
-    def _after(self, mean_s: float, action: Callable[[], None]) -> None:
+    def _clients(self) -> tuple[Client, ...]:
+        return (*self._bids.values(), self._notices, self._public)
+
+    def after(self, mean_s: float, action: Callable[[], None]) -> None:
+        """Do something in a while; at the end of a run at once."""
         self._order += 1
         when = self._loop.time() + self._rng.expovariate(1 / mean_s)
         heapq.heappush(self._later, (when, self._order, action))
@@ -162,6 +182,8 @@ class Simulation:
         if answer.status:
             totals.latency_us.add(answer.elapsed_s * 1e6)
             totals.late += late
+        if call.robot:
+            robots_answered(call, totals.people, bid=answer.status == 200)
         if answer.status == 204:
             totals.no_bids += 1
         elif answer.status == 200:
@@ -187,6 +209,8 @@ class Simulation:
             totals.example(f"fault at {call.dialect.name}: {faults[0]}")
         totals.bids += len(bids)
         totals.exchanges[call.dialect.name].bids += len(bids)
+        for _, bid in bids:
+            self._recognise(call, bid)
         if late or faults:
             return
         currency = response.cur or "USD"
@@ -214,7 +238,7 @@ class Simulation:
         self.totals.exchanges[sale.dialect.name].wins += 1
         self._notify(sale.bid.nurl, sale)
         if market.renders(chance.rng, chance.slot.medium):
-            self._after(_SHOW_MEAN_S, functools.partial(self._show, chance))
+            self.after(_SHOW_MEAN_S, functools.partial(self._show, chance))
 
     def _lose(self, sale: Sale, verdict: Verdict) -> None:
         self.totals.losses += 1
@@ -235,15 +259,19 @@ class Simulation:
             self._witnessed(functools.partial(self._witness.saw, chance.call, bid, self._loop.time(), totals))
         if sale.dialect.billing == "burl":
             self._notify(bid.burl, sale, functools.partial(self._billed, sale))
-        base = self._settings.public_base
+        base = self.base
         for url in ad.fetched:
-            if url.startswith(base):
+            if self._street is not None and url.startswith(f"{base}/render"):
+                self._street.frame(
+                    url, chance.call.human, f"{sale.request_id}:{bid.impid}", self._clicker(False)
+                )
+            elif url.startswith(base):
                 beacon = url.startswith(f"{base}/imp")
                 self._fetch(url, functools.partial(self._seen, sale) if beacon else None)
         liking = interest(chance.call.human.id, (bid.adomain or [""])[0])
         if ad.clicks and market.clicks(chance.rng, chance.slot.medium, liking):
             buys = market.converts(chance.rng, liking)
-            self._after(_CLICK_MEAN_S, functools.partial(self._fetch, ad.clicks[0], self._clicker(buys)))
+            self.after(_CLICK_MEAN_S, functools.partial(self._fetch, ad.clicks[0], self._clicker(buys)))
 
     def _seen(self, sale: Sale) -> None:
         self.totals.impressions += 1
@@ -258,6 +286,11 @@ class Simulation:
         if self._witness is not None:
             self._witnessed(functools.partial(self._witness.billed, sale, totals))
 
+    def _recognise(self, call: Call, bid: Bid) -> None:
+        street, witness = self._street, self._witness
+        if street is not None and witness is not None:
+            self._witnessed(lambda: street.bid(call, witness.claim(bid), self.totals.people))
+
     def _witnessed(self, testimony: Callable[[], None]) -> None:
         try:
             testimony()
@@ -268,7 +301,7 @@ class Simulation:
         def clicked() -> None:
             self.totals.clicks += 1
             if buys:
-                self._after(_BUY_MEAN_S, self._buy)
+                self.after(_BUY_MEAN_S, self._buy)
 
         return clicked
 
@@ -282,6 +315,19 @@ class Simulation:
             self._fetch(url, then, sale.dialect.notices)
             if self._rng.random() < _REPEAT_SHARE:
                 self._fetch(url, None, sale.dialect.notices)
+
+    def call(self, request: bytes, done: Callable[[Answer], None], what: str) -> None:
+        """Send a browser's request; `done` is told of an answer below 400, anything else is an error."""
+
+        def answered(answer: Answer) -> None:
+            if 200 <= answer.status < 400:
+                done(answer)
+            else:
+                told = answer.body.decode(errors="replace")[:120]
+                self.totals.error(what, f"{answer.status}: {told}")
+
+        if not self._public.submit(request, answered):
+            self.totals.error(what, "every connection is busy")
 
     def _fetch(self, url: str, then: Callable[[], None] | None = None, method: str = "GET") -> None:
         wire = notice_wire(url, method) if url.startswith(self._settings.public_base) else None

@@ -41,7 +41,7 @@ class Witness:
 
     def saw(self, call: Call, bid: Bid, at_s: float, totals: Totals) -> None:
         """Somebody has an ad before their eyes; `at_s` may be of any one clock."""
-        claim = self._claim(bid)
+        claim = self.claim(bid)
         caps, beyond = self._viewings.saw(viewer_of(call), claim.line_item, claim.creative, at_s)
         totals.capped_views += caps > 0
         for name in beyond:
@@ -49,11 +49,12 @@ class Witness:
 
     def billed(self, sale: Sale, totals: Totals) -> None:
         """A bill was answered."""
-        claim = self._claim(sale.bid)
+        claim = self.claim(sale.bid)
         owner = self._owners[claim.line_item]
         totals.due_micros[owner] = totals.due_micros.get(owner, 0) + due(claim, sale, self._price_keys)
 
-    def _claim(self, bid: Bid) -> Claim:
+    def claim(self, bid: Bid) -> Claim:
+        """What a bid's token says; raises ValueError."""
         token = (bid.nurl or "").rpartition(f"{IN_SEAL}=")[2]
         claim = open_token(token, self._keyring, Audience.EXCHANGE, 0.0)
         if isinstance(claim, TokenFault) or claim.line_item not in self._owners:

@@ -17,10 +17,10 @@ from typing import TypeVar
 import msgspec
 
 from benchmarks.books import synthetic
-from benchmarks.demo.people import profile
 from benchmarks.exchange.dialects import BY_NAME
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.requests import PEOPLE, prepare
+from benchmarks.profiles import profile
 from benchmarks.subject import SEED, VISITED
 from bidder.auction.admit import Admission
 from bidder.auction.choose import Choice, Chooser

@@ -69,8 +69,20 @@ def test_budgets_follow_the_load(load: Load, share: float, tmp_path: Path) -> No
 
 def test_the_rules_are_a_configuration(tmp_path: Path) -> None:
     """Seconds for what takes minutes in earnest, for every exchange; visitors are capped."""
-    write_rules(tmp_path / "service.yaml")
+    write_rules(tmp_path / "service.yaml", Load(500, 60), 0.01, tmp_path)
     config = load(tmp_path / "service.yaml", {})
     assert config.ledger.pacing_period_s == stage.PACING_PERIOD_S
     assert config.frequency.visitors
     assert {profile.notice_delay_s for profile in config.profiles()} == {stage.NOTICE_S}
+    assert all(profile.sync_url for profile in config.profiles())
+    assert config.privacy.vendor_id
+    assert config.catalogue.folder == str(tmp_path)
+
+
+@pytest.mark.parametrize(("rate", "busiest", "person_rate"), [(500, 0.0065, 8), (5_000, 0.0065, 65)])
+def test_nobody_of_the_people_is_a_robot_by_rate(
+    rate: float, busiest: float, person_rate: float, tmp_path: Path
+) -> None:
+    """The bound is the service's own, or far above what the most active person of the run sees."""
+    write_rules(tmp_path / "service.yaml", Load(rate, 60), busiest)
+    assert load(tmp_path / "service.yaml", {}).fraud.person_rate == pytest.approx(person_rate)

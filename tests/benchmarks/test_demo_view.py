@@ -18,7 +18,9 @@ from benchmarks.demo.readings import (
     model_kind,
     no_bid_reasons,
 )
-from benchmarks.exchange.report import ExchangeTotals, LogHistogram, Totals
+from benchmarks.demo.residue import Residue
+from benchmarks.demo.society import society_of
+from benchmarks.exchange.report import VIOLATIONS, ExchangeTotals, LogHistogram, PeopleTotals, Totals
 from bidder.campaigns.load import load_book
 from tests.corpus import ROOT
 
@@ -47,9 +49,38 @@ paceline_line_item_clicks_total{campaign="shoes-all",line_item="a"} 2
 paceline_line_item_spend_micros_total{campaign="shoes-all",line_item="a"} 25000000
 # TYPE paceline_clearing_prices_total counter
 paceline_clearing_prices_total{exchange="google",clearing="read"} 12
+# TYPE paceline_people_asked_total counter
+paceline_people_asked_total 80
+# TYPE paceline_people_found_total counter
+paceline_people_found_total 20
+# TYPE paceline_shop_people_total counter
+paceline_shop_people_total{advertiser="shoes",person="kept"} 50
+paceline_shop_people_total{advertiser="shoes",person="unconsented"} 9
+paceline_shop_people_total{advertiser="shoes",person="opted_out"} 1
+# TYPE paceline_renders_total counter
+paceline_renders_total{what="personal"} 6
+paceline_renders_total{what="contextual"} 3
+paceline_renders_total{what="brand"} 1
+paceline_renders_total{what="refused"} 2
+# TYPE paceline_layout_views_total counter
+paceline_layout_views_total{layout="grid"} 8
+# TYPE paceline_layout_clicks_total counter
+paceline_layout_clicks_total{layout="grid"} 1
+# TYPE paceline_events_recorded_total counter
+paceline_events_recorded_total 70
+# TYPE paceline_events_compacted_total counter
+paceline_events_compacted_total 65
 # TYPE paceline_model_info gauge
 paceline_model_info{kind="priors"} 1
 """
+
+
+def people() -> PeopleTotals:
+    """What the people did and saw meanwhile."""
+    return PeopleTotals(
+        visits=60, visitors=31, drawn=9, brand=1, viewed=4, viewed_first=4, product_clicks=1, opted_out=2,
+        erased=3, crawlers=2, robots=2, robots_unanswered=4,
+    )  # fmt: skip
 
 
 def totals() -> Totals:
@@ -57,7 +88,7 @@ def totals() -> Totals:
     made = Totals(
         seconds=10, requests=100, bid_responses=30, no_bids=70, bids=30, wins=15, losses=15,
         impressions=12, billed=12, clicks=2, exchanges={"google": ExchangeTotals(60, 30, 15)},
-        due_micros={"shoes": 25_000_000}, capped_views=7,
+        due_micros={"shoes": 25_000_000}, capped_views=7, people=people(),
     )  # fmt: skip
     for us in (500, 700, 900, 12_000):
         made.latency_us.add(us)
@@ -65,13 +96,19 @@ def totals() -> Totals:
 
 
 PROOF = Proof("shoes", "Shoe Shop", "USD", 25_000_000, 0, 60, (), {"wallet": 0, "campaign/shoes-all": 0})
+FOUND = Residue(people=40, opted_out=1)
 COURSE = Course(
     "shoes-all", "Everybody", "Shoe Shop", "USD", "even", 100_000_000, 25_000_000,
     (Sample(0, 0, 0), Sample(1, 0.1, 0.05), Sample(2, 0.2, 0.25)),
 )  # fmt: skip
 
 
-def reading(text: str = EXPOSITION, seen: Totals | None = None, proof: Proof = PROOF) -> Reading:
+def reading(
+    text: str = EXPOSITION,
+    seen: Totals | None = None,
+    proof: Proof = PROOF,
+    found: Residue | None = FOUND,
+) -> Reading:
     """A whole reading."""
     metrics, seen = Metrics(text), seen or totals()
     campaigns = campaigns_of(load_book(SHOP), metrics, 0)
@@ -88,6 +125,7 @@ def reading(text: str = EXPOSITION, seen: Totals | None = None, proof: Proof = P
         metrics,
         (COURSE,),
         (proof,),
+        society_of(metrics, {"Shoe": {"viewers": 1_234, "cart": 56}}, found),
     )
 
 
@@ -110,7 +148,7 @@ def test_a_frame_fits_its_terminal(width: int) -> None:
     console.file.close()
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
-    assert len(lines) <= 24
+    assert len(lines) <= 33
     text = "\n".join(lines)
     for shown in (
         "no candidate",
@@ -122,6 +160,11 @@ def test_a_frame_fits_its_terminal(width: int) -> None:
         "50.0%",
         "88 MB",
         "priors",
+        "viewers 1,234",
+        "25% of 80",
+        "grid 8 (12.5%)",
+        "erased 3, found again 0",
+        "events 70",
     ):
         assert shown in text
     assert "…" not in text
@@ -189,6 +232,61 @@ def test_a_view_beyond_a_cap_is_told() -> None:
     assert not summary.sound(made)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "broken"),
+    [
+        ('person="kept"} 50', 'person="kept"} 49', "shop visits made = counted"),
+        ('what="personal"} 6', 'what="personal"} 7', "product ads looked at = drawn"),
+        (
+            'exchange="google",outcome="no_candidate"} 25',
+            'exchange="google",outcome="invalid_traffic"} 25',
+            "people taken for robots = 0",
+        ),
+    ],
+)
+def test_people_that_do_not_add_up_are_told(old: str, new: str, broken: str) -> None:
+    """A visit or an ad that is missing, or more requests filtered than robots sent."""
+    made = reading(EXPOSITION.replace(old, new))
+    assert [check.name for check in checks(made) if not check.holds] == [broken]
+    assert not summary.sound(made)
+
+
+@pytest.mark.parametrize("wrong", VIOLATIONS)
+def test_a_wrong_done_to_somebody_is_told(wrong: str) -> None:
+    """One is enough, and it is named."""
+    seen = totals()
+    setattr(seen.people, wrong, 1)
+    made = reading(seen=seen)
+    failed = [(check.name, check.detail) for check in checks(made) if not check.holds]
+    assert failed == [("wrongs done to people = 0", f"{VIOLATIONS[wrong]}: 1")]
+
+
+@pytest.mark.parametrize(
+    ("found", "broken", "told"),
+    [
+        (Residue(40, 1, again=("key of ab",)), "known again though they left = 0", "key of ab"),
+        (Residue(40, 1, strangers=("cd",)), "known without having agreed = 0", "cd"),
+        (None, "store of people looked through", "it was not asked"),
+    ],
+)
+def test_people_who_should_not_be_known_are_told(found: Residue | None, broken: str, told: str) -> None:
+    """Who left and is there again, who never agreed, and a store that nobody looked through."""
+    made = reading(found=found)
+    assert [(check.name, check.detail) for check in checks(made) if not check.holds] == [(broken, told)]
+
+
+def test_the_end_speaks_of_the_whole_run() -> None:
+    """Its tiles are not those of the last second."""
+    made = msgspec.structs.replace(reading(), recent=LogHistogram(), rate=999.0)
+    with open("/dev/null", "w") as sink:
+        console = Console(width=80, record=True, file=sink)
+        console.print(view.frame(made, 60, 80, whole=True))
+    text = console.export_text()
+    assert "0.7 / 12" in text
+    assert "999" not in text
+    assert "late answers" in text
+
+
 def test_a_ledger_that_was_not_proven_makes_a_run_unsound() -> None:
     """No proof is no balance."""
     made = msgspec.structs.replace(reading(), proofs=())
@@ -210,8 +308,11 @@ def test_the_report_has_what_was_promised() -> None:
     report = json.loads(json.dumps(summary.report(reading(), 7, False)))
     assert {
         "requests", "bids", "wins", "impressions", "clicks", "conversions", "errors", "late", "faults",
-        "bid_rate", "latency_ms", "no_bid_reasons", "campaigns", "conservation", "rss_mb",
+        "bid_rate", "latency_ms", "no_bid_reasons", "campaigns", "conservation", "rss_mb", "people",
     } <= report.keys()  # fmt: skip
+    assert report["people"]["product_ads"]["personal"] == 6
+    assert report["people"]["layouts"]["grid"] == {"views": 8, "clicks": 1, "click_rate": 0.125}
+    assert report["people"]["found_again"] == []
     assert report["latency_ms"].keys() == {"p50", "p99", "p999"}
     assert {"cap_violations", "capped_views", "overspend_micros"} <= report.keys()
     first, second = report["campaigns"]
