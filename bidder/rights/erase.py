@@ -69,6 +69,13 @@ class Eraser:
         audit("erased", person_id, asked_by)
         return Erased(removed, linked, person_id)
 
+    async def opt_out(self, person_id: bytes, now_s: float, asked_by: str) -> None:
+        """Remove everything of a person, and leave the word that nothing is to be kept; twice is harmless."""
+        await requests.request(self._client, [person_id], now_s)
+        await self._unlink(person_id)
+        await removal.opt_out(self._client, person_id, now_s)
+        audit("opted out", person_id, asked_by)
+
     async def _unlink(self, person_id: bytes) -> int:
         """Erase the clusters that a person is in, with what their shops know of the others in them."""
         fields: dict[bytes, bytes] = await done(

@@ -28,7 +28,7 @@ from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.privacy.browser import signals_from
 from bidder.rights import forms
-from bidder.rights.erase import Eraser, audit
+from bidder.rights.erase import Eraser
 from bidder.rights.holdings import Holdings, holdings
 from bidder.rights.layout import POLICY
 from bidder.rights.pages import CHOICE, DATA, ERASE, HOME, Operator, Seen, everything, overview, question
@@ -139,8 +139,7 @@ async def _choice(desk: Desk, request: web.Request) -> web.Response:
     try:
         for person in people_of(request.cookies):
             if choice == "out":
-                await desk.writer.opt_out(person, desk.clock.now_s())
-                audit("opted out", person, ASKED_BY)
+                await Eraser(desk.client, desk.tally).opt_out(person, desk.clock.now_s(), ASKED_BY)
             else:
                 await desk.writer.opt_in(person)
     except _UNREACHABLE as error:

@@ -93,6 +93,17 @@ async def test_every_host_is_asked(known: House) -> None:
     assert 0 < await done(known.client.ttl(ERASURES)) <= KEEP_S
 
 
+async def test_who_opts_out_leaves_recorded_events_and_linked_devices_too(known: House) -> None:
+    """Opting out removes what an erasure does: every host is asked to clean its files, and the shop's part of other
+    devices goes; what is left is a tombstone."""
+    await Eraser(known.client).opt_out(ONE, NOW_S, "the person")
+    assert await requested(known.client, NOW_S) == {digest(ONE): NOW_S}
+    fields = await done(known.client.hkeys(keys.person_key(keys.person_tag(TWO))))
+    assert field_name("shop") not in fields
+    assert await in_store(known.client, ONE) == []
+    assert await known.writer.opted_out(ONE)
+
+
 async def test_a_tombstone_is_no_holding(known: House) -> None:
     """Who opted out leaves a tombstone, which verification does not count; a field beside it, it does."""
     await known.writer.opt_out(ONE, NOW_S)
