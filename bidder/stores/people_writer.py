@@ -4,7 +4,8 @@ Place: the demo's seeding writes; no path of a request does.
 Shapes: see stores/keys; a person's hash holds a field per advertiser, a field per row of the match table that
     leads to the person (value `<I` seconds when it was matched, then the source), and when the person was last seen.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
-Limits: MAX_TTL_S since last seen, whatever is asked for; MAX_LISTED matches per person, the oldest go first.
+Limits: MAX_TTL_S since last seen, whatever is asked for; MAX_LISTED matches per person. Of more the oldest of the
+    source that has most goes: a shop that makes up ids pushes out its own, and nobody else's.
 Raises: redis.RedisError.
 Never: a match before the person's hash lists it, so that erasure finds every match; a word about somebody who has opted
     out, or under an id that was.
@@ -179,11 +180,21 @@ class PeopleWriter:
 
 
 def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:
-    """The tags beyond MAX_LISTED, the oldest first."""
-    tags = sorted(
-        listed(fields, keys.MATCH_FIELD_PREFIX), key=lambda tag: _matched_s(fields[keys.match_field(tag)])
-    )
-    return tags[: max(0, len(tags) - MAX_LISTED)]
+    """The tags beyond MAX_LISTED: each the oldest of the source that has most of those that are left."""
+    tags = listed(fields, keys.MATCH_FIELD_PREFIX)
+    if len(tags) <= MAX_LISTED:
+        return []
+    sources: dict[bytes, list[tuple[int, bytes]]] = {}
+    for tag in tags:
+        value = fields[keys.match_field(tag)]
+        sources.setdefault(value[SECONDS.size :], []).append((_matched_s(value), tag))
+    for rows in sources.values():
+        rows.sort(reverse=True)
+    surplus = []
+    for _ in range(len(tags) - MAX_LISTED):
+        fullest = max(sources.values(), key=lambda rows: (len(rows), -rows[-1][0]))
+        surplus.append(fullest.pop()[1])
+    return surplus
 
 
 def _matched(source: str, now_s: float) -> bytes:

@@ -126,6 +126,7 @@ class House:
         await self.household.start(self.live, lambda: None)  # tests call `reload` themselves
         hands = Hands(Boundless(), self.views, config.frequency.hold_s, self.household.screen)
         people = PeopleReader(self.source, stores, tally, clock, config.frequency.busy_ms)
+        people.simulated_ms = self.views.simulated_ms = self._now_ms
         self.auction = Auction(self.live.world, people, hands, tally, clock)
         await self._open_ports()
 
@@ -134,7 +135,9 @@ class House:
         ledger = MemoryStore(clock.now_s, keep_journal=False)
         for shop in CURRENCY:
             await ledger.fund(shop, "tests", Micros(10**12))
-        sightings = Sightings(PeopleLogs(self.source, tally, clock), tally, clock)
+        logs = PeopleLogs(self.source, tally, clock)
+        logs.simulated_ms = self._now_ms
+        sightings = Sightings(logs, tally, clock)
         charges = Charges(ledger, tally, LineSeries(), clock)
         self.drain = open_drain((Path(self.setup.spool_dir), 0), tally, (charges.plan, sightings.plan))
         self.directory = LineDirectory()
@@ -148,6 +151,9 @@ class House:
         await self.port.start(self.bound[0])
         await self.public.start(self.bound[1])
         self.browser = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+    def _now_ms(self) -> int:
+        return int(self.clock.at_s * 1_000)
 
     def reload(self) -> None:
         """As a worker does when files have changed."""

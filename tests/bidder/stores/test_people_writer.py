@@ -155,6 +155,19 @@ async def test_listed_matches_are_bounded(writer: PeopleWriter, redis_server: Re
     assert sum(name.startswith(keys.MATCH_FIELD_PREFIX) for name in names) == MAX_LISTED
 
 
+async def test_made_up_ids_push_out_their_own(writer: PeopleWriter, redis_server: RealServer) -> None:
+    """A source that tells ever more ids of a person loses its own oldest; the older rows of others stay."""
+    for name in ("exchange", "ifa", "shop.other"):
+        await writer.match(name, "uid", ONE, NOW_S)
+    for i in range(2 * MAX_LISTED):
+        await writer.match("shop.noisy", f"uid-{i}", ONE, NOW_S + 1 + i)
+    with redis_server.client() as client:
+        assert client.dbsize() == 1 + MAX_LISTED
+        assert all(client.exists(_row(name, "uid")) for name in ("exchange", "ifa", "shop.other"))
+        assert client.exists(_row("shop.noisy", f"uid-{2 * MAX_LISTED - 1}"))
+        assert not client.exists(_row("shop.noisy", f"uid-{MAX_LISTED}"))
+
+
 async def test_no_exchange_id_is_stored(writer: PeopleWriter, redis_server: RealServer) -> None:
     """Neither a key, nor a field, nor a value holds the id that the exchange gave."""
     await writer.match("exchange.test", "secret-uid-4711", ONE, NOW_S)
