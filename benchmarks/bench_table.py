@@ -51,6 +51,7 @@ def _subject(finding: Finding, base: Finding | None) -> dict[str, Any]:
         "rss_mb": finding.rss_mb,
         "latency_ms": finding.latency_ms,
         "errors": finding.errors,
+        "bid_share": finding.bid_share,
     }
 
 

@@ -3,6 +3,9 @@
 Place: bench.py starts it as a process, reads one line of JSON ({"port", "pid"}) and loads it.
 Shapes: the people are those whom benchmarks.exchange.requests draws with the same seed; each visited VISITED shops
     of the synthetic book, so that a bid reads, retrieves and prices what a bid in production would.
+    The household runs, too: records, catalogues, shops, and the screen of invalid traffic over NETWORKS networks.
+Limits: the load repeats its people many times a second, whom the screen would take for robots: it counts them, and
+    what it finds of that is ignored, so that whole bids are measured and not refusals.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import uvloop
@@ -28,6 +32,7 @@ from bidder.campaigns.rates import load_rates
 from bidder.config import AuctionRules, Config, PrivacyRules, Stores, WorkerSetup
 from bidder.live import Live, build_world
 from bidder.notices.keys import Keyring
+from bidder.screening import FraudRules, Policies
 from bidder.stores.embedded import EmbeddedServer, free_port
 from bidder.stores.people_writer import PeopleWriter, open_client
 from budget.money import micros_from_text
@@ -35,6 +40,8 @@ from budget.redis_store import RedisStore
 
 VISITED = 3
 SEED = 1
+NETWORKS = 40_000
+"""As many as a list of data centres has."""
 BASE_URL = "https://bid.example"
 KEYS = ((1, bytes(range(32))),)
 PLENTY = micros_from_text(1_000_000_000)
@@ -44,7 +51,7 @@ async def seed(redis_url: str, book: Book, people: Population, now_s: float) -> 
     """Write the people and what the shops they visited know of them."""
     client = open_client(Stores(redis_url=redis_url))
     try:
-        await PeopleWriter(client).save_many(_known(book, people, now_s), now_s)
+        await PeopleWriter(client).save_many(known(book, people, now_s), now_s)
     finally:
         await client.aclose()
 
@@ -59,13 +66,28 @@ async def fund(ledger_url: str, book: Book) -> None:
         await store.close()
 
 
-def _known(book: Book, people: Population, now_s: float) -> Iterator[tuple[bytes, dict[str, Profile]]]:
+def known(book: Book, people: Population, now_s: float) -> Iterator[tuple[bytes, dict[str, Profile]]]:
+    """Each person's id, and by the shops they visited what these know."""
     rng = random.Random(SEED)
     shops = book.advertisers
     for number in range(len(people)):
         human = people[number]
         visited = rng.sample(shops, min(VISITED, len(shops)))
         yield bytes.fromhex(human.id), {shop.id: profile(human, shop, now_s) for shop in visited}
+
+
+def networks() -> list[IPv4Network]:
+    """Networks such as an operator lists."""
+    rng = random.Random(SEED)
+    return [IPv4Network((rng.randrange(1 << 24) << 8, 24)) for _ in range(NETWORKS)]
+
+
+def rules(folder: Path) -> FraudRules:
+    """The screen of a worker that is measured; the list of networks is written into `folder`."""
+    listed = folder / "networks.txt"
+    listed.write_text("".join(f"{network}\n" for network in networks()))
+    policies = Policies(person_rate="ignore", address_rate="ignore")
+    return FraudRules(policies=policies, datacenter_networks=(str(listed),))
 
 
 async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) -> None:
@@ -75,6 +97,7 @@ async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) ->
     config = Config(
         auction=AuctionRules(check_answers=not args.unchecked),
         privacy=PrivacyRules(vendor_id=args.vendor_id),
+        fraud=rules(Path(folder)),
     )
 
     def load(config: Config, keyring: Keyring, base_url: str) -> Live:
@@ -93,6 +116,8 @@ async def serve(args: argparse.Namespace, store: EmbeddedServer, folder: str) ->
         public_port=free_port(),
         base_url=BASE_URL,
         announce_fd=writer,
+        data_dir=str(Path(folder) / "data"),
+        events_dir=str(Path(folder) / "data" / "events"),
     )
     try:
         await _announced(Worker(config, setup, load), setup.exchange_port, reader)

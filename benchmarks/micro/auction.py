@@ -8,10 +8,8 @@ Units: µs of CPU per request, the least of ROUNDS rounds, and in parentheses th
 
 import argparse
 import gc
-import random
 import time
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network
 from typing import TypeVar
 
 import msgspec
@@ -20,8 +18,7 @@ from benchmarks.books import synthetic
 from benchmarks.exchange.dialects import BY_NAME
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.requests import PEOPLE, prepare
-from benchmarks.profiles import profile
-from benchmarks.subject import SEED, VISITED
+from benchmarks.subject import SEED, known, networks
 from bidder.auction.admit import Admission
 from bidder.auction.choose import Choice, Chooser
 from bidder.auction.identify import lookup_of
@@ -58,7 +55,6 @@ VENDOR_ID = 777  # the vendor that the simulated people consent to
 BODIES = 1_024
 ROUNDS = 5
 FOREVER_NS = 1 << 62
-NETWORKS = 40_000
 PLENTY = 10**15
 """Micros: more than any round can spend."""
 _PROFILES = {exchange.name: exchange for exchange in SHIPPED}
@@ -120,7 +116,7 @@ class Bench:
         config = Config(privacy=PrivacyRules(vendor_id=VENDOR_ID))
         keyring = Keyring(((1, bytes(range(32))),))
         self.world = build_world(config, (book, load_rates()), keyring, "https://bid.example")
-        self.known = Known(_people(book))
+        self.known = Known(people_of(book, time.time()))
         self.money = leased(self.world)
         self.screen = _screen(Tally()) if screened else None
         hands = Hands(self.money, self.known, 60.0, self.screen)
@@ -230,24 +226,18 @@ def leased(world: World) -> Allowance:
 
 def _screen(tally: Tally) -> Screen:
     """A screen that knows as many networks as a list of data centres has."""
-    rng = random.Random(SEED)
     screen = Screen(FraudRules(), tally, time.time())
-    screen.networks = Networks([IPv4Network((rng.randrange(1 << 24) << 8, 24)) for _ in range(NETWORKS)])
+    screen.networks = Networks(networks())
     return screen
 
 
-def _people(book: Book) -> dict[bytes, Person]:
+def people_of(book: Book, now_s: float) -> dict[bytes, Person]:
     """The people of `make bench`, as read: each visited some shops."""
-    rng = random.Random(SEED)
-    population = Population(SEED, PEOPLE, time.time())
-    people = {}
-    for number in range(len(population)):
-        human = population[number]
-        visited = rng.sample(book.advertisers, min(VISITED, len(book.advertisers)))
-        fields = {field_name(shop.id): pack(profile(human, shop, time.time())) for shop in visited}
-        own = bytes.fromhex(human.id)
-        people[own] = Person(own, fields)
-    return people
+    population = Population(SEED, PEOPLE, now_s)
+    return {
+        own: Person(own, {field_name(shop): pack(profile) for shop, profile in profiles.items()})
+        for own, profiles in known(book, population, now_s)
+    }
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from benchmarks import bench_table
-from benchmarks.bench import LOADS, QUICK, Finding, Plan, run
+from benchmarks.bench import LOADS, MIN_BIDS, QUICK, Finding, Plan, refusing, run
 from benchmarks.exchange.requests import prepare
 from benchmarks.judge import fault
 from benchmarks.subjects import Absent, Recipe, Subject, peers, whole_bids
@@ -46,6 +46,13 @@ def test_targets_are_judged() -> None:
     judged = {target["name"]: (target["value"], target["holds"]) for target in bench_table.targets(FINDINGS)}
     assert list(judged.values()) == [(3.0, True), (1.18, True), (2.25, False)]
     assert bench_table.targets(FINDINGS[:3]) == []
+
+
+def test_no_bids_are_not_measured_as_bids() -> None:
+    """A subject that refuses most requests is named: the bench fails, whatever its cost."""
+    good, bad = finding("good", 40, 1_000), finding("bad", 4, 9_000)
+    good.bid_share, bad.bid_share = MIN_BIDS, MIN_BIDS - 0.01
+    assert refusing([good, bad]) == ["bad"]
 
 
 def test_the_report_is_json_and_its_table_names_everything() -> None:
