@@ -23,21 +23,21 @@ _STORIES: Final = (
     ),
 )
 _STYLE: Final = (
-    "*{box-sizing:border-box}body{margin:0;background:#faf9f6;color:#1d1d1b;font:17px/1.55 Georgia,serif}"
-    ".top,.main{max-width:1010px;margin:0 auto;padding:0 20px}.top{border-bottom:3px double #1d1d1b;"
-    "text-align:center;padding-top:18px}.top p{margin:0;font-size:13px;color:#55534d}"
+    "*{box-sizing:border-box}body{margin:0;background:#fff;color:#222;font:17px/1.55 Georgia,serif}"
+    ".top,.main{max-width:1010px;margin:0 auto;padding:0 20px}.top{border-bottom:3px double #222;"
+    "text-align:center;padding-top:18px}.top p{margin:0;font-size:13px;color:#555}"
     ".top strong{display:block;font-size:44px;line-height:1.15;letter-spacing:.01em}"
     ".top p+strong+p{padding:4px 0 10px}.slot{border:0;display:block}"
     ".board{margin:18px auto 4px;width:728px}.main{display:grid;grid-template-columns:1fr 300px;gap:32px;"
     "padding-top:8px;padding-bottom:28px}h1{font-size:31px;line-height:1.2;margin:14px 0 6px}"
     "h2{font-size:21px;line-height:1.25;margin:22px 0 4px}p{margin:0 0 10px}"
-    "aside{padding-top:14px}small{display:block;font:11px/1.6 system-ui,sans-serif;color:#6b6963;text-align:center}"
+    "aside{padding-top:14px}small{display:block;font:11px/1.6 system-ui,sans-serif;color:#666;text-align:center}"
     "aside .slot{margin:0 auto 18px}"
 )
 
 
 def newspaper(script: str = "", frames: dict[str, str] | None = None) -> str:
-    """The page; `frames` are the addresses of what stands in the places, by size, and `script` fills the others."""
+    """The page; `frames` are the addresses of what stands in the places, by size: without any, `script` fills them."""
     lead, *others = _STORIES
     stories = "".join(f"<h2>{title}</h2><p>{text}</p>" for title, text in others)
     return (
@@ -53,8 +53,10 @@ def newspaper(script: str = "", frames: dict[str, str] | None = None) -> str:
 
 
 def _place(size: str, frames: dict[str, str] | None) -> str:
+    if frames and size not in frames:
+        return ""
     width, height = size.split("x")
-    source = f' src="{frames[size]}"' if frames and size in frames else ""
+    source = f' src="{frames[size]}"' if frames else ""
     return (
         f'<div class="place"><small>Advertisement</small><iframe class="slot" data-size="{size}" '
         f'width="{width}" height="{height}" scrolling="no" title="Ad"{source}></iframe></div>'

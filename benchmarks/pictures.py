@@ -167,13 +167,15 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     rows = nearest[np.searchsorted(found, codes)]
     data = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # each row begins with its filter: none
     head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 3, 0, 0, 0)
-    palette = (colours * 17).astype(np.uint8).tobytes()
+    flat, sizes = rows.ravel(), np.maximum(np.bincount(rows.ravel(), minlength=len(kept)), 1)
+    means = [np.bincount(flat, pixels[:, :, at].ravel(), len(kept)) / sizes for at in range(3)]
+    palette = np.stack(means, axis=1).round().astype(np.uint8).tobytes()
     parts = ((b"IHDR", head), (b"PLTE", palette), (b"IDAT", zlib.compress(data, 9)), (b"IEND", b""))
     chunks = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
-def _pixels(page: Page) -> NDArray[np.uint8]:
+def pixels(page: Page) -> NDArray[np.uint8]:
     """(H, W, 3): the page as it is shown; a canvas reads the browser's own picture of it."""
     shot = base64.b64encode(page.screenshot(full_page=True)).decode()
     page.set_content(f'<img src="data:image/png;base64,{shot}">')
@@ -199,7 +201,7 @@ def main() -> None:
             for figure in page.query_selector_all("figure"):
                 name = figure.inner_text().replace(" ", "")
                 figure.screenshot(path=arguments.each / f"{name}.png")
-        write_png(arguments.out, _pixels(page))
+        write_png(arguments.out, pixels(page))
         browser.close()
     print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
 
