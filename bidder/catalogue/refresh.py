@@ -236,8 +236,8 @@ def _tell(result: Refreshed, places: Places, tally: Tally | None) -> None:
     if tally is not None:
         tally.count("paceline_feed_refreshes_total", result.result)
     if result.result == FAILED:
-        first = result.detail.partition("\n")[0]
-        log.error("the feed of %s cannot be used, the last good one stays: %s", result.advertiser, first)
+        said = "; ".join(result.detail.split("\n")[:2])  # what is wrong, and the first place where
+        log.error("the feed of %s cannot be used, the last good one stays: %s", result.advertiser, said)
     elif result.result == BUILT:
         counts = read_state(places.catalogues / result.advertiser).counts
         if tally is not None and counts is not None:

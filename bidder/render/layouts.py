@@ -129,6 +129,7 @@ def _frame(shape: Shape) -> str:
             f"grid-template-columns:minmax(0,1fr);border-inline-end:1px solid {_LINE}}}"
             "header .c{display:block;justify-self:start;max-width:100%;padding:5px 10px;overflow:hidden}"
             "header .n{white-space:normal;max-height:38px}.i{margin-inline-end:22px}"
+            ".i li:last-child{box-shadow:none}"  # the mark stands there, without a line before it
         )
     return (
         f"body{{flex-direction:column}}header{{flex:none;height:{HEADER}px;display:flex;align-items:center;"

@@ -58,7 +58,7 @@ STYLE: Final = (
     "h1{font-size:1.75rem;line-height:1.25;margin:.5rem 0 1rem}"
     "h2{font-size:1.3rem;line-height:1.3;margin:2.25rem 0 .5rem}"
     "h3{font-size:1.0625rem;margin:1.25rem 0 .25rem}"
-    "p{margin:.5rem 0}"
+    "p{margin:.5rem 0;text-wrap:pretty}"
     "a{color:var(--link);text-underline-offset:.2em}"
     ".panel{background:var(--panel);border-radius:.75rem;padding:1rem 1.25rem;margin:1rem 0}"
     ".panel h2{margin-top:.25rem}"
