@@ -95,6 +95,7 @@ async def test_who_opts_out_is_nobody_and_who_comes_back_may_look_and_erase(stor
             await person.photograph(kept("privacy.png"))
         assert "you have opted out" in await person.press("Opt out")
         assert await person.id() == b""
+        assert story.traces(first)
         before = story.stored()
         await person.visit(FJELL, FJELL["tent-2"])
         sold = await person.read_news()
@@ -106,6 +107,7 @@ async def test_who_opts_out_is_nobody_and_who_comes_back_may_look_and_erase(stor
         assert (await person.titles("728x90"))[0] == coat.title
         assert story.stored() == before
         assert await person.id() == b""
+        until(lambda: all(story.is_tombstone(each, first) for each in story.traces(first)), "clean files")
         await person.privacy()
         assert "you have opted back in" in await person.press("Opt back in")
         await person.come(FJELL, boot)
