@@ -49,7 +49,7 @@ _DRAIN_S: Final = 10.0
 _FORGET_S: Final = 3 * stage.COMPACT_S
 """So long what was on its way to a file when somebody was erased may stay there."""
 _FAR_S: Final = 86_400.0
-ROBOTS: Final = 0.03
+ROBOTS: Final = 0.06
 """The share of requests that no person is behind."""
 
 Show = Callable[[Reading], None]

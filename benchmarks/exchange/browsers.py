@@ -24,7 +24,7 @@ class Browser:
 
     def __init__(self, human: Human, before: bool) -> None:
         """`before`: the person is known from before the run."""
-        self.human = human
+        self.human, self.before = human, before
         self.jars: dict[str, Jar] = {}
         self.partners: dict[str, str] = {}
         """Exchange to the id of ours that it was told."""

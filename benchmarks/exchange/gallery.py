@@ -34,7 +34,7 @@ from bidder.render.choose import choose
 from bidder.render.layouts import sheet
 from bidder.render.page import IMAGES_BYTES
 
-LOOKED_AT: Final = 0.5
+LOOKED_AT: Final = 0.8
 """Of the ads of products that are won and shown, how many are looked at here."""
 CLICK_RATE: Final = 0.02
 APPEAL: Final[dict[str, float]] = {"single": 1.0, "grid": 2.2, "carousel": 1.5, "list": 0.6}

@@ -1,7 +1,8 @@
 """Requests that no person is behind: crawlers, who say so, and one id that asks more often than any person can.
 
 Place: requests.Traffic makes some of its calls robots' where it is told a share.
-Shapes: half of them are crawlers', half are the id's.
+Shapes: CRAWLERS of them are crawlers', the others are the id's: at 500 requests a second and a share of 0.06, 25 a
+    second, where the most active of 5,000 people sees 3.5.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from benchmarks.exchange.population import Human
 
 CRAWLER: Final = "crawler"
 RATE: Final = "rate"
+CRAWLERS: Final = 1 / 6
 NUMBER: Final = 1_000_000_007
 """Of the id, beyond all people."""
 
@@ -46,7 +48,7 @@ class Robots:
         chance = self._rng.random()
         if chance >= self._share:
             return ""
-        return CRAWLER if chance < self._share / 2 else RATE
+        return CRAWLER if chance < self._share * CRAWLERS else RATE
 
     def crawl(self, request: Json) -> None:
         """Make a request a crawler's, in place."""

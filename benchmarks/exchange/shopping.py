@@ -26,6 +26,8 @@ _ACTS: Final = 4.3
 _THINK_MEAN_S: Final = 0.4
 """Between two pages: seconds in the place of minutes."""
 _TRIES: Final = 32
+_STAY_AWAY: Final = 0.6
+"""How often somebody who was there before the run is passed over for somebody new."""
 SYNC_URL: Final = "https://sync.{exchange}.example/match"
 """Where an exchange is told our ids: the service's configuration has it from here."""
 
@@ -82,10 +84,12 @@ class Shopping:
     def _visitor(self) -> tuple[Browser, Shop] | None:
         """Somebody with a browser, and the shop that they like best or any other."""
         for _ in range(_TRIES):
-            human = self._people.draw(self._rng)
+            one, other = self._people.draw(self._rng), self._people.draw(self._rng)
+            human = min(one, other, key=lambda each: each.number)  # whoever reads more shops more, too
             if human.device.kind == "web":
                 browser = self._browsers.of(human)
-                if not (browser.visiting or browser.leaving):
+                known = browser.before and self._rng.random() < _STAY_AWAY
+                if not (known or browser.visiting or browser.leaving):
                     return browser, self._shop(human)
         return None
 

@@ -79,10 +79,12 @@ def test_the_rules_are_a_configuration(tmp_path: Path) -> None:
     assert config.catalogue.folder == str(tmp_path)
 
 
-@pytest.mark.parametrize(("rate", "busiest", "person_rate"), [(500, 0.0065, 8), (5_000, 0.0065, 65)])
+@pytest.mark.parametrize(
+    ("rate", "busiest", "person_rate"), [(500, 0.0065, 6.5), (5_000, 0.0065, 65), (5_000, 0.0, 8)]
+)
 def test_nobody_of_the_people_is_a_robot_by_rate(
     rate: float, busiest: float, person_rate: float, tmp_path: Path
 ) -> None:
-    """The bound is the service's own, or far above what the most active person of the run sees."""
+    """The bound is far above what the most active person of the run sees, whatever the rate."""
     write_rules(tmp_path / "service.yaml", Load(rate, 60), busiest)
     assert load(tmp_path / "service.yaml", {}).fraud.person_rate == pytest.approx(person_rate)
