@@ -52,7 +52,7 @@ _PER_ITEM: Final = {
 }
 _SINGLE: Final = ("event", "id", "category", "currency", "value", "order", "conversion", "name", "referrer")
 _OURS: Final = ("advertiser", "fp", "cb", "via")  # `cb`: whatever keeps caches away
-_PLACE: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_PLACE: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 
 
 class Refusal(Exception):

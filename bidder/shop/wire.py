@@ -31,6 +31,8 @@ Consent = Annotated[str, Meta(max_length=MAX_CONSENT)]
 FirstParty = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{16,64}\Z")]
 Ifa = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
 ExchangeId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[\x21-\x7e]*\Z")]
+ExchangeName = Annotated[str, Meta(pattern=r"^(?!ifa\Z)[a-z0-9][a-z0-9_-]{0,31}\Z")]
+"""The sources of the match table that are no exchange's hold a dot, or are `ifa`: nobody else's ids are asked for here."""
 Device = Literal["", "phone", "tablet", "desktop", "tv"]
 
 
@@ -52,7 +54,7 @@ class PersonIn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ifa: Ifa | None = None
     lmt: int = 0
     """Limit ad tracking, or tracking not authorised by the operating system: nothing of the person is used."""
-    exchanges: Annotated[dict[str, ExchangeId], Meta(max_length=MAX_EXCHANGES)] = {}
+    exchanges: Annotated[dict[ExchangeName, ExchangeId], Meta(max_length=MAX_EXCHANGES)] = {}
     """Exchange name to its user id."""
     login: Annotated[str, Meta(max_length=TEXT)] = ""
     """SHA-256 of a login, 64 hexadecimal digits, of a person who agreed to be known on several devices."""

@@ -139,8 +139,8 @@ class Bazaar:
         return found
 
     def links(self) -> dict[str, str]:
-        """The tokens of a fresh bid by what they are for: win, bill and loss of the exchange, imp, click and render of
-        the browser."""
+        """The tokens of a fresh bid by what they are for: win, bill and loss of the exchange, imp and render of the
+        browser; clicks take render's."""
         found = self.bid()
         text = html.unescape("\n".join([found["adm"], found["nurl"], found["burl"], found["lurl"]]))
         return {
@@ -155,8 +155,8 @@ class Bazaar:
     def recorded(self, ids: set[str]) -> None:
         """Wait until every one of these events is in a file, once each."""
         until(lambda: self.service.scrape().total("paceline_events_queue_bytes") == 0, "a flush")
-        until(lambda: ids <= {row.id for row in self.rows()}, "every event that was accepted")
-        found = [row.id for row in self.rows() if row.id in ids]
+        until(lambda: ids <= {row.event for row in self.rows()}, "every event that was accepted")
+        found = [row.event for row in self.rows() if row.event in ids]
         assert len(found) == len(ids)
 
     def sound(self) -> None:

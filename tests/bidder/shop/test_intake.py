@@ -108,6 +108,15 @@ def test_items_and_batches_have_bounds() -> None:
         read_batch(msgspec.json.encode({"events": [{}] * (MAX_BATCH + 1)}))
 
 
+@pytest.mark.parametrize(
+    "source", ["shop.toys", "ifa", "liveramp.com", "", "*", "m:", "a/b", "Google", "x" * 33]
+)
+def test_only_exchanges_are_asked_for_people(source: str) -> None:
+    """A shop cannot name the source of another shop's ids, nor any other that is no exchange's."""
+    with pytest.raises(Refusal, match=r"^person.exchanges: "):
+        _event(person={"exchanges": {source: "u"}})
+
+
 def test_people_and_consent_have_bounds() -> None:
     """MAX_EXCHANGES ids, MAX_CONSENT characters of a consent string, and ids of the shapes that they have."""
     ids = {f"x{n}": "u" for n in range(MAX_EXCHANGES)}
