@@ -46,6 +46,9 @@ class Visitors(Protocol):
     async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: int) -> object:
         """Let a person be one of those who share a login with an advertiser."""
 
+    async def erased(self, person_id: bytes) -> bool:
+        """Whether a person was erased: a browser may still bring the number, out of a cookie that it keeps apart."""
+
     async def resolve(self, matches: Sequence[str]) -> bytes | None:
         """The person that the first known of these `source/id` leads to."""
 

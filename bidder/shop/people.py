@@ -4,6 +4,7 @@ Place: receive asks it where the permissions allow to know, never before.
 Rule: a first-party id leads to a person of ours, and never the other way: who sends one is not told who is behind it
     (no cookie is set for it), since the person holds more than this shop's part. A shop's word makes rows of its own
     ids and of advertising ids that nobody had; an exchange's id leads to a person only where the exchange said so.
+    A number that was erased is nobody's: browsers bring it out of cookies that our pages could not reach.
 Limits: UNPROVEN_S for somebody new whose browser has not yet shown that it keeps our cookie: browsers that keep none
     would leave a person behind with each page.
 Raises: redis.RedisError, OSError.
@@ -50,6 +51,8 @@ async def of_browser(
 ) -> Found:
     """The person of a browser's cookie; without one, who the shop's first-party id leads to, else somebody new."""
     cookie = person_of(cookies)
+    if cookie is not None and await hands.visitors.erased(cookie):
+        cookie = None
     if not fp:
         return Found(cookie or new_person(), True, cookie is not None)
     source = first_party(advertiser_id)

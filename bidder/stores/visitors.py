@@ -186,6 +186,12 @@ class VisitorStore:
             found[segment_id] = int(await self._ask("PFCOUNT", *names))
         return found
 
+    async def erased(self, person_id: bytes) -> bool:
+        """Whether a person was erased not long ago, or opted out and in again: then the number is not to be used anew.
+        Who opted out, and did not come back, was not: that is to stay known."""
+        standing = await self._read(person_id, "")
+        return bool(standing.guard) and not standing.opted_out
+
     async def resolve(self, matches: Sequence[str]) -> bytes | None:
         """The person that the first of these match keys (`source/id`) leads to, OPTED_OUT as such; None: nobody."""
         for match in matches:

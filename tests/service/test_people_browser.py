@@ -140,6 +140,8 @@ async def _looks_and_erases(story: Story, person: Visitor, ids: tuple[bytes, byt
         status, said = story.command("erase", "--id", id_.hex(), "--verify")
         assert (status, "nothing is left" in said) == (0, True), said
     assert "We do not recognise this browser" in await person.privacy()
+    await person.visit(FJELL, FJELL["tent-1"])
+    assert await person.id() not in (b"", *ids)
 
 
 @pytest.mark.parametrize("choose", ["Decline", ""])

@@ -50,6 +50,10 @@ class Witness:
     async def join(self, *_: Any) -> None:
         self.asked.append("join")
 
+    async def erased(self, *_: Any) -> bool:
+        self.asked.append("erased")
+        return False
+
     async def resolve(self, matches: Sequence[str]) -> bytes | None:
         self.asked.append("resolve")
         return None

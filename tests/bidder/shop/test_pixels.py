@@ -9,6 +9,7 @@ import pytest
 from bidder.audience.visit import EventKind
 from bidder.keys import category_key, name_key, product_key, segment_key
 from bidder.privacy.gpp_sections import LAYOUTS
+from bidder.rights.erase import Eraser
 from bidder.shop.receive import MAX_WAITING
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
@@ -73,6 +74,20 @@ async def test_a_browser_that_returns_is_the_same_person(stand: Stand, name: str
     assert reply.person == OWN
     key = keys.person_key(OWN.encode())
     assert await stand.client.ttl(key) > 29 * 86_400
+
+
+async def test_a_number_that_was_erased_is_not_used_again(stand: Stand) -> None:
+    """A browser that brings it out of a cookie that it kept apart is somebody new, in both cookies; the number itself
+    leads to nothing, and an opt-out under it still holds."""
+    await stand.pixel(**AGREED, cookies={"pl_pid": OWN}, fp=FP)
+    await Eraser(stand.client).erase(bytes.fromhex(OWN), NOW_S, "person")
+    reply = await stand.pixel(**AGREED, cookies={"pl_pid": OWN}, fp=FP)
+    assert reply.person not in ("", OWN)
+    assert await stand.client.exists(keys.person_key(OWN.encode())) == 0
+    assert stand.recorder.records[-1].person.hex() == reply.person
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    reply = await stand.pixel(**AGREED, cookies={"pl_pid": OWN})
+    assert "pl_optout" in reply.cookies
 
 
 async def test_a_browser_that_keeps_no_cookie_leaves_little(stand: Stand) -> None:
