@@ -38,6 +38,8 @@ class Browser:
         self.visiting = self.syncing = self.leaving = self.visited = False
         self.opted_out = self.erased = False
         """Erased: and not back since."""
+        self.left = False
+        """Was erased."""
         if before and not human.anonymous:
             self.jars[""] = dict.fromkeys(IDS, human.id)
             if human.matched:
@@ -88,16 +90,26 @@ class Browsers:
         """Those that were asked for."""
         return self._browsers.values()
 
-    def name(self, exchange: str, human: Human, request: Json) -> None:
-        """Put the id of ours that an exchange has of somebody into its request, or take it out."""
+    def name(self, exchange: str, human: Human, request: Json) -> str:
+        """Put the id of ours that an exchange has of somebody into its request, or take it out; returns what tells the
+        person apart there: our id where the service can find it, else the exchange's own."""
         user: Json = request.get("user") or {}
         user.pop("buyeruid", None)
         if human.device.kind == "web":
             known = self.of(human).partners.get(exchange, "")
         else:
             known = human.id if human.matched and human.agrees else ""
-        if known and not human.anonymous:
+        if human.anonymous:
+            return human.id
+        if known:
             request["user"] = user | {"buyeruid": known}
+            return known
+        return human.id if self._in_table(human) else f"{exchange}/{human.id}"
+
+    def _in_table(self, human: Human) -> bool:
+        """Whether the exchanges' own ids of somebody were matched before the run, and still are."""
+        browser = self.of(human)
+        return browser.before and not human.matched and not (browser.opted_out or browser.left)
 
 
 def wire(url: str, browser: Browser, shop: str = "", page: str = "", form: bytes | None = None) -> bytes:

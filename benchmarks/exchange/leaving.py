@@ -78,7 +78,7 @@ class Leaving:
             totals.people.opted_out += 1
             totals.people.opted_out_ids.append(person)
         else:
-            browser.erased = True
+            browser.erased = browser.left = True
             totals.people.erased += 1
             totals.people.erased_ids.append(person)
 

@@ -37,6 +37,8 @@ class Call(NamedTuple):
     """As it goes over the wire: compressed where the exchange does so."""
     robot: str = ""
     """The kind of robot behind it; empty: the person."""
+    viewer: str = ""
+    """What tells the person apart at this exchange; empty: the person is the same everywhere."""
 
     @property
     def tmax_ms(self) -> int:
@@ -93,11 +95,13 @@ class Traffic:
             request = _production(rng, dialect, human)
         if self._robots is not None and robot == CRAWLER:
             self._robots.crawl(request)
+        viewer = ""
         if self.browsers is not None and human.number != NUMBER:
-            self.browsers.name(dialect.name, human, request)
+            viewer = self.browsers.name(dialect.name, human, request)
         body = orjson.dumps(request)
         robot = robot if robot == CRAWLER or human.number == NUMBER else ""
-        return Call(dialect, human, request, gzip.compress(body, 1, mtime=0) if dialect.gzip else body, robot)
+        packed = gzip.compress(body, 1, mtime=0) if dialect.gzip else body
+        return Call(dialect, human, request, packed, robot, viewer)
 
     def _viewer(self, dialect: Dialect) -> Human:
         kinds = dialect.devices

@@ -77,6 +77,6 @@ def viewer_of(call: Call) -> Viewer:
     """Whom a view counts for: the person, or where no exchange tells who it is, the address and the browser."""
     human: Human = call.human
     if not human.anonymous:
-        return Viewer(human.id)
+        return Viewer(call.viewer or human.id)
     device = call.request["device"]
     return Viewer(f"{device['ip'].rpartition('.')[0]} {device['ua']}", visitor=True)

@@ -62,11 +62,25 @@ def test_exchanges_know_whom_they_were_told(kind: str) -> None:
     browsers.of(human).partners["google"] = OTHER.hex()
     for exchange in ("google", "xandr"):
         request = {"user": {"id": "x", "buyeruid": "whatever"}}
-        browsers.name(exchange, human, request)
+        viewer = browsers.name(exchange, human, request)
         told = OTHER.hex() if exchange == "google" else None
         if kind != "web":
             told = human.id if human.matched and human.agrees else None
         assert request["user"].get("buyeruid") == told
+        assert viewer == (told or f"{exchange}/{human.id}")
+
+
+def test_who_is_in_the_table_is_one_person_at_all_exchanges() -> None:
+    """As long as they are not erased; then each exchange has another one."""
+    human = next(
+        PEOPLE[n]
+        for n in range(len(PEOPLE))
+        if not (PEOPLE[n].matched or PEOPLE[n].anonymous) and PEOPLE[n].device.kind == "web"
+    )
+    browsers = Browsers(lambda _: True)
+    assert {browsers.name(name, human, {}) for name in ("google", "xandr")} == {human.id}
+    browsers.of(human).left = True
+    assert len({browsers.name(name, human, {}) for name in ("google", "xandr")}) == 2
 
 
 def test_a_form_is_posted_from_its_own_site() -> None:
