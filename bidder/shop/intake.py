@@ -22,7 +22,7 @@ from bidder.audience.visit import KINDS, EventKind
 from bidder.campaigns.model import DeclaredEvents
 from bidder.events.records import Item
 from bidder.shop.origins import domain_of
-from bidder.shop.scrub import is_personal
+from bidder.shop.scrub import is_address, is_personal
 from bidder.shop.wire import (
     MAX_ITEMS,
     ConsentIn,
@@ -52,6 +52,10 @@ _PER_ITEM: Final = {
 }
 _SINGLE: Final = ("event", "id", "category", "currency", "value", "order", "conversion", "name", "referrer")
 _OURS: Final = ("advertiser", "fp", "cb", "via")  # `cb`: whatever keeps caches away
+_AMOUNTS: Final = ("price", "value", "quantity")
+_SIGNED: Final = re.compile(r"[\s+]")
+"""A plus, or the blank that a query makes of it, stands before phone numbers, and before no amount."""
+_SIGNED_AMOUNT: Final = re.compile(rb'"(?:price|value|quantity)"\s*:\s*"(?:[\s+]|\\u)')
 _PLACE: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 
 
@@ -98,6 +102,8 @@ def read_batch(body: bytes) -> list[msgspec.Raw]:
 
 def read_event(raw: msgspec.Raw, declared: DeclaredEvents, now_s: float) -> Intake:
     """One event of a server; raises Refusal."""
+    if _SIGNED_AMOUNT.search(raw):
+        raise Refusal("fields", "price, value, quantity: expected numbers without a sign")
     try:
         written = decode_event(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -124,6 +130,8 @@ def _from_query(query: Iterable[tuple[str, str]]) -> dict[str, object]:
     person: dict[str, str] = {}
     columns: dict[str, list[str]] = {}
     for name, value in query:
+        if name in _AMOUNTS and _SIGNED.match(value):
+            raise Refusal("fields", f"{name}: expected a number without a sign")
         if name in _PER_ITEM:
             columns.setdefault(name, []).append(value)
         elif name in _CONSENT_NAMES or (name in _OURS and name != "fp"):
@@ -176,7 +184,7 @@ def _taken(written: EventIn, declared: DeclaredEvents, now_s: float) -> Intake:
         order=clean.order,
         conversion=clean.conversion,
         name=clean.name,
-        referrer=domain_of(clean.referrer),
+        referrer=_site(clean.referrer),
         device=clean.device,
         person=_person(clean.person),
         consent=clean.consent,
@@ -243,6 +251,12 @@ def _check_names(event: EventIn, kind: EventKind, declared: DeclaredEvents, drop
         raise Refusal("fields", "category: a category_view needs one")
     if any(not item.product for item in event.items):
         raise Refusal("fields", "product: empty")
+
+
+def _site(referrer: str) -> str:
+    """The domain that a visit came from; an address is nobody's name."""
+    domain = domain_of(referrer)
+    return "" if is_address(domain) else domain
 
 
 def _item(item: ItemIn, n: int) -> Item:

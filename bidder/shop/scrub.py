@@ -1,9 +1,11 @@
-"""Personal data that shops send by mistake, found by its shape: e-mail addresses and phone numbers.
+"""Personal data that shops send by mistake, found by its shape: e-mail addresses, phone numbers, addresses, agents.
 
 Place: intake asks it about every text of an event before anything else sees the text.
 Shapes: what is looked at is the text as sent, and the same with its URL escapes undone, up to UNQUOTED times (`%40`,
     `%2540`), full-width letters and digits folded (NFKC).
-Rule: an e-mail address anywhere in a text is one. What is a phone number depends on the field:
+Rule: an e-mail address anywhere in a text is one; so are four numbers up to 255 with dots between them and nothing
+    around them (IPv4), an IPv6 address of three groups or more, and what browsers begin their user agent with. What is
+    a phone number depends on the field:
     in names (product, order, event ids) digits are ordinary, so it takes a form that only phone numbers have: a plus
     or `tel:` before 8 to 15 digits; 00 and separated groups; brackets around an area code; the North American
     3-3-4 with separators; a leading 0 and groups parted by blanks, dots or slashes, or by one hyphen after an area
@@ -14,6 +16,7 @@ Never: an answer that holds the text.
 
 import re
 import unicodedata
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote
 
@@ -41,7 +44,14 @@ _FORMS: Final = [  # candidates; their digits are counted
 ]
 _PROSE: Final = re.compile(rf"(?<!\w)\(?0\d?(?:{_SEP}\d){{7,13}}(?!\w)")
 _MIN_NATIONAL: Final = 9
-_HINT: Final = re.compile(r"[@%&#(\[]|[^\x00-\x7f]|\d.*\d.*\d.*\d.*\d.*\d.*\d", re.S)
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4: Final = re.compile(rf"(?<![\w.])(?!0\.)(?:{_OCTET}\.){{3}}{_OCTET}(?!\w|\.\w)")
+_IPV6: Final = re.compile(r"(?<![\w:])[0-9a-f:]*:[0-9a-f]*:[0-9a-f:]*(?![\w:])", re.I)
+_AGENT: Final = re.compile(r"\b(?:mozilla|opera|dalvik)/\d", re.I)
+_MIN_GROUPS: Final = 3
+_HINT: Final = re.compile(
+    r"[@%&#(\[]|[^\x00-\x7f]|\d.*\d.*\d.*\d.*\d.*\d.*\d|\d\.\d+\.\d+\.\d|:.*:|[a-z]/\d", re.S | re.I
+)
 """Without one of these a text is neither; most texts end here."""
 
 
@@ -49,7 +59,23 @@ def is_personal(text: str, *, prose: bool = False) -> bool:
     """Whether a text holds an e-mail address or a phone number; `prose` where no number stands for itself."""
     if not text or not _HINT.search(text):
         return False
-    return any(_is_email(form) or _is_phone(form, prose) for form in _readings(text))
+    return any(
+        _is_email(form) or is_address(form) or _AGENT.search(form) or _is_phone(form, prose)
+        for form in _readings(text)
+    )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text holds an IPv4 or IPv6 address."""
+    return _IPV4.search(text) is not None or any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return sum(map(bool, text.split(":"))) >= _MIN_GROUPS
 
 
 def _readings(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from ipaddress import IPv4Address
 from urllib.parse import quote
 
 import pytest
@@ -72,17 +73,43 @@ def test_other_ways_to_write_an_address_are_found(text: str) -> None:
     assert is_personal(text)
 
 
+ADDRESSES = (
+    "203.0.113.177", "from 8.8.8.8", "203.0.113.177:8080", "http://203.0.113.177/", "192.0.2.1.", "203%2E0%2E113%2E177",
+    "2001:db8::1", "[2001:db8:77:ca:7a:0:177:1]", "ip=2001:DB8::7:1,",
+)  # fmt: skip
+AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64)",
+    "ua=Opera/9.80 (Android)",
+    "Dalvik/2.1.0",
+    "Mozilla%2F5.0+(iPhone)",
+)
+
+
+@pytest.mark.parametrize("text", [*ADDRESSES, *AGENTS])
+def test_addresses_and_agents_are_found(text: str) -> None:
+    """Those of browsers, wherever they stand in a text."""
+    assert is_personal(text)
+    assert is_personal(text, prose=True)
+
+
+@given(st.ip_addresses(v=4).filter(lambda address: address.packed[0] > 0))
+def test_every_ipv4_address_is_found(address: IPv4Address) -> None:
+    """None is taken for an article's number."""
+    assert is_personal(str(address))
+
+
 NAMES = (
     "SKU-12345678", "boot-1", "4006381333931", "00012345678905", "978-3-16-148410-0", "0-306-40615-2", "0123456789",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "2026-11-22", "ORD-2026-0001234", "ABC.1234567890", "A-555-123-4567",
     "2026112212345678", "10-20-30-40", "product@2x", "100% cotton", "12 (3)", "#12345678", "x2 (12) pack", "",
-    "Shoes > Boots", "Größe 42", "42 43 44 45 46", "€ 12.50",
+    "Shoes > Boots", "Größe 42", "42 43 44 45 46", "€ 12.50", "1.2.3", "v2.10.1", "10.20.30.400", "1.2.3.4.5",
+    "0.1.2.3", "SKU1.2.3.4", "12:30:45", "Foo::Bar", "a:b:c", "Mozilla", "mug/2", "1:2:3:4",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", NAMES)
 def test_names_of_things_stay(text: str) -> None:
-    """SKUs, EANs, GTINs, ISBNs, UUIDs, dates, plain numbers."""
+    """SKUs, EANs, GTINs, ISBNs, UUIDs, dates, times, versions, plain numbers."""
     assert not is_personal(text)
 
 
@@ -108,7 +135,7 @@ def test_random_ids_stay(uuid: object, number: int) -> None:
 
 @given(st.text(max_size=128), st.booleans())
 def test_any_text_is_answered(text: str, prose: bool) -> None:
-    """No text makes it fail, and without an at sign, a percent sign or seven digits it finds nothing."""
+    """No text makes it fail, and without a sign that such things have, or seven digits, it finds nothing."""
     found = is_personal(text, prose=prose)
-    could = not text.isascii() or set(text) & set("@%&#([") or sum(c.isdigit() for c in text) >= 7
+    could = not text.isascii() or set(text) & set("@%&#([.:/") or sum(c.isdigit() for c in text) >= 7
     assert could or not found
