@@ -5,16 +5,21 @@ Place: score.py counts every request here, some hundred at a time; report.py sho
 Shapes: (exchange, publisher, site or app) -> [requests, suspect ones, filtered ones, reasons seen].
 Limits: LARGEST sources are kept; a table of twice as many is cut down to the largest ones. What was dropped is at most
     `missed` requests of each, and that is told with the table. Names are cut at NAME characters.
+Never: text of a request that is no domain, bundle or id in the table, which goes to disk: ODD stands for it.
 Source: Metwally et al. 2005 (space-saving): the frequent ones stay, whatever the order. Cut in batches here, so that a
     new source costs one sort in a thousand.
 """
 
+import re
 from typing import Final
 
 from msgspec import Struct
 
 LARGEST: Final = 512
 NAME: Final = 128
+ODD: Final = "?"
+_NAMED: Final = re.compile(r"(?!(?:\d{1,3}\.){3}\d{1,3}\Z)[A-Za-z0-9][A-Za-z0-9._:-]*|", re.ASCII)
+"""Not an IPv4 address, nor anything that holds a blank, an at sign, a plus or an escape."""
 Key = tuple[str, str, str]
 
 
@@ -74,5 +79,14 @@ class Sources:
 
     def table(self) -> list[Source]:
         """All rows, the largest first."""
-        rows = [Source(*key, *self._kinds[key], *row) for key, row in self._rows.items()]
+        rows = [
+            Source(exchange, _named(publisher), _named(place), kind, _named(domain), *row)
+            for (exchange, publisher, place), row in self._rows.items()
+            for kind, domain in (self._kinds[exchange, publisher, place],)
+        ]
         return sorted(rows, key=lambda source: source.requests, reverse=True)
+
+
+def _named(text: str) -> str:
+    """A name as it may be shown and kept; what an IPv6 address begins with is none."""
+    return text if _NAMED.fullmatch(text) and text.count(":") < 2 else ODD

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from bidder.fraud.sources import NAME, Sources
+import pytest
+
+from bidder.fraud.sources import NAME, ODD, Sources
 
 
 def _ask(sources: Sources, place: str, times: int = 1, suspect: int = 0) -> None:
@@ -51,3 +53,25 @@ def test_long_names_are_cut() -> None:
         _ask(sources, "x" * 100_000)
     (row,) = sources.table()
     assert (row.place, row.domain, row.requests) == ("x" * NAME, "x" * NAME, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *(
+            (name, name)
+            for name in ("", "pub-1234", "a.example", "com.example.app", "443904275", "B00EXAMPLE", "a:b")
+        ),
+        *(
+            (odd, ODD)
+            for odd in ("jane@mail.example", "jane%40mail.example", "+49301234567", "Mozilla/5.0 (X11)")
+        ),
+        *((odd, ODD) for odd in ("203.0.113.7", "2001:db8::1", "two words", "zähl.example", "a\nb")),
+    ],
+)
+def test_only_names_are_told(text: str, shown: str) -> None:
+    """What a request puts in the place of a publisher, a site or an app, and is no name of one, stays in memory."""
+    sources = Sources()
+    sources.row(("generic", text, text), "site", text)[0] += 1
+    (source,) = sources.table()
+    assert (source.publisher, source.place, source.domain) == (shown, shown, shown)
