@@ -290,7 +290,7 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     data_dir: str = ""
     """The supervisor's, absolute: catalogues, models, reports and keys of its workers lie there."""
     events_dir: str = ""
-    """What is recorded of shops, impressions and clicks; empty: nothing is recorded."""
+    """Where what is recorded of shops, impressions and clicks lies; empty: where the configuration says."""
 
 
 class Announcement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
