@@ -32,7 +32,7 @@ FirstParty = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{16,64}\Z")]
 Ifa = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
 ExchangeId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[\x21-\x7e]*\Z")]
 ExchangeName = Annotated[str, Meta(pattern=r"^(?!ifa\Z)[a-z0-9][a-z0-9_-]{0,31}\Z")]
-"""The sources of the match table that are no exchange's hold a dot, or are `ifa`: nobody else's ids are asked for here."""
+"""Sources of the match table that are no exchange's hold a dot, or are `ifa`: others' ids are not asked for here."""
 Device = Literal["", "phone", "tablet", "desktop", "tv"]
 
 

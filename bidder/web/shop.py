@@ -8,6 +8,7 @@ Limits: PIXEL_QUERY characters, EVENTS_BYTES of a batch.
 Never: a credentialed answer to an origin that is not the shop's; HEAD and OPTIONS change nothing.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -30,6 +31,8 @@ PIXEL_QUERY: Final = (
 EVENTS_BYTES: Final = 1_048_576  # MAX_BATCH events of 2 KB
 TAG_AGE_S: Final = 3_600
 
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?\Z")
+"""As browsers write it: nothing else is said back to anybody."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -161,7 +164,7 @@ def _shared(response: web.Response, shops: Shops, call: Call) -> web.Response:
     response.headers["Vary"] = "Origin"
     advertiser = shops.advertiser(call.first("advertiser"))
     origin = call.headers.get("origin", "")
-    if advertiser is not None and origin and belongs(page_of(call.headers) or "", advertiser):
+    if advertiser is not None and _ORIGIN.match(origin) and belongs(page_of(call.headers) or "", advertiser):
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
     return response

@@ -138,10 +138,10 @@ class Bazaar:
             line.close()
         return found
 
-    def links(self) -> dict[str, str]:
+    def links(self, **more: Any) -> dict[str, str]:
         """The tokens of a fresh bid by what they are for: win, bill and loss of the exchange, imp and render of the
         browser; clicks take render's."""
-        found = self.bid()
+        found = self.bid(**more)
         text = html.unescape("\n".join([found["adm"], found["nurl"], found["burl"], found["lurl"]]))
         return {
             urlsplit(url).path[1:]: parse_qs(urlsplit(url).query)["t"][0]

@@ -85,7 +85,7 @@ class Service(Serving):
     ) -> None:
         """`settings` is the content of a configuration file; `stores` are the URLs of people's store and ledger, each
         embedded where it is empty."""
-        self.size = workers
+        self.size, self.campaigns = workers, campaigns
         self._ledger_url = stores[1]
         config = data_dir.with_suffix(".yaml")
         config.write_text(yaml.safe_dump({"ledger": PLENTY} | (settings or {})))
