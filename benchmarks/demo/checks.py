@@ -75,11 +75,12 @@ def _people(reading: Reading) -> list[Check]:
     people, seen = reading.totals.people, reading.society
     wrong = {words: getattr(people, name) for name, words in VIOLATIONS.items()}
     named = [f"{words}: {count}" for words, count in wrong.items() if count]
+    watched = f"in {people.visits:,} visits, {people.drawn:,} ads, {people.crawlers:,} crawls"
     by_mistake = max(0, seen.filtered - people.robots_unanswered)
     return [
         Check("shop visits made = counted", people.visits, seen.visits, f"{people.visitors:,} people"),
         Check("product ads looked at = drawn", people.drawn + people.brand, seen.drawn),
-        Check("wrongs done to people = 0", sum(wrong.values()), 0, "; ".join(named[:3])),
+        Check("wrongs done to people = 0", sum(wrong.values()), 0, "; ".join(named[:3]) or watched),
         Check("people taken for robots = 0", by_mistake, 0, f"of {seen.filtered:,} requests filtered"),
         *_residue(reading),
     ]

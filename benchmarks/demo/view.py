@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.demo.readings import MICROS, CampaignReading, Reading
-from benchmarks.demo.society import Society
+from benchmarks.demo.society import SHOWN, Society
 from benchmarks.exchange.report import PeopleTotals
 
 _REASONS_SHOWN = 6
@@ -136,10 +136,10 @@ def society_table(society: Society, people: PeopleTotals) -> RenderableType:
     table.add_column(overflow="fold")
     residue = society.residue
     proven = "" if residue is None else f", found again {len(residue.again)}"
-    sizes = (
-        f"{shop} {', '.join(f'{name} {count:,}' for name, count in segments.items())}"
+    sizes = [
+        f"{shop} {' / '.join(f'{segments.get(name, 0):,}' for name in SHOWN)}"
         for shop, segments in society.sizes.items()
-    )
+    ]
     layouts = (f"{name} {drawn.views:,} ({drawn.rate:.1%})" for name, drawn in society.layouts.items())
     recognised = society.found / society.asked if society.asked else 0.0
     rows = (
@@ -147,8 +147,8 @@ def society_table(society: Society, people: PeopleTotals) -> RenderableType:
          f"{people.orders:,}, syncs {people.syncs:,}"),
         (" recognised", f"{recognised:.0%} of {society.asked:,} asked for; bids to see them again "
          f"{people.recognised:,}, new here {people.returned:,}"),
-        (" segments", "; ".join(sizes)),
-        (" product ads", f"personal {society.personal:,}, for everybody {society.contextual:,}; viewed last first "
+        (" segments", f"{' / '.join(SHOWN)}: {', '.join(sizes)}" if sizes else ""),
+        (" product ads", f"personal {society.personal:,}, for everybody {society.contextual:,}; viewed comes first "
          f"{people.viewed_first:,} of {people.viewed:,}"),
         (" layouts", ", ".join(layouts)),
         (" left", f"opted out {people.opted_out:,}, erased {people.erased:,}{proven}"),

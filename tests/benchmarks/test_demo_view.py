@@ -160,7 +160,7 @@ def test_a_frame_fits_its_terminal(width: int) -> None:
         "50.0%",
         "88 MB",
         "priors",
-        "viewers 1,234",
+        "viewers / cart: Shoe 1,234 / 56",
         "25% of 80",
         "grid 8 (12.5%)",
         "erased 3, found again 0",
