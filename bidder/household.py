@@ -84,7 +84,7 @@ class Household:
         hands = Hands(self._visitors, writer, self._recorder, self._catalogues)
         self._shops = Shops(hands, self._gate, tally, clock, keep_s)
         times = SyncTimes(self._client)
-        self._syncs = Syncs(config.profiles(), writer, times, self._gate, tally, clock)
+        self._syncs = Syncs(config.profiles(), hands, times, self._gate, tally, clock)
         self._syncs.keep_s = keep_s
         self._matches = Matches(writer, self._gate, tally, clock)
         self._deletions = self._deletion_office()

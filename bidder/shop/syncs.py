@@ -22,7 +22,7 @@ from bidder.metrics import Tally
 from bidder.privacy.gate import Gate
 from bidder.shop import cookies, counts
 from bidder.shop.calls import Answer, Call
-from bidder.shop.hands import Matcher, SyncTimes
+from bidder.shop.hands import Hands, SyncTimes
 from bidder.shop.origins import belongs, page_of
 from bidder.shop.people import UNPROVEN_S
 from bidder.shop.receive import MAX_WAITING, STORE_ERRORS, Shops
@@ -61,7 +61,7 @@ class Syncs:
     def __init__(
         self,
         exchanges: Iterable[Exchange],
-        matcher: Matcher,
+        hands: Hands,
         times: SyncTimes,
         gate: Gate,
         tally: Tally,
@@ -69,7 +69,7 @@ class Syncs:
     ) -> None:
         self._exchanges = {exchange.name: exchange for exchange in exchanges}
         self._limits = [(each.name, each.syncs_per_day) for each in self._exchanges.values() if each.sync_url]
-        self._matcher, self._times = matcher, times
+        self._matcher, self._visitors, self._times = hands.matcher, hands.visitors, times
         self._gate, self._tally, self._clock = gate, tally, clock
         self._waiting = 0
 
@@ -106,6 +106,8 @@ class Syncs:
 
     async def _synced(self, exchange: Exchange, uid: str, call: Call) -> Answer:
         own, now_s = cookies.person_of(call.cookies), self._clock.now_s()
+        if own is not None and await self._visitors.erased(own):
+            own = None
         person = own or cookies.new_person()
         if uid:
             ttl_s = MAX_TTL_S if own else UNPROVEN_S

@@ -122,9 +122,10 @@ class Stand:
         matcher: Matcher = Broken() if down else PeopleWriter(client)  # type: ignore[assignment]  # the same
         times: SyncTimes = Broken() if down else sync_times.SyncTimes(client)  # type: ignore[assignment]  # the same
         gate, self.rates = Gate(VENDOR), load_rates()
-        self.shops = Shops(Hands(visitors, matcher, self.recorder, Shelves()), gate, self.tally, self.clock)
+        hands = Hands(visitors, matcher, self.recorder, Shelves())
+        self.shops = Shops(hands, gate, self.tally, self.clock)
         self.shops.adopt(advertisers, self.rates)
-        self.syncs = Syncs(exchanges, matcher, times, gate, self.tally, self.clock)
+        self.syncs = Syncs(exchanges, hands, times, gate, self.tally, self.clock)
         self.matches = Matches(matcher, gate, self.tally, self.clock)
         routes = shop_routes(self.shops, self.syncs, RING, VENDOR)
         routes += sync_routes(self.syncs, self.matches, RING, self.tally, self.clock)

@@ -76,9 +76,10 @@ class House:
 
     def __init__(self) -> None:
         self.witness, self.recorder, clock, tally = Witness(), Kept(), ManualClock(NOW_S), Tally()
-        self.shops = Shops(Hands(self.witness, self.witness, self.recorder, Shelves()), GATE, tally, clock)
+        hands = Hands(self.witness, self.witness, self.recorder, Shelves())
+        self.shops = Shops(hands, GATE, tally, clock)
         self.shops.adopt(SHOPS, RATES)
-        self.syncs = Syncs(EXCHANGES, self.witness, self.witness, GATE, tally, clock)
+        self.syncs = Syncs(EXCHANGES, hands, self.witness, GATE, tally, clock)
         self.matches = Matches(self.witness, GATE, tally, clock)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidder.exchanges import Exchange
+from bidder.rights.erase import Eraser
 from bidder.shop.calls import Call
 from bidder.shop.receive import MAX_WAITING
 from bidder.shop.syncs import MAX_OFFERED, filled
@@ -36,6 +37,17 @@ async def test_an_exchange_is_told_our_id_and_we_keep_its(stand: Stand) -> None:
     }  # fmt: skip
     assert await stand.visitors.resolve(["google/g-1"]) == bytes.fromhex(OWN)
     assert stand.count("paceline_syncs_total", "google", "matched") == 1
+
+
+async def test_a_number_that_was_erased_is_not_matched_again(stand: Stand) -> None:
+    """A browser that still brings it gets another, and the exchange's id leads to that."""
+    await stand.call("/sync/quiet", params={**AGREED, "uid": "q-1"}, cookies=COOKIE)
+    await Eraser(stand.client).erase(bytes.fromhex(OWN), NOW_S, "person")
+    stand.clock.advance(60)
+    reply = await stand.call("/sync/quiet", params={**AGREED, "uid": "q-1"}, cookies=COOKIE)
+    assert reply.person not in (None, OWN)
+    assert await stand.visitors.resolve(["quiet/q-1"]) == bytes.fromhex(reply.person or "")
+    assert not await stand.client.exists(keys.person_key(OWN.encode()))
 
 
 async def test_a_loop_of_two_redirects_ends(stand: Stand) -> None:
