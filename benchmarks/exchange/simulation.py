@@ -36,7 +36,8 @@ from openrtb.response import Bid
 
 _TICK_S: Final = 0.004
 _RAMP_S: Final = 2.0
-_DRAIN_S: Final = 4.0
+_DRAIN_S: Final = 15.0
+"""So long the last notices may wait for each other, where the machine is busy."""
 _SNAPSHOT_S: Final = 0.5
 _SHOW_MEAN_S: Final = 0.3
 _CLICK_MEAN_S: Final = 1.5
