@@ -46,6 +46,11 @@ WOUNDS: Final = (
     "\u202e<b>evil</b>\u2066",
     "<base href=//evil.example><meta http-equiv=refresh content=0;url=//evil.example>",
 )
+MERCHANT: Final = (
+    '<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>t1</g:id><title>Top</title>'
+    "<link>https://toys.localhost/t1</link><g:image_link>https://toys.localhost/t1.jpg</g:image_link>"
+    "<g:price>5 EUR</g:price></item></channel></rss>"
+)
 ADDRESSES: Final = (
     "javascript:alert(1)",
     "JaVaScRiPt:alert(1)",
@@ -84,24 +89,25 @@ def book(folder: Path) -> Path:
     campaigns = folder / "campaigns"
     campaigns.mkdir(parents=True)
     (campaigns / "hats.jsonl").write_text(feed(), encoding="utf-8")
+    (campaigns / "toys.xml").write_text(MERCHANT, encoding="utf-8")
     segments = [{"id": "viewers", "when": [{"event": "product_view", "within": "14d"}]}]
     feeds = {"location": "hats.jsonl", "format": "jsonl"}
     hats = _shop(
-        SHOP, "Hats <script>alert('name')</script> & Co", country="USA", feed=feeds, segments=segments
+        SHOP, "Hats <script>alert('name')</script> & Co", 4, country="USA", feed=feeds, segments=segments
     )
-    toys = _shop(CHILDREN, "Toys", child_directed=True, feed=feeds)
+    toys = _shop(CHILDREN, "Toys", 1, child_directed=True, feed={"location": "toys.xml", "format": "xml"})
     (campaigns / "book.yaml").write_text(yaml.safe_dump({"advertisers": [hats, toys]}, allow_unicode=True))
     return campaigns
 
 
-def _shop(id_: str, name: str, **more: Any) -> dict[str, Any]:
-    """A shop's part of a campaign file: ads of products in three sizes, for everybody."""
+def _shop(id_: str, name: str, value: float, **more: Any) -> dict[str, Any]:
+    """A shop's part of a campaign file: ads of products in three sizes, for everybody, worth `value` a thousand."""
     url = f"https://{id_}.localhost/"
     creatives = [
         {"id": f"{id_}-{w}x{h}", "kind": "products", "w": w, "h": h, "landing_url": url, "alt": "Hats <b>"}
         for w, h in ((300, 250), (728, 90), (160, 600))
     ]
-    line = {"id": f"{id_}-everybody", "goal": {"kind": "cpm", "value": 4}, "max_bid_cpm": 8}
+    line = {"id": f"{id_}-everybody", "goal": {"kind": "cpm", "value": value}, "max_bid_cpm": 8}
     line["creatives"] = [each["id"] for each in creatives]
     campaign = {"id": f"{id_}-all", "name": name, "pacing": "asap", "line_items": [line]}
     shop = {"id": id_, "name": name, "domain": f"{id_}.localhost", "currency": "EUR"}
@@ -175,7 +181,10 @@ def opened(folder: Path) -> Iterator[Bazaar]:
     with started(folder / "data", settings=settings, campaigns=book(folder)) as service:
         bazaar = Bazaar(service)
         try:
-            until(lambda: list((service.data_dir / "catalogues" / SHOP).glob("*")), "a catalogue")
+            shelves = service.data_dir / "catalogues"
+            until(
+                lambda: all((shelves / each / "current").exists() for each in (SHOP, CHILDREN)), "catalogues"
+            )
             (worker,) = service.workers()
             yield bazaar
             assert service.workers() == [worker], "the worker that began still runs"

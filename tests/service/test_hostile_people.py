@@ -20,7 +20,7 @@ from playwright.async_api import async_playwright
 from bidder.rights.forms import LIFE_S, form_token
 from bidder.stores.keys import person_key, person_tag
 from tests.bidder.supervisor.serving import until
-from tests.service.bazaar import DOMAIN, MARKET, SHOP, WOUNDS, Bazaar, opened
+from tests.service.bazaar import CHILDREN, DOMAIN, MARKET, MERCHANT, SHOP, WOUNDS, Bazaar, opened
 from tests.service.markup import FORM, PERSON, SCRIPT, Markup, clean
 from tests.service.raw import all_said, call, said
 from tests.service.service import Service
@@ -227,31 +227,33 @@ async def test_feeds_that_bite_leave_the_shop_as_it_was(bazaar: Bazaar) -> None:
     """A zip, a gzip bomb, entities that multiply, an endless line, other bytes in place of the feed: each is refused,
     told and counted by the caretaker, and ads show the products of before."""
     service = bazaar.service
-    feed, folder = service.campaigns / "hats.jsonl", service.data_dir / "catalogues" / SHOP
-    good, pointer = feed.read_bytes(), (folder / "current").read_bytes()
     entities = "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
     laughs = f'<!DOCTYPE l [<!ENTITY a "ha">{entities}]><rss>&j;</rss>'.encode()
+    files = MERCHANT.replace("<rss", '<!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]><rss').replace(
+        "Top", "&x;"
+    )
     bomb = gzip.compress(b" " * 50_000_000)
-    bad = [
-        b"PK\x03\x04" + bytes(5_000),
-        laughs,
-        bomb,
-        b"x" * 5_000_000,
-        random.Random(3).randbytes(20_000),
-        b"[" * 50_000,
-    ]
+    bad = [b"PK\x03\x04" + bytes(5_000), laughs, files.encode(), bomb, b"x" * 5_000_000, b"<a>" * 50_000]
+    bad += [random.Random(3).randbytes(20_000), b"[" * 50_000, MERCHANT.encode()[:-30], b""]
+    shops = {SHOP: service.campaigns / "hats.jsonl", CHILDREN: service.campaigns / "toys.xml"}
+    good = {id_: file.read_bytes() for id_, file in shops.items()}
+    folders = {id_: service.data_dir / "catalogues" / id_ for id_ in shops}
+    pointers = {id_: (folder / "current").read_bytes() for id_, folder in folders.items()}
     for number, data in enumerate(bad):
-        feed.write_bytes(data)
-        due(folder)
         failed = refused(service)
+        for id_, file in shops.items():
+            file.write_bytes(data)
+            due(folders[id_])
         service.hang_up()
+        wanted = failed + len(shops)
         await asyncio.to_thread(
-            until, lambda failed=failed: refused(service) > failed, f"feed {number} to be refused"
+            until, lambda wanted=wanted: refused(service) >= wanted, f"feed {number} to be refused"
         )
-        assert (folder / "current").read_bytes() == pointer
+        assert {id_: (folder / "current").read_bytes() for id_, folder in folders.items()} == pointers
         ad = await said(service.public, call("GET", f"/render?t={bazaar.links()['render']}"))
         assert b"<li" in ad.body
-    feed.write_bytes(good)
+    for id_, file in shops.items():
+        file.write_bytes(good[id_])
 
 
 def refused(service: Service) -> int:
