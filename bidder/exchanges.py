@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Milliseconds = Annotated[int, Meta(ge=1, le=60_000)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z")]
+Name = Annotated[str, Meta(pattern=r"^(?!ifa\Z)[a-z0-9][a-z0-9_-]{0,31}\Z")]
+"""Not `ifa`: that is the source of advertising ids in the match table."""
 # The host stands before the first field, so that nothing of a call decides where a browser goes.
 SyncUrl = Annotated[
     str,

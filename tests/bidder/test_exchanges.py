@@ -34,6 +34,7 @@ def test_a_shipped_profile_keeps_its_own_bounds(profile: Exchange) -> None:
         {},
         {"name": "A"},
         {"name": "a b"},
+        {"name": "ifa"},
         {"name": "a", "tmax_default_ms": 0},
         {"name": "a", "exp_s": 0},
         {"name": "a", "x": 1},
