@@ -46,7 +46,7 @@ _LEAD_S: Final = 3.0
 take a second to start."""
 _DRAIN_S: Final = 10.0
 """So long accepted bills may take to the ledger."""
-_FORGET_S: Final = 3 * stage.COMPACT_S
+_FORGET_S: Final = 2 * stage.COMPACT_S
 """So long what was on its way to a file when somebody was erased may stay there."""
 _FAR_S: Final = 86_400.0
 ROBOTS: Final = 0.06

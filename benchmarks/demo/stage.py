@@ -31,9 +31,9 @@ PACING_PERIOD_S: Final = 1.0
 NOTICE_S: Final = 2
 """The simulated exchanges tell within seconds what became of a bid; what they keep silent about is free again soon."""
 EXP_S: Final = 4
-SEGMENT_S: Final = 3.0
-COMPACT_S: Final = 10.0
-ERASE_S: Final = 4.0
+SEGMENT_S: Final = 5.0
+COMPACT_S: Final = 20.0
+ERASE_S: Final = 8.0
 VENDOR_ID: Final = 1_234
 """Whoever consents to all vendors consents to this one, too."""
 HEADROOM: Final = 2.0

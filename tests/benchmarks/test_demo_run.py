@@ -57,6 +57,12 @@ def test_the_demos_own_shops_keep_to_their_plans(tmp_path: Path) -> None:
     assert process.returncode == 0, out + err
     report = json.loads((tmp_path / "report.json").read_text())
     assert {row["id"] for row in report["campaigns"]} == DEMANDS.keys()
+    people = report["people"]
+    assert people["visits"] > people["visits_kept"] > people["visitors"] > 0
+    assert people["erased"] > 0
+    assert (people["found_again"], people["strangers"]) == ([], 0)
+    assert people["product_ads"]["looked_at"] > 0
+    assert people["filtered"] > 0
     for row in report["campaigns"]:
         assert 0 <= row["ledger_spent_micros"] <= row["planned_micros"] == row["budget_micros"]
         series = row["series"]
