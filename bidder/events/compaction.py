@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import duckdb
 from msgspec import Struct
 
 from bidder.events import parquet, segments
@@ -31,8 +30,6 @@ BATCH_SHARE: Final = 8
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 FUTURE_S: Final = 86_400
 DAY_S: Final = 86_400
-_ENVIRONMENT: Final = (duckdb.OperationalError, duckdb.InternalError, OSError)
-"""No fault of what is read: the disk, the memory."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,12 +85,14 @@ def _batch(waiting: list[Path], size: int) -> tuple[list[Path], list[Path]]:
 def _compact_batch(
     folder: Path, batch: Sequence[Path], now_s: float, limits: Limits, done: Compacted
 ) -> None:
+    import duckdb
+
     batch = [path for path in batch if path.exists()]
     found = Compacted()
     try:
         with Workshop(folder, limits.memory_mb) as shop:
             _merge(shop, _Sorter(shop, read_book(folder), now_s, limits.keep_days), batch, found)
-    except _ENVIRONMENT:
+    except (duckdb.OperationalError, duckdb.InternalError):  # no fault of what is read: the disk, the memory
         raise
     except duckdb.Error as error:
         if len(batch) > 1:
@@ -198,9 +197,11 @@ def merge_hour(shop: Workshop, kind: str, hour: int, fresh: Path) -> int:
 
 def _set_aside_damaged(shop: Workshop, path: Path) -> None:
     """A file that is no Parquet any more does not stop its hour."""
+    import duckdb
+
     try:
         shop.columns_of(path)
-    except _ENVIRONMENT:
+    except (duckdb.OperationalError, duckdb.InternalError):  # no fault of what is read: the disk, the memory
         raise
     except duckdb.Error as error:
         _log.error("the file %s is set aside, it cannot be read: %s", path, error)

@@ -14,8 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
-
 from bidder.events import parquet, segments
 from bidder.events.columns import KIND_OF, PERSONAL, fields_of, without_person
 from bidder.events.erased import SLACK_MS, added, after_erasures, digest, read_book, write_book
@@ -90,6 +88,8 @@ def _erase_from(shop: Workshop, kind: str, path: Path, until_ms: Mapping[bytes, 
 
 def _people_of(shop: Workshop, path: Path) -> Iterator[tuple[bytes, bytes]]:
     """The people of a file with their digests; nobody where it has no such column, or cannot be read."""
+    import duckdb
+
     try:
         shop.sql.execute(_PERSON_HAS, {"path": str(path)})
     except (duckdb.BinderException, duckdb.InvalidInputException):
@@ -139,6 +139,8 @@ def _told(record: Record) -> dict[str, Any]:
 
 
 def _rows_of(shop: Workshop, path: Path, person: bytes) -> Iterable[dict[str, Any]]:
+    import duckdb
+
     query = (
         "SELECT * EXCLUDE (person) FROM read_parquet($path, hive_partitioning = false) WHERE person = $person"
     )
