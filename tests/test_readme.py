@@ -90,6 +90,7 @@ def test_serving_commands_serve(command: str, folder: Path) -> None:
         assert _ready(folder / "data/run/ports.json", running)
         if "--config" not in command:
             assert _bid(json.loads((folder / "data/run/ports.json").read_text())["exchange"])
+            assert _recognised(folder)
             for told in [c for c in COMMANDS if c.startswith("paceline fraud")]:
                 _told(folder, told)
     finally:
@@ -117,7 +118,7 @@ PEOPLE = r"paceline (shop|catalogue|audience|train|events|privacy|export|erase|r
 def test_commands_about_people_run(folder: Path) -> None:
     """The commands about shops, people and traffic, in the README's order, against a store of their own."""
     (folder / "bidder").symlink_to(ROOT / "bidder")
-    (curl,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    curl, *_ = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     (folder / "request.json").write_text(shlex.split(curl)[4])
     commands = [c for c in COMMANDS if re.match(PEOPLE, c)]
     assert len(commands) >= 12
@@ -131,6 +132,23 @@ def test_commands_about_people_run(folder: Path) -> None:
             )
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
             assert "Traceback" not in done.stderr
+
+
+def _recognised(folder: Path) -> bool:
+    """Whether the README's visitor is bid for with an ad of products, and its server's event is taken."""
+    _, walk = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    ports = json.loads((folder / "data/run/ports.json").read_text())
+    script = walk.replace(":8081/", f":{ports['public']}/").replace(":8080/", f":{ports['exchange']}/")
+    path = f"{Path(SCRIPT).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=folder,
+        env=environment(PATH=path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "/render?t=" in done.stdout and '"accepted":1' in done.stdout
 
 
 def _told(folder: Path, command: str) -> None:
@@ -165,7 +183,7 @@ def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
 
 def _bid(port: int) -> bool:
     """Whether the request of the README's `curl` is answered with a bid."""
-    (command,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    command, *_ = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     url, body = (shlex.split(command)[place] for place in (2, 4))
     url = url.replace(":8080/", f":{port}/")
     with urllib.request.urlopen(urllib.request.Request(url, body.encode()), timeout=5) as answer:
