@@ -17,15 +17,12 @@ _ENTRY: Final = "(?:0.{16}|1.{32})"
 _COUNT_BITS: Final = 12
 _MAX_ID: Final = 0xFFFF
 
-_Runs = tuple[re.Pattern[str], ...]
-
-
-def _runs(entry: str) -> _Runs:
-    """Patterns of exactly 1, 2, 4, ... entries: any count of 12 bits is a few of them in a row."""
-    return tuple(re.compile(f"{entry}{{{1 << power}}}+", re.DOTALL) for power in range(_COUNT_BITS))
-
-
-_RUNS: Final = _runs(_ENTRY)
+_RUNS: Final = tuple(re.compile(f"{_ENTRY}{{{1 << power}}}+", re.DOTALL) for power in range(_COUNT_BITS))
+"""Patterns of exactly 1, 2, 4, ... entries: any count of 12 bits is a few of them in a row."""
+_COMMON_COUNT: Final = 128
+"""Up to so many entries have a pattern of their own, made when the first such list comes: one match instead of up to
+seven. Real lists are shorter; more patterns would let strangers fill the memory with them."""
+_WHOLE: Final[list[re.Pattern[str] | None]] = [None] * (_COMMON_COUNT + 1)
 _FROM_ONE: Final = re.compile("(?:0(?!0{16}).{16}|1(?!0{16}).{32})*+", re.DOTALL)
 _ZERO: Final = "0" * 16
 _ALL_ENTRIES: Final = re.compile(f"{_ENTRY}*+", re.DOTALL)
@@ -70,7 +67,7 @@ def read_vendors(segment: bytes, bit: int, end_bit: int, default_bit: bool = Fal
     first += _COUNT_BITS
     count = head >> 12 & 0xFFF
     text = bits_text(segment, first, min(first + _LONGEST_ENTRY_BITS * count, end_bit))
-    end = _end_of_runs(_RUNS, text, 0, count)
+    end = end_of_entries(text, 0, count)
     if first > end_bit or end < 0 or _names_zero(text, end):
         return None
     return VendorSet(segment, first, first + end, text[:end])
@@ -98,17 +95,21 @@ def bits_text(segment: bytes, bit: int, end_bit: int) -> str:
 
 def end_of_entries(text: str, start: int, count: int) -> int:
     """Where `count` entries that begin at `start` end; -1 if they do not fit."""
-    return _end_of_runs(_RUNS, text, start, count)
-
-
-def _end_of_runs(runs: _Runs, text: str, start: int, count: int) -> int:
+    if count <= _COMMON_COUNT:
+        whole = (_WHOLE[count] or _whole(count)).match(text, start)
+        return whole.end() if whole is not None else -1
     while count:
-        run = runs[(count & -count).bit_length() - 1].match(text, start)
+        run = _RUNS[(count & -count).bit_length() - 1].match(text, start)
         if run is None:
             return -1
         start = run.end()
         count &= count - 1
     return start
+
+
+def _whole(count: int) -> re.Pattern[str]:
+    pattern = _WHOLE[count] = re.compile(f"{_ENTRY}{{{count}}}+", re.DOTALL)
+    return pattern
 
 
 def names(entries: str, vendor_id: int) -> bool:

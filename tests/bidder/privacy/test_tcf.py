@@ -32,6 +32,17 @@ def ids_in(vendors: Any) -> list[int]:
     return [] if vendors is None else [vendor for vendor in VENDOR_IDS if vendor in vendors]
 
 
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 200])
+def test_lists_of_any_length(count: int) -> None:
+    """As many entries as are counted are read, not one more; a list that is cut short is refused."""
+    section = bits.range_section([(3 * n, 3 * n) for n in range(1, count + 1)])
+    tc = valid(bits.core(section))
+    assert [vendor for vendor in range(1, 3 * count + 9) if tc.has_vendor(vendor)] == [
+        3 * n for n in range(1, count + 1)
+    ]
+    assert tcf.decode(bits.core(bits.range_section([(2, 2)], count=count + 40))) is None
+
+
 def test_vectors_are_accepted_and_refused_as_by_the_reference() -> None:
     """Every string that the official library refuses is None, every other one decodes."""
     wrong = [row["tc"] for row in VECTORS if (tcf.decode(row["tc"]) is not None) != row["ok"]]
