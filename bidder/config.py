@@ -229,6 +229,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
 
+    def base_url(self, port: int = 0) -> str:
+        """What our public URLs begin with, without a slash at the end: the configured one; where none is, the one that
+        this machine's own clients can use. `port`: the one that was bound, 0: the configured one."""
+        public = self.public
+        if public.base_url == PublicPort().base_url:
+            return f"http://127.0.0.1:{port or public.port}"
+        return public.base_url.rstrip("/")
+
     def events_folder(self) -> Path:
         """Where what is recorded lies."""
         return Path(self.events.folder or Path(self.data_dir) / "events")

@@ -53,7 +53,12 @@ def _tag(config: Config, args: argparse.Namespace) -> str:
             f"advice: {advertiser.id} has no country: where no consent is told, no law is presumed",
             file=sys.stderr,
         )
-    return snippet(config.public.base_url, advertiser)
+    if config.base_url().endswith(":0"):
+        print(
+            "advice: the public port is any free port: `serve` alone knows it, set public.base_url",
+            file=sys.stderr,
+        )
+    return snippet(config.base_url(), advertiser)
 
 
 def _secret(config: Config, args: argparse.Namespace) -> str:

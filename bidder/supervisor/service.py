@@ -43,7 +43,6 @@ OPS_IDLE_S: Final = 75.0
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
 BOOKKEEPER: Final = (sys.executable, "-m", "bidder", "bookkeeper")
 CARETAKER: Final = (sys.executable, "-m", "bidder", "caretaker")
-DEFAULT_BASE_URL: Final = Config().public.base_url
 
 _log = logging.getLogger(__name__)
 
@@ -221,16 +220,9 @@ class Supervisor:
             price_keys=self._price_keys,
             exchange_port=self._ports.exchange,
             public_port=self._ports.public,
-            base_url=self._base_url(),
+            base_url=self._config.base_url(self._ports.public),
             announce_fd=descriptor,
         )
-
-    def _base_url(self) -> str:
-        """The configured one; where none is, the one that this machine's own clients can use."""
-        configured = self._config.public.base_url
-        return (
-            f"http://127.0.0.1:{self._ports.public}" if configured == DEFAULT_BASE_URL else configured
-        ).rstrip("/")
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
         service = _Ops(self, scrape)

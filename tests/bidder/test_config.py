@@ -217,6 +217,20 @@ def test_base_urls(url: str) -> None:
     assert load(None, {"PACELINE_PUBLIC_BASE_URL": url}).public.base_url == url
 
 
+@pytest.mark.parametrize(
+    ("given", "bound", "url"),
+    [
+        ({}, 0, "http://127.0.0.1:8081"),
+        ({"PACELINE_PUBLIC_PORT": "19011"}, 0, "http://127.0.0.1:19011"),
+        ({"PACELINE_PUBLIC_PORT": "0"}, 40_001, "http://127.0.0.1:40001"),
+        ({"PACELINE_PUBLIC_BASE_URL": "https://ads.example/x/"}, 40_001, "https://ads.example/x"),
+    ],
+)
+def test_what_public_urls_begin_with(given: dict[str, str], bound: int, url: str) -> None:
+    """The configured base URL; where none is, this machine with the port that was bound, else the configured one."""
+    assert load(None, given).base_url(bound) == url
+
+
 def test_events_name_their_people_for_the_shorter_time() -> None:
     """Of the two settings for how long people are kept the shorter one holds, also for the recorder."""
     config = Config(events=Events(keep_days=20), privacy=PrivacyRules(retention_days=7))

@@ -38,6 +38,21 @@ def test_the_tag_is_one_line_of_html(capsys: pytest.CaptureFixture[str]) -> None
     assert "no country" in told.err
 
 
+def test_the_tag_leads_to_the_configured_port(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a base URL of its own, as `serve` writes it into notices; a port that only `serve` knows is told of."""
+    monkeypatch.delenv("PACELINE_PUBLIC_BASE_URL")
+    monkeypatch.setenv("PACELINE_PUBLIC_PORT", "19011")
+    assert main(["shop", "tag", "shop"]) == 0
+    told = capsys.readouterr()
+    assert 'src="http://127.0.0.1:19011/tag.js"' in told.out
+    assert "free port" not in told.err
+    monkeypatch.setenv("PACELINE_PUBLIC_PORT", "0")
+    assert main(["shop", "tag", "shop"]) == 0
+    assert "free port" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("country", "said"), [("USA", True), ("FRA", False)])
 def test_the_tag_says_where_the_gdpr_does_not_apply(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, country: str, said: bool
