@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
+from bidder.campaigns.feeds import FeedPath
 from bidder.campaigns.located import Node, Problems, Steps, field_text
 from bidder.campaigns.model import DeclaredEvents
 from bidder.keys import key32, segment_key
@@ -24,12 +25,15 @@ class References:
         self._file = ""
         self._taken: dict[tuple[str, str], tuple[str, Steps]] = {}
         """Place (file and line) and steps by kind and id: two items of one line are still two."""
+        self.feeds: list[FeedPath] = []
+        """The feeds that are files, in the order of the campaign files."""
 
     def take(self, file: str, root: Node) -> None:
         """Check one file against itself and against those before."""
         self._file = file
         for steps, advertiser in _items(root, "advertisers", ()):
             self._unique("advertiser", advertiser, steps)
+            self._feed(advertiser, steps)
             known = self._creatives(advertiser, steps)
             segments = self._defined(advertiser, steps)
             used = self._campaigns(advertiser, steps, known, segments)
@@ -37,6 +41,13 @@ class References:
                 self._problems.advise(
                     file, known[name], field_text(steps), f'creative "{name}" is never used'
                 )
+
+    def _feed(self, advertiser: Node, steps: Steps) -> None:
+        node = _entry(_entry(advertiser, "feed"), "location")
+        location = _text(node)
+        if node is not None and location and "://" not in location:
+            field = field_text((*steps, "feed", "location"))
+            self.feeds.append(FeedPath(location, self._file, node.line, field))
 
     def _creatives(self, advertiser: Node, steps: Steps) -> dict[str, int]:
         known: dict[str, int] = {}
@@ -124,10 +135,17 @@ class References:
     def _segments(
         self, owner: str, line_item: Node, steps: Steps, seen: dict[int, str], defined: frozenset[str]
     ) -> None:
-        """Segments have keys of their own. One that nobody defines, though others are, may be a slip."""
+        """Segments have keys of their own. One that nobody defines, though others are, may be a slip.
+        Servers may fill it; where nobody does, a line item that asks for such ones alone has nobody to bid for."""
         rules = _entry(_entry(line_item, "targeting"), "segments")
         for side in ("any", "none"):
-            for at, node in _items(rules, side, (*steps, "targeting", "segments")):
+            named = list(_items(rules, side, (*steps, "targeting", "segments")))
+            never = ""
+            if side == "any" and not any(_text(node) in defined for _, node in named):
+                never = (
+                    f": it will never bid unless a server fills {'it' if len(named) == 1 else 'one of these'}"
+                )
+            for at, node in named:
                 name = node.value
                 if not isinstance(name, str):
                     continue
@@ -135,7 +153,7 @@ class References:
                 if defined and name not in defined:
                     close = get_close_matches(name, sorted(defined), 1)
                     hint = f"; did you mean {close[0]}?" if close else ""
-                    message = f'no segment "{name[:64]}" is defined{hint}'
+                    message = f'no segment "{name[:64]}" is defined{never}{hint}'
                     self._problems.advise(self._file, node.line, field_text(at), message)
 
     def _view_key(self, seen: dict[int, str], prefix: str, item: Node, steps: Steps) -> None:

@@ -77,7 +77,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _check(path: Path, config: Path | None) -> int:
     loaded = load(path, _rates(_config(config)))
     _advise(loaded)
-    print(f"{path}: {counts(loaded.book)}, no problems")
+    print(f"{path}: {counts(loaded.book)}, {_advised(len(loaded.advice))}")
     return 0
 
 
@@ -129,6 +129,13 @@ def _rates(config: Config) -> Rates:
 def _advise(loaded: Loaded) -> None:
     for advice in loaded.advice:
         print(f"advice: {advice}", file=sys.stderr)
+
+
+def _advised(count: int) -> str:
+    """What a check found in files that load."""
+    if not count:
+        return "no problems"
+    return "1 advice" if count == 1 else f"{count:,} pieces of advice"
 
 
 def counts(book: Book) -> str:

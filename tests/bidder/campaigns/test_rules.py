@@ -165,12 +165,17 @@ def test_advice(old: str, new: str, advice: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("defined", "targeted", "advice"),
     [
-        ("carts", "any: [cart]", 'any[0]: no segment "cart" is defined; did you mean carts?'),
+        (
+            "carts",
+            "any: [cart]",
+            'any[0]: no segment "cart" is defined: it will never bid unless a server fills it; did you mean carts?',
+        ),
+        ("carts", "any: [cart, carts]", 'any[0]: no segment "cart" is defined; did you mean carts?'),
         ("carts", "any: [carts], none: [buyers]", 'none[0]: no segment "buyers" is defined'),
         ("carts", "any: [carts]", ""),
         ("", "any: [cart]", ""),
     ],
-    ids=["a slip", "another", "defined", "a shop that defines none"],
+    ids=["a slip", "a slip beside one", "another", "defined", "a shop that defines none"],
 )
 def test_a_segment_that_nobody_defines_is_told(
     defined: str, targeted: str, advice: str, tmp_path: Path
@@ -182,6 +187,20 @@ def test_a_segment_that_nobody_defines_is_told(
         text = change("    currency: EUR\n", f"    currency: EUR\n{segments}", text)
     path = "book.yaml:23: advertisers[0].campaigns[0].line_items[0].targeting.segments."
     assert advised(write(tmp_path, text)) == ([path + advice] if advice else [])
+
+
+def test_each_segment_that_nobody_defines_is_told(tmp_path: Path) -> None:
+    """Where none of several is defined, any of them would do."""
+    text = change("targeting: {}", "targeting: {segments: {any: [vip, owners], none: [staff]}}")
+    segments = "    segments: [{id: carts, when: [{event: cart}]}]\n"
+    place = "book.yaml:23: advertisers[0].campaigns[0].line_items[0].targeting.segments."
+    text = change("    currency: EUR\n", f"    currency: EUR\n{segments}", text)
+    never = "it will never bid unless a server fills one of these"
+    assert [line.replace(place, "") for line in advised(write(tmp_path, text))] == [
+        f'any[0]: no segment "vip" is defined: {never}',
+        f'any[1]: no segment "owners" is defined: {never}',
+        'none[0]: no segment "staff" is defined',
+    ]
 
 
 @pytest.mark.parametrize("edge", ["1m", "60s", "30d", "720h"])

@@ -79,14 +79,24 @@ def test_usage() -> None:
 
 
 def test_check_advises(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """What is probably not meant is told on stderr, and is no problem."""
+    """What is probably not meant is told on stderr, counted in the summary, and is no problem."""
     file = write(tmp_path, change("landing_url: https", "landing_url: http"))
     status, out, err = told(capsys, "check", file)
-    assert (status, out) == (0, f"{file}: {COUNTS}, no problems\n")
+    assert (status, out) == (0, f"{file}: {COUNTS}, 1 advice\n")
     assert (
         err
         == "advice: book.yaml:12: advertisers[0].creatives[0].landing_url: is not https: browsers warn of it\n"
     )
+
+
+def test_a_line_item_for_nobody_is_no_clean_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Segments that nobody defines: the summary counts the pieces of advice, which say what follows."""
+    segments = "    segments: [{id: viewers, when: [{event: cart}]}]\n"
+    text = change("targeting: {}", "targeting: {segments: {any: [viewer], none: [buyer]}}")
+    file = write(tmp_path, change("    currency: EUR\n", f"    currency: EUR\n{segments}", text))
+    status, out, err = told(capsys, "check", file)
+    assert (status, out) == (0, f"{file}: {COUNTS}, 2 pieces of advice\n")
+    assert "it will never bid unless a server fills it; did you mean viewers?" in err
 
 
 def test_check_counts_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
