@@ -25,6 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 from bidder.audience.identity import person_id
 from bidder.events import parquet, segments
 from bidder.metrics import Metric, Tally
+from bidder.rights.tombstone import is_tombstone
 from bidder.rights.walk import asked, batches
 from bidder.stores import keys
 from bidder.stores.people_writer import MAX_TTL_S
@@ -210,22 +211,12 @@ async def _judge(client: Client, kind: Kind, lives: Mapping[bytes, Any], found: 
     for name, left_s in lives.items():
         if not isinstance(left_s, int) or left_s == GONE or 0 <= left_s <= limit_s + SLACK_S:
             continue
-        if 0 <= left_s <= OPT_OUT_S + SLACK_S and await _is_tombstone(client, name):
+        if 0 <= left_s <= OPT_OUT_S + SLACK_S and await is_tombstone(client, name):
             continue
         found.violations[kind.name] += 1
         if mend:
-            end_s = OPT_OUT_S if await _is_tombstone(client, name) else limit_s
+            end_s = OPT_OUT_S if await is_tombstone(client, name) else limit_s
             found.mended += int(bool(await done(client.expire(name, end_s))))
-
-
-async def _is_tombstone(client: Client, name: bytes) -> bool:
-    """Whether a key says that somebody opted out, and nothing else."""
-    try:
-        if name.startswith(b"p:{"):
-            return set(await done(client.hkeys(name))) == {keys.OPT_OUT_FIELD}
-        return name.startswith(b"m:{") and await done(client.get(name)) == keys.OPTED_OUT
-    except ResponseError:  # of another type
-        return False
 
 
 async def _prune(client: Client, kind: Kind, names: list[bytes], before_s: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from bidder.rights.tombstone import is_tombstone
 from bidder.rights.walk import asked, batches
 from bidder.stores import keys
 from bidder.stores.guards import GUARD_PREFIX
@@ -33,7 +34,7 @@ async def in_store(client: Client, person_id: bytes) -> list[str]:
         for name in names:
             if not any(text in name for text in wanted):
                 others.append(name)
-            elif not name.startswith(GUARD_PREFIX) and not await _is_tombstone(client, name, tag):
+            elif not name.startswith(GUARD_PREFIX) and not await is_tombstone(client, name):
                 found.append(f"key {_shown(name)}")
         found += [f"value of {_shown(name)}" for name in await _holding(client, others, wanted)]
     return sorted(set(found))
@@ -48,13 +49,6 @@ def in_files(folders: Iterable[Path], person_id: bytes) -> list[str]:
         for path in _files(folder)
         if any(any(text in piece for text in wanted) for piece in _pieces(path))
     )
-
-
-async def _is_tombstone(client: Client, name: bytes, tag: bytes) -> bool:
-    """Whether a key says that a person opted out, and nothing else."""
-    if name != keys.person_key(tag):
-        return False
-    return set(await done(client.hkeys(name))) == {keys.OPT_OUT_FIELD}
 
 
 async def _holding(client: Client, names: list[bytes], wanted: tuple[bytes, ...]) -> list[bytes]:
