@@ -11,7 +11,7 @@ Shapes: in this order:
     Accepted notices on their way lie in spools, where they are applied within moments, and leave the disk then.
     Models and catalogues hold no person: co-visits are counted over all visitors, and each training reads what is left.
 Raises: redis.RedisError; what was done stays done, and it may be asked for again.
-Never: an id in a log: `audit` writes its digest.
+Never: an id in a log: `audit` writes its digest, as `digest:...`.
 """
 
 import logging
@@ -102,4 +102,4 @@ class Eraser:
 
 def audit(what: str, person_id: bytes, asked_by: str) -> None:
     """One line of what was done for whom, by the digest that erasures are kept under."""
-    _audit.info("%s person %s, asked by %s", what, digest(person_id).hex(), asked_by)
+    _audit.info("%s person digest:%s, asked by %s", what, digest(person_id).hex(), asked_by)
