@@ -1,8 +1,9 @@
 """The live campaigns on disk: have they changed, and putting others in their place.
 
-Place: the service compares fingerprints; `paceline campaigns apply` replaces.
+Place: the service compares fingerprints; `paceline campaigns apply` replaces; beside.py moves what lies with them.
 Shapes: the previous file or folder stays beside the live one, its name ending in `.bak`; killed on the way, the
-    live one is the old or the new, and a backup that was there is still there.
+    live one is the old or the new, and a backup that was there is still there. The feed files that the campaigns name
+    come along; whatever else lies in the live folder stays in it.
 Raises: CampaignError where the new campaigns are not fit, OSError where the disk is not; the live ones then
     stay as they were.
 Limits: a file is replaced in one step. So is a folder where the file system can exchange two names (Linux);
@@ -19,7 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bidder.campaigns.load import Loaded, campaign_files, load
+from bidder.campaigns.beside import copy_file, keep_others, publish_feeds, stage_feeds, sync_folder
+from bidder.campaigns.feeds import faults, feeds_folder
+from bidder.campaigns.load import CampaignError, Loaded, campaign_files, load
 from bidder.campaigns.rates import Rates
 
 _AT_FDCWD = -100
@@ -42,9 +45,9 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def apply(source: Path, target: Path, rates: Rates | None = None) -> Loaded:
+def apply(source: Path, target: Path, rates: Rates | None = None, configured_feeds: str = "") -> Loaded:
     """Check `source`, then put a copy of it where `target` is; a file goes into the place of a file, a folder
-    into that of a folder."""
+    into that of a folder. Feed files come along, unless they are meant from a configured folder, where they must be."""
     target = target.resolve()
     if target.exists() and target.is_dir() != source.is_dir():
         kinds = ("a folder", "a file") if source.is_dir() else ("a file", "a folder")
@@ -58,10 +61,26 @@ def apply(source: Path, target: Path, rates: Rates | None = None) -> Loaded:
             room.mkdir()
             _copy(source, staged)
             loaded = load(staged, rates, source)
+            if not configured_feeds:
+                _bring_feeds(source, staged, target, loaded)
+            elif wrong := faults(loaded.feeds, Path(configured_feeds)):
+                raise CampaignError(wrong)
             _swap(staged, target)
         finally:
             _remove(room)
     return loaded
+
+
+def _bring_feeds(source: Path, staged: Path, target: Path, loaded: Loaded) -> None:
+    """Feeds of a folder are swapped with it; those of a file go to their places beside the live one."""
+    beside = feeds_folder(source)
+    if source.is_dir():
+        stage_feeds(loaded.feeds, beside, target, staged)
+        return
+    feeds = staged.parent / ".feeds"
+    feeds.mkdir()
+    stage_feeds(loaded.feeds, beside, target.parent, feeds)
+    publish_feeds(feeds, target.parent)
 
 
 @contextmanager
@@ -83,13 +102,10 @@ def _copy(source: Path, staged: Path) -> None:
     if source.is_dir():
         staged.mkdir()
         for file in campaign_files(source):
-            _copy(file, staged / file.name)
-        _sync_folder(staged)
+            copy_file(file, staged / file.name)
+        sync_folder(staged)
         return
-    with source.open("rb") as reader, staged.open("wb") as writer:
-        shutil.copyfileobj(reader, writer)
-        writer.flush()
-        os.fsync(writer.fileno())
+    copy_file(source, staged)
 
 
 def _swap(staged: Path, target: Path) -> None:
@@ -105,13 +121,15 @@ def _swap(staged: Path, target: Path) -> None:
         os.link(target, kept)
         kept.replace(backup)
         staged.replace(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _swap_folder(staged: Path, target: Path, backup: Path) -> None:
+    keep_others(target, staged, campaign_files(target))
     if _exchange(staged, target):
         if not _exchange(staged, backup):  # no backup yet
             staged.rename(backup)
+        keep_others(backup, target, campaign_files(backup))  # what came while we were at it
         return
     _remove(backup)
     target.rename(backup)
@@ -129,14 +147,6 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
     names = os.fsencode(one), os.fsencode(other)
     return bool(renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

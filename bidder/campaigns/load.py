@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bidder.campaigns.document import read
+from bidder.campaigns.feeds import FeedPath
 from bidder.campaigns.located import LocatedError, Problem, Problems
 from bidder.campaigns.model import Advertiser, Book, Categories, Frequency, ItemFrequency, Terms
 from bidder.campaigns.rates import Rates
@@ -38,6 +39,8 @@ class Loaded(Struct, frozen=True):
 
     book: Book
     advice: tuple[Problem, ...] = ()
+    feeds: tuple[FeedPath, ...] = ()
+    """The product feeds that are files."""
 
 
 def load_book(path: Path, rates: Rates | None = None) -> Book:
@@ -59,7 +62,7 @@ def load(path: Path, rates: Rates | None = None, told_as: Path | None = None) ->
             advertisers += book.advertisers if book else ()
     if problems.count:
         raise CampaignError(problems.listed())
-    return Loaded(Book(advertisers=tuple(advertisers)), tuple(problems.advised()))
+    return Loaded(Book(advertisers=tuple(advertisers)), tuple(problems.advised()), tuple(references.feeds))
 
 
 def book_files(path: Path, problems: Problems, told_as: Path) -> list[Path]:

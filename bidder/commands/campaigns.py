@@ -7,13 +7,15 @@ Shapes: results go to stdout, problems and advice to stderr; exit code 0 = done,
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidder.campaigns.demo import demo_book_path
+from bidder.campaigns.feeds import faults, feeds_folder
 from bidder.campaigns.live import apply
-from bidder.campaigns.load import CampaignError, Loaded, load
+from bidder.campaigns.load import CampaignError, load
+from bidder.campaigns.located import Problem
 from bidder.campaigns.model import Advertiser, Book, Budget, Campaign, Frequency, LineItem
 from bidder.campaigns.rates import Rates, RatesError, load_rates
 from bidder.commands.audience import segment_rows
@@ -75,8 +77,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _check(path: Path, config: Path | None) -> int:
-    loaded = load(path, _rates(_config(config)))
-    _advise(loaded)
+    settings = _config(config)
+    loaded = load(path, _rates(settings))
+    _advise([*loaded.advice, *faults(loaded.feeds, feeds_folder(path, settings.catalogue.folder))])
     print(f"{path}: {counts(loaded.book)}, {_advised(len(loaded.advice))}")
     return 0
 
@@ -101,8 +104,8 @@ def _apply(path: Path, target: str | None, config: Path | None) -> int:
         return 1
     if live.endswith(os.sep) and not path.is_dir():  # which Path would forget
         raise OSError(f"{live} names a folder, {path.name} is a file: say {Path(live) / path.name}")
-    loaded = apply(path, Path(live), _rates(settings))
-    _advise(loaded)
+    loaded = apply(path, Path(live), _rates(settings), settings.catalogue.folder)
+    _advise(loaded.advice)
     print(f"{live}: {counts(loaded.book)}, in place; a running service takes it over within a second")
     return 0
 
@@ -126,8 +129,8 @@ def _rates(config: Config) -> Rates:
     return load_rates(Path(config.rates) if config.rates else None)
 
 
-def _advise(loaded: Loaded) -> None:
-    for advice in loaded.advice:
+def _advise(problems: Iterable[Problem]) -> None:
+    for advice in problems:
         print(f"advice: {advice}", file=sys.stderr)
 
 

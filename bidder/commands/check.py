@@ -14,6 +14,8 @@ from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
 
 if TYPE_CHECKING:
+    from bidder.campaigns.load import Loaded
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -50,16 +52,39 @@ def _report(name: str, look: Callable[[Config], str], config: Config) -> bool:
 
 
 def _campaigns(config: Config) -> str:
-    from bidder.campaigns.demo import demo_book_path
-    from bidder.campaigns.load import CampaignError, load
     from bidder.commands.campaigns import counts
 
-    path = Path(config.campaigns) if config.campaigns else demo_book_path()
+    return f"{counts(_loaded(config).book)} from {config.campaigns or 'the demo'}"
+
+
+def _feeds(config: Config) -> str:
+    from bidder.campaigns.feeds import faults, feeds_folder
+    from bidder.commands.campaigns import counted
+
     try:
-        book = load(path).book
+        loaded = _loaded(config)
+    except Wrong:
+        return "not looked at: the campaigns name them"
+    if wrong := faults(loaded.feeds, feeds_folder(_book_path(config), config.catalogue.folder)):
+        raise Wrong("\n".join(map(str, wrong)))
+    sources = [advertiser.feed for advertiser in loaded.book.advertisers if advertiser.feed]
+    fetched = len(sources) - len(loaded.feeds)
+    return f"{counted(len(loaded.feeds), 'file')}, {fetched:,} fetched from elsewhere"
+
+
+def _loaded(config: Config) -> "Loaded":
+    from bidder.campaigns.load import CampaignError, load
+
+    try:
+        return load(_book_path(config))
     except CampaignError as error:
         raise Wrong(f"{error}") from None
-    return f"{counts(book)} from {config.campaigns or 'the demo'}"
+
+
+def _book_path(config: Config) -> Path:
+    from bidder.campaigns.demo import demo_book_path
+
+    return Path(config.campaigns) if config.campaigns else demo_book_path()
 
 
 def _rates(config: Config) -> str:
@@ -165,6 +190,7 @@ def _ports(config: Config) -> str:
 
 _LOOKS: dict[str, Callable[[Config], str]] = {
     "campaigns": _campaigns,
+    "product feeds": _feeds,
     "rates": _rates,
     "token keys": _keys,
     "price keys": _price_keys,

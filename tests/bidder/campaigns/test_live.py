@@ -158,6 +158,121 @@ def test_a_failing_check_changes_nothing(make: Maker, live_name: str, tmp_path: 
     assert state(tmp_path) == before
 
 
+FED = change("name: Shop", "name: Fed\n    feed: {location: feeds/a.csv, format: csv}")
+
+
+def with_feed(path: Path, text: str) -> Path:
+    """A folder of campaigns that name a feed, and the feed."""
+    folder_of(path, FED)
+    (path / "feeds").mkdir()
+    write(path / "feeds", text, "a.csv")
+    return path
+
+
+def test_a_folders_feeds_come_along_and_other_files_stay(tmp_path: Path) -> None:
+    """Feeds of the new campaigns replace those that were there, which stay in the backup; nothing else goes."""
+    target = with_feed(tmp_path / "live", "old")
+    (target / "feeds" / "deep").mkdir()
+    write(target / "feeds" / "deep", "kept", "other.csv")
+    write(target, OLD, "gone.yaml")
+    (target / "link").symlink_to("feeds/a.csv")
+    source = with_feed(tmp_path / "source", "new")
+    write(source / "feeds", "nobody's", "unnamed.csv")
+    apply(source, target)
+    assert state(target) == {
+        "shop.yaml": FED,
+        "notes.txt": "notes",
+        "feeds/a.csv": "new",
+        "feeds/deep/other.csv": "kept",
+        "link": "new",
+    }
+    assert (target / "link").is_symlink()
+    assert state(tmp_path / "live.bak")["feeds/a.csv"] == "old"
+    apply(source, target)
+    assert state(target)["feeds/deep/other.csv"] == "kept"
+
+
+def test_a_files_feed_goes_beside_the_live_one(tmp_path: Path) -> None:
+    """What stood in its place stays as `.bak`; the same once more changes nothing."""
+    source = with_feed(tmp_path / "source", "new") / "shop.yaml"
+    target = tmp_path / "live" / "book.yaml"
+    apply(source, target)
+    feed = tmp_path / "live" / "feeds" / "a.csv"
+    assert feed.read_text() == "new"
+    feed.write_text("old")
+    apply(source, target)
+    apply(source, target)
+    assert state(tmp_path / "live") == {
+        "book.yaml": FED,
+        "book.yaml.bak": FED,
+        "feeds/a.csv": "new",
+        "feeds/a.csv.bak": "old",
+    }
+
+
+def test_a_feed_that_is_live_already_stays(tmp_path: Path) -> None:
+    """Campaigns need not bring along what a shop delivers into the live folder itself."""
+    target = with_feed(tmp_path / "live", "delivered")
+    apply(folder_of(tmp_path / "source", FED), target)
+    assert state(target)["feeds/a.csv"] == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("feeds/none.csv", "cannot be read: No such file"),
+        ("../out.csv", "lies outside"),
+        ("feeds/../feeds/a.csv", 'without "..'),
+        ("feeds", "is not a file"),
+        ("/etc/passwd", "lies outside"),
+    ],
+)
+def test_a_feed_that_cannot_be_had_is_refused(location: str, words: str, tmp_path: Path) -> None:
+    """With its line and path, and nothing changes."""
+    target = folder_of(tmp_path / "live", OLD)
+    source = with_feed(tmp_path / "source", "new")
+    write(tmp_path, "outside", "out.csv")
+    write(source, FED.replace("feeds/a.csv", f'"{location}"'), "shop.yaml")
+    before = state(tmp_path)
+    with pytest.raises(CampaignError, match=words) as caught:
+        apply(source, target)
+    problem = caught.value.problems[0]
+    assert (problem.file, problem.line, problem.field) == ("shop.yaml", 4, "advertisers[0].feed.location")
+    assert state(tmp_path) == before
+
+
+def test_feeds_of_a_configured_folder_stay_there(tmp_path: Path) -> None:
+    """They are not copied, and must be there."""
+    target, source = tmp_path / "live", folder_of(tmp_path / "source", FED)
+    home = with_feed(tmp_path / "home", "there")
+    apply(source, target, configured_feeds=str(home))
+    assert sorted(state(target)) == ["shop.yaml"]
+    with pytest.raises(CampaignError, match="No such file"):
+        apply(source, target, configured_feeds=str(tmp_path))
+
+
+def test_a_folder_where_the_live_one_has_a_file(tmp_path: Path) -> None:
+    """Neither is lost: it is refused, and said which."""
+    target = folder_of(tmp_path / "live", OLD)
+    write(target, "a file", "feeds")
+    before = state(target)
+    with pytest.raises(OSError, match="feeds is a folder in the new campaigns"):
+        apply(with_feed(tmp_path / "source", "new"), target)
+    assert state(target) == before
+
+
+def test_files_that_cannot_be_linked_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on file systems without hard links."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = folder_of(tmp_path / "live", OLD)
+    apply(folder_of(tmp_path / "source", NEW), target)
+    assert state(target)["notes.txt"] == "notes"
+
+
 def test_rates_are_checked(tmp_path: Path) -> None:
     """A currency without a rate does not go live."""
     source = write(tmp_path, change("currency: EUR", "currency: XXX"))

@@ -99,6 +99,22 @@ def test_a_line_item_for_nobody_is_no_clean_check(capsys: pytest.CaptureFixture[
     assert "it will never bid unless a server fills it; did you mean viewers?" in err
 
 
+def test_check_advises_where_a_feed_is_absent(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With its line and path; `apply` refuses it, and says the same."""
+    file = write(
+        tmp_path, change("currency: EUR", "currency: EUR\n    feed: {location: f/a.csv, format: csv}")
+    )
+    absent = f"a.yaml:6: advertisers[0].feed.location: {tmp_path}/f/a.csv cannot be read: No such file or directory"
+    status, out, err = told(capsys, "check", file)
+    assert (status, err) == (0, f"advice: {absent.replace('a.yaml', file.name)}\n")
+    assert "no problems" in out
+    status, _, err = told(capsys, "apply", file, "--to", tmp_path / "live" / "b.yaml")
+    assert (status, err) == (1, f"{absent.replace('a.yaml', file.name)}\n")
+    (tmp_path / "f").mkdir()
+    write(tmp_path / "f", "id", "a.csv")
+    assert told(capsys, "check", file)[2] == ""
+
+
 def test_check_counts_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Plurals where there are several."""
     write(tmp_path, BOOK, "a.yaml")

@@ -35,6 +35,7 @@ def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Pa
     assert set(told) == {
         "configuration",
         "campaigns",
+        "product feeds",
         "rates",
         "token keys",
         "price keys",
@@ -44,6 +45,18 @@ def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Pa
     }
     assert "no keys for google" in told["price keys"]
     assert not (settings / "data").exists()
+
+
+def test_a_feed_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
+    """With its path, and from the folder that feeds are meant from."""
+    assert checked(capsys)[1]["product feeds"] == "ok 3 files, 0 fetched from elsewhere"
+    file = settings / "paceline.toml"
+    file.write_text(f'[catalogue]\nfolder = "{settings}"\n')
+    status, told = checked(capsys, "--config", str(file))
+    assert status == 1
+    assert told["product feeds"].startswith("WRONG")
+    assert f"advertisers[0].feed.location: {settings}/feeds/" in told["product feeds"]
+    assert "No such file" in told["product feeds"]
 
 
 def test_deletion_keys_are_looked_at(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
