@@ -94,7 +94,7 @@ def _be(kind: str, handover: "Handover") -> int:
         from bidder.app import run_worker as serve
     from bidder.campaigns.located import LocatedError
     from bidder.link import EXIT_CONFIG
-    from bidder.rights.signing import SigningError
+    from bidder.rights.errors import SigningError
 
     try:
         serve(handover.config, handover.setup)

@@ -24,6 +24,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
+from bidder.rights.errors import SigningError
+
+__all__ = ["SigningError", "SigningKey", "SigningKeys", "load_signing_keys"]
+
 ALGORITHM: Final = "ES256"
 GENERATED_NAME: Final = "deletion.pem"
 MAX_KEYS: Final = 16
@@ -33,10 +37,6 @@ POLL_S: Final = 86_400
 _PEM: Final = re.compile(rb"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
 _COORDINATE_BYTES: Final = 32
 _log = logging.getLogger(__name__)
-
-
-class SigningError(Exception):
-    """The keys cannot be used; `str()` says where and why."""
 
 
 class SigningKey(Struct, frozen=True):
