@@ -2,7 +2,8 @@
 
 Place: web/shop calls it for pixels and batches. The one place that knows the order; the steps do not know each other.
 Rule: events are kept as far as the permissions of their moment go: with the person, without one, or (a shop meant for
-    children, a child) not at all. What is not kept is counted, and told to a server.
+    children, a child) not at all. What is not kept is counted; a server is told of each event whether it was taken, and
+    whether its person was kept. A page is told what is wrong with an event, and nothing of the person.
 Limits: MAX_WAITING pixels wait for the stores at a time, others are recorded without a person; MAX_BATCHES batches,
     more are asked to come again.
 Raises: Busy, where a server is to send the batch again; Refusal, for a batch that cannot be read.
@@ -57,6 +58,9 @@ class Result(Struct, frozen=True, omit_defaults=True):
     error: str = ""
     dropped: tuple[str, ...] = ()
     """Fields that held personal data."""
+    person: str = ""
+    """What became of its person: kept, unconsented, unnamed (no id that leads to anybody) or opted_out; of a refused
+    event there is none."""
 
 
 class Shops:
@@ -171,7 +175,7 @@ class Shops:
 
     async def _batch(self, shop: Shop, body: bytes) -> list[Result]:
         results: list[Result] = []
-        told: set[str] = set()
+        told: dict[str, str] = {}
         for index, raw in enumerate(read_batch(body)):
             try:
                 results.append(await self._served(shop, raw, index, told))
@@ -181,8 +185,8 @@ class Shops:
             await asyncio.sleep(0)  # bids go on between two events
         return results
 
-    async def _served(self, shop: Shop, raw: msgspec.Raw, index: int, told: set[str]) -> Result:
-        """Keep one event of a server; `told` are the ids of the batch so far. Raises Refusal, Busy, store errors."""
+    async def _served(self, shop: Shop, raw: msgspec.Raw, index: int, told: dict[str, str]) -> Result:
+        """Keep one event of a server; `told`: what became of the person, by the ids of the batch so far. Raises Refusal, Busy, store errors."""
         advertiser, keeper, now_s = shop.advertiser, self._keeper, self._clock.now_s()
         if advertiser.child_directed:
             raise Refusal("child", "nothing is kept of a shop that is directed to children")
@@ -192,18 +196,20 @@ class Shops:
             raise Refusal("child", "nothing is kept of a child")
         if event.id in told:
             keeper.repeated(advertiser.id)
-            return Result(index, "repeated", event.id)
+            return Result(index, "repeated", event.id, person=told[event.id])
         found, repeated = people.NOBODY, False
         if permissions.record:
             found = await people.of_server(keeper.hands, advertiser.id, event.person, now_s)
             found, repeated = await keeper.observed(shop, event, found, now_s)
-        if not keeper.record(shop, event, "server", found.person, _became(permissions, found)):
+        became = _became(permissions, found)
+        if not keeper.record(shop, event, "server", found.person, became):
             keeper.refuse(advertiser.id, "busy")
             raise Busy
-        told.add(event.id)
+        told[event.id] = became
         if repeated:
             keeper.repeated(advertiser.id)
-        return Result(index, "repeated" if repeated else "accepted", event.id, dropped=event.dropped)
+        status = "repeated" if repeated else "accepted"
+        return Result(index, status, event.id, dropped=event.dropped, person=became)
 
 
 def _source(call: Call) -> str:

@@ -44,6 +44,7 @@ async def test_a_batch_is_answered_event_by_event(stand: Stand) -> None:
     assert [each["status"] for each in told["events"]] == ["accepted"] * 2 + ["refused"] * 3
     assert [each.get("reason") for each in told["events"][2:]] == ["undeclared", "fields", "fields"]
     assert [each["index"] for each in told["events"]] == [0, 1, 2, 3, 4]
+    assert [each.get("person") for each in told["events"]] == ["unnamed", "kept", None, None, None]
     assert told["events"][3]["error"].startswith("id: ")
     assert [record.kind for record in stand.recorder.records] == ["page_view", "cart"]
     assert stand.recorder.records[1].value_micros == 19_800_000
@@ -57,6 +58,7 @@ async def test_a_batch_sent_again_changes_nothing(stand: Stand) -> None:
     first, again = await stand.send(*sent), await stand.send(*sent)
     assert [each["status"] for each in first.json["events"]] == ["accepted", "accepted", "repeated"]
     assert [each["status"] for each in again.json["events"]] == ["repeated"] * 3
+    assert [each["person"] for each in (*first.json["events"], *again.json["events"])] == ["kept"] * 6
     assert len((await _known(stand, f"shop.boots/{FP}")).history.visits) == 2
     assert {record.id for record in stand.recorder.records} == {"e-1", "e-2"}
 
@@ -148,13 +150,15 @@ async def test_without_consent_an_event_has_nobody(stand: Stand, consent: dict[s
     )
     reply = await stand.send(told)
     assert reply.json["accepted"] == 1
+    assert reply.json["events"][0]["person"] == "unconsented"
     assert await stand.stored() == {}
     assert stand.recorder.records[0].person == b""
 
 
 async def test_a_limited_device_is_nobody(stand: Stand) -> None:
     """lmt, or tracking that the operating system did not authorise, goes before every consent."""
-    await stand.send(event(person={"ifa": IFA, "lmt": 1}))
+    reply = await stand.send(event(person={"ifa": IFA, "lmt": 1}))
+    assert reply.json["events"][0]["person"] == "unconsented"
     assert await stand.stored() == {}
 
 
@@ -170,13 +174,14 @@ async def test_people_are_known_by_any_of_their_ids(stand: Stand) -> None:
     """A device's id in whatever case, an exchange's where the exchange gave it, the tag's; and no person is made of an
     exchange's id on a shop's word."""
     await PeopleWriter(stand.client).match("google", "g1", OWN, NOW_S)
-    await stand.send(
+    reply = await stand.send(
         event(id="1", person={"ifa": IFA}),
         event(id="2", person={"ifa": IFA.lower()}),
         event(id="3", person={"exchanges": {"google": "g1"}}),
         event(id="4", person={"exchanges": {"google": "unheard-of"}}),
         event(id="5", person={"ifa": "00000000-0000-0000-0000-000000000000"}),
     )
+    assert [each["person"] for each in reply.json["events"]] == ["kept"] * 3 + ["unnamed"] * 2
     people = [record.person for record in stand.recorder.records]
     assert people[0] == people[1] != OWN
     assert people[2:] == [OWN, b"", b""]
@@ -254,6 +259,7 @@ async def test_who_opted_out_is_recorded_as_nobody(stand: Stand) -> None:
     before = await stand.stored()
     reply = await stand.send(event(id="e-2", person={"ifa": IFA}))
     assert reply.json["accepted"] == 1
+    assert reply.json["events"][0]["person"] == "opted_out"
     assert stand.recorder.records[1].person == b""
     assert await stand.stored() == before
     assert set(before[keys.person_key(keys.person_tag(person))]) == {keys.OPT_OUT_FIELD}
