@@ -79,9 +79,9 @@ def _fetch_file(
     try:
         real = path.resolve(strict=True)
         if not real.is_relative_to(home.resolve()):
-            raise FetchError("lies outside of the campaign files' folder")
+            raise FetchError(f"{path} lies outside of the campaign files' folder")
         if not real.is_file():
-            raise FetchError("is not a file")
+            raise FetchError(f"{path} is not a file")
         with real.open("rb") as source, into.open("wb") as target:
             stat = os.fstat(source.fileno())
             found = Validators(f"{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}")
@@ -91,7 +91,7 @@ def _fetch_file(
             while chunk := source.read(CHUNK):
                 taken.write(chunk)
     except OSError as error:
-        raise FetchError(f"cannot be read: {error.strerror or error}") from None
+        raise FetchError(f"{path} cannot be read: {error.strerror or error}") from None
     return found
 
 

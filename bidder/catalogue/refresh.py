@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from bidder.campaigns.durations import seconds_of
+from bidder.campaigns.feeds import feeds_folder
 from bidder.campaigns.model import Advertiser
 from bidder.campaigns.model import Feed as FeedSource
 from bidder.catalogue.build import write_snapshot
@@ -33,6 +34,8 @@ BUILT: Final = "built"
 UNCHANGED: Final = "unchanged"
 FAILED: Final = "failed"
 BUSY: Final = "busy"
+
+FEED_FILE: Final = "feed.data"
 
 METRICS = (
     Metric(
@@ -56,8 +59,7 @@ class Places(Struct, frozen=True):
     def under(cls, data: Path, campaigns: Path, feeds: str = "") -> "Places":
         """The usual ones: in the data directory, and in `feeds` or, where that is empty, beside a campaign file or in
         a folder of them."""
-        beside = campaigns if campaigns.is_dir() else campaigns.parent
-        return cls(data / "catalogues", data / "models" / "affinity", Path(feeds) if feeds else beside)
+        return cls(data / "catalogues", data / "models" / "affinity", feeds_folder(campaigns, feeds))
 
 
 class State(Struct, frozen=True):
@@ -80,7 +82,9 @@ class Refreshed(Struct, frozen=True):
     result: str
     """BUILT, UNCHANGED, FAILED or BUSY."""
     version: str = ""
+    """Of the catalogue that is in place; empty: there is none."""
     detail: str = ""
+    """What the feed held, or why it cannot be used."""
 
 
 async def refresh_catalogues(
@@ -105,10 +109,10 @@ def is_due(advertiser: Advertiser, places: Places, now_s: int) -> bool:
     if advertiser.feed is None:
         return False
     state = read_state(places.catalogues / advertiser.id)
-    if state.source is None or not _same_place(state.source, advertiser.feed):
+    if not _is_of(state, advertiser.feed):
         return True
-    age_s = now_s - state.checked_s
-    return not 0 <= age_s < seconds_of(advertiser.feed.every) or _new_model(state, advertiser.id, places)
+    fresh = 0 <= now_s - state.checked_s < seconds_of(advertiser.feed.every)
+    return not fresh or _model_version(places, advertiser.id) != state.model
 
 
 async def refresh(
@@ -116,58 +120,57 @@ async def refresh(
 ) -> Refreshed:
     """Refresh one catalogue now; `anew` fetches and builds it even where nothing has changed."""
     folder = places.catalogues / advertiser.id
-    state = State()
+    before = State()
     try:
         with _alone(folder) as free:
             if not free:
                 return Refreshed(advertiser.id, BUSY)
-            state = State() if anew else read_state(folder)
-            return await _refresh(advertiser, (state, now_s), places, rules)
+            before = State() if anew else read_state(folder)
+            return await _fetch_and_build(advertiser, before, places, rules, now_s)
     except (FetchError, FeedError, ArtifactError, OSError, ValueError) as error:
-        failed = State(
-            advertiser.feed,
-            now_s,
-            state.known,
-            state.counts,
-            _model_version(places, advertiser.id),
-            str(error)[:2_000],
+        failed = msgspec.structs.replace(
+            before,
+            source=advertiser.feed,
+            checked_s=now_s,
+            model=_model_version(places, advertiser.id),
+            problem=str(error)[:2_000],
         )
         with contextlib.suppress(OSError):
             _write_state(folder, failed)
-        return Refreshed(advertiser.id, FAILED, detail=str(error))
+        return Refreshed(advertiser.id, FAILED, _version(folder), str(error))
 
 
-async def _refresh(
-    advertiser: Advertiser, before: tuple[State, int], places: Places, rules: FetchRules
+async def _fetch_and_build(
+    advertiser: Advertiser, before: State, places: Places, rules: FetchRules, now_s: int
 ) -> Refreshed:
+    """Fetch the feed; build a catalogue where the feed or the model is another than before."""
     source, folder = advertiser.feed, places.catalogues / advertiser.id
-    state, now_s = before
     assert source is not None
-    data = folder / "feed.data"
-    same = state.source is not None and _same_place(state.source, source) and data.exists()
-    built = pointer(folder)
-    known = state.known if same and built and not state.problem else Validators()
-    found = await fetch(source.location, data, known, rules, places.feeds)
-    if found is None and built and not _new_model(state, advertiser.id, places):
-        _write_state(folder, State(source, now_s, known, state.counts, state.model))
-        return Refreshed(advertiser.id, UNCHANGED, built.version)
-    version, counts, model = await asyncio.to_thread(_build, advertiser, places, now_s)
-    _write_state(folder, State(source, now_s, found or known, counts, model))
-    result = UNCHANGED if built and built.version == version else BUILT
+    file, published = folder / FEED_FILE, _version(folder)
+    known = before.known if published and _holds(before, source, file) else Validators()
+    fetched = await fetch(source.location, file, known, rules, places.feeds)
+    model = _model_version(places, advertiser.id)  # before it is read: a newer one is built next time
+    if fetched is None and published and model == before.model:
+        _write_state(folder, State(source, now_s, known, before.counts, model))
+        return Refreshed(advertiser.id, UNCHANGED, published)
+    version, counts = await asyncio.to_thread(_build, advertiser, source, places, now_s)
+    _write_state(folder, State(source, now_s, fetched or known, counts, model))
+    result = UNCHANGED if version == published else BUILT
     return Refreshed(advertiser.id, result, version, counts_text(counts))
 
 
-def _build(advertiser: Advertiser, places: Places, now_s: int) -> tuple[str, Counts, str]:
-    """Read the fetched feed and publish it; version, counts and the version of the model that was there."""
-    source = advertiser.feed
-    assert source is not None
-    found = _model_version(places, advertiser.id)
-    feed = read_feed(
-        places.catalogues / advertiser.id / "feed.data", source.format, advertiser.currency, source.location
-    )
+def _holds(before: State, source: FeedSource, file: Path) -> bool:
+    """Whether the file is what was fetched from this place, and could be used."""
+    return not before.problem and _is_of(before, source) and file.exists()
+
+
+def _build(advertiser: Advertiser, source: FeedSource, places: Places, now_s: int) -> tuple[str, Counts]:
+    """Read the fetched feed and publish it; the catalogue's version, and what the feed held."""
+    file = places.catalogues / advertiser.id / FEED_FILE
+    feed = read_feed(file, source.format, advertiser.currency, source.location)
     model = _model(places, advertiser.id)
     version = write_snapshot(places.catalogues, advertiser.id, feed.products, model, now_s)
-    return version, feed.counts, found
+    return version, feed.counts
 
 
 def _model(places: Places, advertiser_id: str) -> Similar | None:
@@ -179,17 +182,21 @@ def _model(places: Places, advertiser_id: str) -> Similar | None:
         return None
 
 
-def _same_place(one: FeedSource, other: FeedSource) -> bool:
-    return (one.location, one.format) == (other.location, other.format)
+def _is_of(state: State, source: FeedSource) -> bool:
+    """Whether the state speaks of a feed of this place and format."""
+    known = state.source
+    return known is not None and (known.location, known.format) == (source.location, source.format)
 
 
 def _model_version(places: Places, advertiser_id: str) -> str:
-    found = pointer(places.models / advertiser_id)
-    return found.version if found else ""
+    """Of the model that is there, fit or not; empty: none is."""
+    return _version(places.models / advertiser_id)
 
 
-def _new_model(state: State, advertiser_id: str, places: Places) -> bool:
-    return _model_version(places, advertiser_id) != state.model
+def _version(folder: Path) -> str:
+    """Of what is published in a folder; empty: nothing is."""
+    published = pointer(folder)
+    return published.version if published else ""
 
 
 def read_state(folder: Path) -> State:
@@ -232,12 +239,17 @@ def counts_text(counts: Counts) -> str:
     return ", ".join(parts)
 
 
+def left_of(failed: Refreshed) -> str:
+    """What an advertiser has whose feed cannot be used."""
+    return "the last good catalogue stays" if failed.version else "there is no catalogue yet"
+
+
 def _tell(result: Refreshed, places: Places, tally: Tally | None) -> None:
     if tally is not None:
         tally.count("paceline_feed_refreshes_total", result.result)
     if result.result == FAILED:
         said = "; ".join(result.detail.split("\n")[:2])  # what is wrong, and the first place where
-        log.error("the feed of %s cannot be used, the last good one stays: %s", result.advertiser, said)
+        log.error("the feed of %s cannot be used, %s: %s", result.advertiser, left_of(result), said)
     elif result.result == BUILT:
         counts = read_state(places.catalogues / result.advertiser).counts
         if tally is not None and counts is not None:

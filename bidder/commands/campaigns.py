@@ -79,8 +79,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _check(path: Path, config: Path | None) -> int:
     settings = _config(config)
     loaded = load(path, _rates(settings))
-    _advise([*loaded.advice, *faults(loaded.feeds, feeds_folder(path, settings.catalogue.folder))])
-    print(f"{path}: {counts(loaded.book)}, {_advised(len(loaded.advice))}")
+    advice = [*loaded.advice, *faults(loaded.feeds, feeds_folder(path, settings.catalogue.folder))]
+    _advise(advice)
+    print(f"{path}: {counts(loaded.book)}, {_advised(len(advice))}")
     return 0
 
 
@@ -98,10 +99,7 @@ def _apply(path: Path, target: str | None, config: Path | None) -> int:
     settings = _config(config)
     live = target or settings.campaigns
     if not live:
-        print(
-            "no live campaigns are configured: name them with --to or in the configuration", file=sys.stderr
-        )
-        return 1
+        raise ConfigError("no live campaigns are configured: name them with --to or in the configuration")
     if live.endswith(os.sep) and not path.is_dir():  # which Path would forget
         raise OSError(f"{live} names a folder, {path.name} is a file: say {Path(live) / path.name}")
     loaded = apply(path, Path(live), _rates(settings), settings.catalogue.folder)
@@ -113,10 +111,10 @@ def _apply(path: Path, target: str | None, config: Path | None) -> int:
 def _guarded(command: Callable[[], int]) -> int:
     try:
         return command()
-    except (CampaignError, RatesError, ConfigError) as error:
+    except (CampaignError, RatesError) as error:  # each line begins with its file
         print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"cannot be done: {error}", file=sys.stderr)
+    except (ConfigError, OSError) as error:
+        print(f"paceline: {error}", file=sys.stderr)
     return 1
 
 

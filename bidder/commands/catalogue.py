@@ -9,15 +9,16 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bidder.campaigns.demo import demo_book_path
-from bidder.campaigns.load import CampaignError, load_book
+from bidder.campaigns.load import load_book
 from bidder.campaigns.located import LocatedError
 from bidder.campaigns.model import Advertiser
 from bidder.commands.campaigns import table
+from bidder.commands.ledger import CannotBe, hint
 from bidder.config import Config, ConfigError
 from bidder.config import load as load_config
 
@@ -84,10 +85,10 @@ def guarded(command: Callable[[], int]) -> int:
     """The command's exit code; 1, with words, where it cannot be done."""
     try:
         return command()
-    except (LocatedError, ConfigError, CampaignError) as error:
+    except LocatedError as error:  # each line begins with its file
         print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"cannot be done: {error}", file=sys.stderr)
+    except (CannotBe, ConfigError, OSError) as error:
+        print(f"paceline: {error}", file=sys.stderr)
     return 1
 
 
@@ -100,6 +101,14 @@ def configuration(path: Path | None) -> Config:
 def advertisers_of(config: Config) -> tuple[Advertiser, ...]:
     """Those of the configured campaigns, or the demo's."""
     return load_book(_campaigns(config)).advertisers
+
+
+def advertiser_named(advertiser_id: str, known: Sequence[Advertiser]) -> Advertiser:
+    """One of the advertisers; raises CannotBe."""
+    for advertiser in known:
+        if advertiser.id == advertiser_id:
+            return advertiser
+    raise CannotBe(f"there is no advertiser {advertiser_id}; {hint(each.id for each in known)}")
 
 
 def places_of(config: Config) -> "Places":
@@ -119,7 +128,7 @@ def _check(path: Path, form: str | None, currency: str) -> int:
 
     known = form or _FORMATS.get(path.suffix.casefold())
     if known is None:
-        raise OSError(f"{path.name} does not tell its format: say --format")
+        raise CannotBe(f"{path.name} does not tell its format: say --format")
     feed = read_feed(path, known, currency)
     for problem in feed.problems:
         print(problem, file=sys.stderr)
@@ -131,22 +140,20 @@ def _check(path: Path, form: str | None, currency: str) -> int:
 
 
 def _build(advertiser_id: str, config: Config) -> int:
-    from bidder.catalogue.refresh import BUILT, BUSY, UNCHANGED, refresh
+    from bidder.catalogue.refresh import BUILT, BUSY, UNCHANGED, left_of, refresh
 
-    found = next((each for each in advertisers_of(config) if each.id == advertiser_id), None)
-    if found is None or found.feed is None:
-        problem = "has no feed" if found else "is no advertiser of the campaigns"
-        print(f"{advertiser_id} {problem}", file=sys.stderr)
-        return 1
+    found = advertiser_named(advertiser_id, advertisers_of(config))
+    if found.feed is None:
+        raise CannotBe(f"{advertiser_id} has no feed in the campaigns")
     places = places_of(config)
     result = asyncio.run(refresh(found, places, config.catalogue, int(time.time()), anew=True))
     if result.result in (BUILT, UNCHANGED):
         words = "in place" if result.result == BUILT else "as it was"
         print(f"{advertiser_id}: {result.detail}, version {result.version[:12]}, {words}")
         return 0
-    busy = "is being refreshed by another process right now"
-    print(f"{advertiser_id}: {busy if result.result == BUSY else result.detail}", file=sys.stderr)
-    return 1
+    if result.result == BUSY:
+        raise CannotBe(f"the catalogue of {advertiser_id} is being refreshed by another process right now")
+    raise CannotBe(f"{advertiser_id}: {result.detail}; {left_of(result)}")
 
 
 def _list(config: Config) -> int:

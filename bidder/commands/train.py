@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidder.commands.campaigns import counted
-from bidder.commands.catalogue import advertisers_of, configuration, guarded, places_of
+from bidder.commands.catalogue import advertiser_named, advertisers_of, configuration, guarded, places_of
+from bidder.commands.ledger import CannotBe
 from bidder.config import Config
 
 if TYPE_CHECKING:
@@ -38,18 +39,17 @@ def register(subparsers: "Subparsers") -> None:
 
 def run_affinity(args: argparse.Namespace) -> int:
     """Train affinity models."""
-    if args.sessions and not args.advertiser:
-        print("say with --advertiser whose sessions these are", file=sys.stderr)
-        return 1
     return guarded(lambda: _affinity(configuration(args.config), args.advertiser, args.sessions))
 
 
 def _affinity(config: Config, advertiser_id: str | None, file: Path | None) -> int:
-    known = [advertiser.id for advertiser in advertisers_of(config) if not advertiser.child_directed]
-    if advertiser_id is not None and advertiser_id not in known:
-        print(f"{advertiser_id} is no advertiser of the campaigns whose visitors are known", file=sys.stderr)
-        return 1
-    done = [_train(config, name, file) for name in ([advertiser_id] if advertiser_id else known)]
+    if file and not advertiser_id:
+        raise CannotBe("say with --advertiser whose sessions these are")
+    known = advertisers_of(config)
+    if advertiser_id and advertiser_named(advertiser_id, known).child_directed:
+        raise CannotBe(f"{advertiser_id} is a shop for children: nothing is known of its visitors")
+    names = [each.id for each in known if not each.child_directed]
+    done = [_train(config, name, file) for name in ([advertiser_id] if advertiser_id else names)]
     return 0 if all(done) else 1
 
 
@@ -67,7 +67,7 @@ def _train(config: Config, advertiser_id: str, file: Path | None) -> bool:
         else:
             trained = train_from_events(_events(config), models, advertiser_id, now_s)
     except (SessionsError, ValueError, ModuleNotFoundError, duckdb.Error) as error:
-        print(f"{advertiser_id}: {error}", file=sys.stderr)
+        print(f"paceline: {advertiser_id}: {error}", file=sys.stderr)
         return False
     print(f"{advertiser_id}: {_words(trained, time.perf_counter() - begun_s)}")
     return True

@@ -135,6 +135,25 @@ async def test_a_feed_that_fails_leaves_the_last_good_one(stage: Stage) -> None:
     assert stage.catalogue().count == 1
 
 
+async def test_what_is_logged_of_a_feed_that_fails(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The path, and whether there is a catalogue from before."""
+    path = stage.places.feeds / "feed.csv"
+    text = path.read_text()
+    path.unlink()
+    (first,) = await stage.refresh(NOW_S)
+    stage.write(text)
+    (built,) = await stage.refresh(NOW_S + 3_600)
+    path.unlink()
+    (second,) = await stage.refresh(NOW_S + 7_200)
+    assert (first.version, second.version) == ("", built.version)
+    words = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    absent = f"{path} cannot be read: No such file or directory"
+    assert words == [
+        f"the feed of shop cannot be used, there is no catalogue yet: {absent}",
+        f"the feed of shop cannot be used, the last good catalogue stays: {absent}",
+    ]
+
+
 async def test_a_feed_that_failed_is_read_again_though_it_has_not_changed(stage: Stage) -> None:
     """Bad, then good, then bad for another reason: what was fetched last is never taken for what was built."""
     await stage.refresh(NOW_S)

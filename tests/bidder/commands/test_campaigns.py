@@ -107,7 +107,7 @@ def test_check_advises_where_a_feed_is_absent(capsys: pytest.CaptureFixture[str]
     absent = f"a.yaml:6: advertisers[0].feed.location: {tmp_path}/f/a.csv cannot be read: No such file or directory"
     status, out, err = told(capsys, "check", file)
     assert (status, err) == (0, f"advice: {absent.replace('a.yaml', file.name)}\n")
-    assert "no problems" in out
+    assert "1 advice" in out
     status, _, err = told(capsys, "apply", file, "--to", tmp_path / "live" / "b.yaml")
     assert (status, err) == (1, f"{absent.replace('a.yaml', file.name)}\n")
     (tmp_path / "f").mkdir()
@@ -187,7 +187,7 @@ def test_apply_goes_to_what_is_configured(
     source = write(tmp_path, BOOK)
     status, out, err = told(capsys, "apply", source)
     assert (status, out) == (1, "")
-    assert err == "no live campaigns are configured: name them with --to or in the configuration\n"
+    assert err == "paceline: no live campaigns are configured: name them with --to or in the configuration\n"
     live = tmp_path / "live.yaml"
     monkeypatch.setenv("PACELINE_CAMPAIGNS", str(live))
     assert told(capsys, "apply", source) == (0, f"{live}: {COUNTS}, {TAKEN}\n", "")
@@ -223,16 +223,14 @@ def test_what_is_absent(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         )
     status, _, err = told(capsys, "apply", absent, "--to", tmp_path / "live.yaml")
     assert status == 1
-    assert err.startswith("cannot be done: [Errno 2] No such file or directory")
+    assert err.startswith("paceline: [Errno 2] No such file or directory")
 
 
 def test_kinds_do_not_mix(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A file for a folder is refused in words."""
     status, _, err = told(capsys, "apply", write(tmp_path, BOOK), "--to", tmp_path)
     assert status == 1
-    assert (
-        err == f"cannot be done: book.yaml is a file, {tmp_path.name} is a folder: both must be of one kind\n"
-    )
+    assert err == f"paceline: book.yaml is a file, {tmp_path.name} is a folder: both must be of one kind\n"
 
 
 def test_a_slash_at_the_end_means_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

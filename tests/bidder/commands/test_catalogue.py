@@ -94,10 +94,12 @@ def test_build_says_what_it_cannot_do(
 ) -> None:
     """An unknown advertiser, and a feed that is not there."""
     assert main(["catalogue", "build", "nobody", "--config", str(config)]) == 1
-    assert "nobody is no advertiser" in capsys.readouterr().err
+    nobody = "paceline: there is no advertiser nobody; known: fernhill, solepath, voltaro\n"
+    assert capsys.readouterr().err == nobody
     config.write_text(config.read_text() + f'[catalogue]\nfolder = "{tmp_path}"\n')
     assert main(["catalogue", "build", "voltaro", "--config", str(config)]) == 1
-    assert "voltaro: cannot be read: No such file" in capsys.readouterr().err
+    absent = f"{tmp_path}/feeds/voltaro.jsonl cannot be read: No such file or directory"
+    assert capsys.readouterr().err == f"paceline: voltaro: {absent}; there is no catalogue yet\n"
 
 
 def test_a_trained_model_is_in_the_next_catalogue(
@@ -138,10 +140,11 @@ def test_training_says_what_it_cannot_do(
     assert main(["train", "affinity", "--config", str(config)]) == 0
     assert "solepath: no sessions, nothing trained" in capsys.readouterr().out
     assert main(["train", "affinity", "--advertiser", "nobody", "--config", str(config)]) == 1
+    assert "paceline: there is no advertiser nobody; known: " in capsys.readouterr().err
     bad = tmp_path / "bad.tsv"
     bad.write_text("x\n")
     assert main(["train", "affinity", "--sessions", str(bad), "--config", str(config)]) == 1
-    assert "--advertiser" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("paceline: say with --advertiser")
     arguments = ["--advertiser", "voltaro", "--sessions", str(bad), "--config", str(config)]
     assert main(["train", "affinity", *arguments]) == 1
     assert "the header must name" in capsys.readouterr().err
