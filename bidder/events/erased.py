@@ -10,7 +10,6 @@ Limits: KEEP_S per entry: no token and no event is believed that is older.
 """
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -62,11 +61,6 @@ def write_book(folder: Path, book: Book, now_s: float) -> None:
     since_ms = int((now_s - KEEP_S) * 1_000)
     kept = {name: entry for name, entry in book.items() if entry.at_ms >= since_ms}
     replace(folder / _BOOK, [msgspec.msgpack.encode(kept)])
-
-
-def added(book: Book, people: Iterable[bytes], now_s: float) -> Book:
-    """A book with erasures, by digest, that are still to be done."""
-    return book | {name: Entry(int(now_s * 1_000)) for name in people}
 
 
 def after_erasures(record: Record, book: Book) -> Record | None:

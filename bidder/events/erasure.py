@@ -5,23 +5,26 @@ Rule: who is erased is put into the book (erased.py) first, then out of every fi
     in a queue or in an open segment meanwhile is caught by the book when it is compacted. Compaction and this hold the
     folder in turn, so whatever compaction publishes without having seen the book is looked through after it.
     A shop's event of an erased person is deleted; an impression or a click stays as nobody's, since it was paid for.
-Limits: a segment is rewritten in memory, an hour's file within DuckDB's; people are compared PAGE at a time.
+Limits: a segment is rewritten in memory, an hour's file within DuckDB's; people are compared PAGE at a time. PASS people
+    are erased in one pass, which lets go of the folder at its end: what is done then stays done.
 Raises: OSError, duckdb.Error: what is in the book and not done is done by the next run.
 """
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from bidder.events import parquet, segments
 from bidder.events.columns import KIND_OF, PERSONAL, fields_of, without_person
-from bidder.events.erased import SLACK_MS, added, after_erasures, digest, read_book, write_book
+from bidder.events.erased import SLACK_MS, Entry, after_erasures, digest, read_book, write_book
 from bidder.events.files import held
 from bidder.events.parquet import Workshop
 from bidder.events.records import Record
 
 PAGE: Final = 10_000
+PASS: Final = 200_000
 MAX_EVENTS: Final = 10_000
 _PERSON_HAS: Final = (
     "SELECT DISTINCT person FROM read_parquet($path, hive_partitioning = false) WHERE person IS NOT NULL"
@@ -38,11 +41,21 @@ def erase(folder: Path, people: Collection[bytes], now_s: float | None = None) -
 
 def erase_digests(folder: Path, people: Mapping[bytes, float]) -> int:
     """The same for people of whom only the digest is known, each with the moment (seconds)."""
+    asked = iter(people.items())
+    erased = _erase_page(folder, dict(islice(asked, PASS)))
+    while page := dict(islice(asked, PASS)):
+        erased += _erase_page(folder, page)
+    return erased
+
+
+def _erase_page(folder: Path, people: Mapping[bytes, float]) -> int:
+    """One pass over the folder: for these, and for who stands in the book and is not done."""
     with held(folder):
         book = read_book(folder)
         for name, at_s in people.items():
-            if name not in book or book[name].at_ms < int(at_s * 1_000):
-                book = added(book, [name], at_s)
+            at_ms = int(at_s * 1_000)
+            if name not in book or book[name].at_ms < at_ms:
+                book[name] = Entry(at_ms)
         waiting = {name: entry for name, entry in book.items() if not entry.done}
         if not waiting:
             return 0
@@ -56,7 +69,9 @@ def erase_digests(folder: Path, people: Mapping[bytes, float]) -> int:
             until_ms = {name: entry.at_ms + SLACK_MS for name, entry in waiting.items()}
             for kind, path in parquet.all_files(folder):
                 erased += _erase_from(shop, kind, path, until_ms)
-        write_book(folder, book | {name: entry.ended() for name, entry in waiting.items()}, latest_s)
+        for name, entry in waiting.items():
+            book[name] = entry.ended()
+        write_book(folder, book, latest_s)
     return erased
 
 

@@ -46,6 +46,31 @@ def test_a_person_is_erased_from_files_and_segments(tmp_path: Path) -> None:
     assert rows(tmp_path, "click", "person") == [(None,)]
 
 
+def test_a_flood_of_erasures_ends(tmp_path: Path) -> None:
+    """50,000 people of whom nothing is recorded do not keep those from being erased of whom something is."""
+    write(tmp_path, [shop(1), shop(2, person=BERT)])
+    compact(tmp_path, NOW_S)
+    flood = {number.to_bytes(16, "big"): NOW_S + 1.0 for number in range(50_000)}
+    assert erase_digests(tmp_path, flood | {digest(ANNA): NOW_S + 1.0}) == 1
+    assert not holds(tmp_path, ANNA)
+    assert holds(tmp_path, BERT)
+    book = read_book(tmp_path)
+    assert len(book) == 50_001
+    assert all(entry.done for entry in book.values())
+
+
+def test_many_are_erased_in_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stands beyond the first pass is erased in another, and what an earlier one did is kept in the book."""
+    monkeypatch.setattr("bidder.events.erasure.PASS", 2)
+    write(tmp_path, [shop(1), shop(2, person=BERT), shop(3, person=bytes(15) + b"c")])
+    compact(tmp_path, NOW_S)
+    others = {bytes([number]) * 16: NOW_S + 1.0 for number in range(3)}
+    people = {digest(ANNA): NOW_S + 1.0, **others, digest(BERT): NOW_S + 1.0}
+    assert erase_digests(tmp_path, people) == 2
+    assert rows(tmp_path, "shop") == [("event-3",)]
+    assert set(read_book(tmp_path)) == set(people)
+
+
 def test_who_has_nothing_here_changes_nothing(tmp_path: Path) -> None:
     """Files without the person are not rewritten."""
     write(tmp_path, [shop(1, person=BERT)])
