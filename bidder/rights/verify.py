@@ -41,14 +41,18 @@ async def in_store(client: Client, person_id: bytes) -> list[str]:
 
 
 def in_files(folders: Iterable[Path], person_id: bytes) -> list[str]:
-    """Files of these folders in which the id stands as bytes or digits, uncompressed: spools, segments, artifacts."""
+    """Files of these folders in which the id stands as bytes or digits, uncompressed: spools, artifacts."""
+    return sorted(f"file {path}" for folder in folders for path in files_that_hold(folder, person_id))
+
+
+def files_that_hold(folder: Path, person_id: bytes) -> list[Path]:
+    """Those files of a folder."""
     wanted = (person_id, keys.person_tag(person_id))
-    return sorted(
-        f"file {path}"
-        for folder in folders
+    return [
+        path
         for path in _files(folder)
         if any(any(text in piece for text in wanted) for piece in _pieces(path))
-    )
+    ]
 
 
 async def _holding(client: Client, names: list[bytes], wanted: tuple[bytes, ...]) -> list[bytes]:
