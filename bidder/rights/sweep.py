@@ -112,6 +112,8 @@ class Swept(Struct):
     """What a sweep found."""
 
     keys: int = 0
+    files: int = 0
+    """Looked at: of events, segments and spools."""
     violations: Counter[str] = field(default_factory=Counter)
     """By place."""
     mended: int = 0
@@ -152,13 +154,18 @@ def sweep_files(files: Files, now_s: float, found: Swept) -> None:
     """Look at every file that may name people; for a thread."""
     before_s = now_s - files.keep_s - FILE_MARGIN_S
     if files.events is not None and files.events.is_dir():
-        old = [path for _, path in parquet.all_files(files.events) if parquet.start_s(path) < before_s]
+        hours = [path for _, path in parquet.all_files(files.events)]
+        old = [path for path in hours if parquet.start_s(path) < before_s]
         if old:
             with parquet.Workshop(files.events, task=parquet.READING) as shop:
                 found.violations["events"] += len(set(old) - shop.anonymous(old))
-        found.violations["segments"] += _old(segments.readable(files.events), before_s)
+        written = segments.readable(files.events)
+        found.files += len(hours) + len(written)
+        found.violations["segments"] += _old(written, before_s)
     if files.spool is not None and files.spool.is_dir():
-        found.violations["spool"] += _old(files.spool.rglob("*.spool"), before_s)
+        spools = list(files.spool.rglob("*.spool"))
+        found.files += len(spools)
+        found.violations["spool"] += _old(spools, before_s)
     found.violations += Counter()  # without the places where there is nothing
 
 
