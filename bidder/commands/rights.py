@@ -6,27 +6,39 @@ Place: __main__ registers them; erase.py, export.py and retention.py do the work
 import argparse
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from bidder.rights.requests import Named
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+WHOM: Final = "32 hexadecimal digits, as in the cookie, or source/id, as in exchange/abc or ifa/..."
+ERASE_CODES: Final = (
+    "Exit codes: 0 done, and with --verify nothing is left; 1 something is left, a line could not be read, or "
+    "something could not be reached; 3 somebody named led to no id, so that nothing is proved; 4 what is left is "
+    "pending: a running service cleans it at its next compaction."
+)
+EXPORT_CODES: Final = "Exit codes: 0 something is held; 3 nothing is held; 1 it cannot be told."
 
 
 def register(subparsers: "Subparsers") -> None:
     """Add the three to the command line."""
-    erase = subparsers.add_parser("erase", help="erase people, everywhere")
+    erase = subparsers.add_parser("erase", help="erase people, everywhere", epilog=ERASE_CODES)
     whom = erase.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--id", type=hexadecimal, help="32 hexadecimal digits, as in the cookie")
+    whom.add_argument("--id", type=somebody, help=WHOM)
     whom.add_argument(
         "--file",
         type=Path,
         help="lines with an id, source/id, or an advertiser and a hashed login; - is the standard input",
     )
     erase.add_argument("--verify", action="store_true", help="look through every key and file afterwards")
-    export = subparsers.add_parser("export", help="all that is held of a person")
-    export.add_argument(
-        "--id", type=hexadecimal, required=True, help="32 hexadecimal digits, as in the cookie"
+    erase.add_argument(
+        "--wait", action="store_true", help="verify when nothing is pending any more, after 5 minutes at most"
     )
+    export = subparsers.add_parser("export", help="all that is held of a person", epilog=EXPORT_CODES)
+    export.add_argument("--id", type=somebody, required=True, help=WHOM)
     export.add_argument("--json", action="store_true", help="for programs")
     retention = subparsers.add_parser("retention", help="prove that nothing personal outlives its days")
     actions = retention.add_subparsers(metavar="action", required=True)
@@ -38,13 +50,13 @@ def register(subparsers: "Subparsers") -> None:
         parser.set_defaults(run=lambda args, name=name: _run(name, args))
 
 
-def hexadecimal(text: str) -> bytes:
-    """A person's id on a command line; raises ArgumentTypeError."""
-    from bidder.audience.identity import person_id
+def somebody(text: str) -> "Named":
+    """A person on a command line, by our id or another's; raises ArgumentTypeError."""
+    from bidder.rights.requests import named_by
 
-    found = person_id(text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError("an id has 32 hexadecimal digits")
+    found = named_by(text.strip())
+    if found is None or found.login is not None:
+        raise argparse.ArgumentTypeError(f"expected {WHOM}")
     return found
 
 

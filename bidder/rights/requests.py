@@ -55,14 +55,15 @@ def parse(lines: Iterable[str]) -> Iterator[Named | str]:
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if text and not text.startswith("#"):
-            named = _parse(text)
+            named = named_by(text)
             yield named if named is not None else f"line {number}: {_EXPECTED}"
 
 
 _EXPECTED: Final = "expected 32 hexadecimal digits, source/id, or an advertiser and a hashed login"
 
 
-def _parse(text: str) -> Named | None:
+def named_by(text: str) -> Named | None:
+    """Whom one line names; None where it is none of the three."""
     person, parts = person_id(text), text.split()
     if len(text) > MAX_LINE:
         return None
