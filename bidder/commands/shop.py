@@ -2,7 +2,8 @@
 
 Place: __main__ registers it; it reads configuration, campaigns and keys, and changes nothing but keys that are not
     there yet, which it makes as `serve` does.
-Shapes: the result alone on stdout, one line; advice and problems on stderr; exit code 1 = it cannot be told.
+Shapes: the result alone on stdout, one line, the tag's three; advice and problems on stderr; exit code 1 = it
+    cannot be told.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def register(subparsers: "Subparsers") -> None:
     token = commands.add_parser("token", help="the token of an advertiser's server for POST /v1/events")
     token.add_argument("advertiser")
     token.set_defaults(run=lambda args: _guarded(args, _token))
-    tag = commands.add_parser("tag", help="the line of HTML that loads the tag into an advertiser's pages")
+    tag = commands.add_parser("tag", help="the lines of HTML that load the tag into an advertiser's pages")
     tag.add_argument("advertiser")
     tag.set_defaults(run=lambda args: _guarded(args, _tag))
     secret = commands.add_parser("secret", help="the secret of an exchange for POST /v1/matches")

@@ -186,7 +186,8 @@ class Shops:
         return results
 
     async def _served(self, shop: Shop, raw: msgspec.Raw, index: int, told: dict[str, str]) -> Result:
-        """Keep one event of a server; `told`: what became of the person, by the ids of the batch so far. Raises Refusal, Busy, store errors."""
+        """Keep one event of a server; `told`: what became of the person, by the ids of the batch so far. Raises
+        Refusal, Busy, store errors."""
         advertiser, keeper, now_s = shop.advertiser, self._keeper, self._clock.now_s()
         if advertiser.child_directed:
             raise Refusal("child", "nothing is kept of a shop that is directed to children")

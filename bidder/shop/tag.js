@@ -3,14 +3,17 @@
    data-event="product_view" data-product="boot-1" tells that instead, data-event="none" nothing.
    paceline('product_view', {product: 'boot-1', price: 129, currency: 'EUR'});
    paceline('purchase', {order: 'A1', items: [{product: 'boot-1', price: 129, quantity: 2}]});
-   data-gdpr="0": the GDPR does not apply here; else an id is made only where a consent API allows it. */
+   data-gdpr="0": the GDPR does not apply here; else an id is made only where a consent API allows it.
+   data-debug: tells the console what became of each event. */
 ((w, d) => {
   'use strict';
   const VENDOR = 0, WAIT_MS = 500, FP_S = 2592000, MAX_SENT = 20;
   const script = d.currentScript, sent = [];
+  const debug = script && 'debug' in script.dataset, log = (...a) => debug && w.console.warn('paceline', ...a);
   let base, shop, synced, repeated;
 
-  const safely = (f) => (...a) => { try { return f(...a); } catch (e) { /* the page goes on */ } };
+  /* The page goes on. */
+  const safely = (f) => (...a) => { try { return f(...a); } catch (e) { log(e); } };
   const random = () =>
     Array.from(w.crypto.getRandomValues(new Uint8Array(16)), (b) => (b + 256).toString(16).slice(1)).join('');
   const pair = (name, value) => name + '=' + encodeURIComponent(value ?? '');
@@ -103,7 +106,14 @@
       img.onload = img.onerror = safely(done);
       img.src = url;
     };
-    w.fetch(url, { mode: 'no-cors', credentials: 'include', keepalive: true }).then(safely(done), safely(image));
+    const failed = () => {
+      log('unreadable: no connection, or advertiser unknown, or page not of its domain or events.origins', url);
+      image();
+    };
+    w.fetch(url, { mode: debug ? 'cors' : 'no-cors', credentials: 'include', keepalive: true }).then(safely((answer) => {
+      if (debug) answer.text().then((text) => log(answer.ok ? 'taken' : text, url));
+      done();
+    }), safely(failed));
   }
 
   function sync(told) {

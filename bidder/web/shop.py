@@ -2,7 +2,8 @@
 
 Place: routes of the public port; shop/ decides, this file knows HTTP.
 Paths: GET|HEAD /tag.js /tag-1.js; GET|HEAD /pixel answers a GIF; POST /v1/events (Bearer token) one result for each
-    event, 429 with Retry-After where it is to be sent again; GET|OPTIONS /v1/syncs for the pages of a shop alone.
+    event, 429 with Retry-After where it is to be sent again; GET|OPTIONS /v1/syncs for the pages of a shop alone,
+    which may read the pixel's answer, too.
     What is wrong is a 400, 401, 403, 415 with {"error": ...}.
 Limits: PIXEL_QUERY characters, EVENTS_BYTES of a batch.
 Never: a credentialed answer to an origin that is not the shop's; HEAD and OPTIONS change nothing.
@@ -31,8 +32,11 @@ PIXEL_QUERY: Final = (
 EVENTS_BYTES: Final = 1_048_576  # MAX_BATCH events of 2 KB
 TAG_AGE_S: Final = 3_600
 
-_ORIGIN: Final = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?\Z")
-"""As browsers write it: nothing else is said back to anybody."""
+_ORIGIN: Final = re.compile(
+    r"(https://[a-z0-9._-]+|http://(([a-z0-9_-]+\.)*localhost|127\.0\.0\.1))(:[0-9]{1,5})?\Z"
+)
+"""As browsers write it: nothing else is said back to anybody, and to no page that others could have changed on its way;
+this machine's own pages have no way."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -63,7 +67,8 @@ def shop_routes(shops: Shops, syncs: Syncs, keyring: Keyring, vendor_id: int) ->
         )
 
     async def pixel(request: web.Request) -> web.StreamResponse:
-        return answered(await shops.pixel(call_of(request)))
+        call = call_of(request)
+        return _shared(answered(await shops.pixel(call)), shops, call)  # for the tag's data-debug
 
     async def events(request: web.Request) -> web.StreamResponse:
         advertiser_id = _bearer(keyring, request)

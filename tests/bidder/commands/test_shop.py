@@ -30,11 +30,15 @@ def test_the_token_is_one_that_the_service_believes(capsys: pytest.CaptureFixtur
     assert check_shop_token(load_keys({}, "", data), line) == "shop"
 
 
-def test_the_tag_is_one_line_of_html(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the public port's address; where the shop's country is not known, an advice says what that means."""
+def test_the_tag_is_three_lines_of_html(capsys: pytest.CaptureFixture[str]) -> None:
+    """What keeps calls until the tag is there, with a word for who cannot have it; the tag with the public port's
+    address; where the shop's country is not known, an advice says what that means."""
     assert main(["shop", "tag", "shop"]) == 0
     told = capsys.readouterr()
-    assert told.out == '<script async src="https://ads.example/p/tag.js" data-advertiser="shop"></script>\n'
+    comment, stub, tag = told.out.splitlines()
+    assert "data-event" in comment
+    assert "paceline.q" in stub
+    assert tag == '<script async src="https://ads.example/p/tag.js" data-advertiser="shop"></script>'
     assert "no country" in told.err
 
 

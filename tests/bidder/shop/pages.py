@@ -40,16 +40,20 @@ class Pages:
         self.head = ""
         """HTML before the tag."""
         self.attributes = 'data-advertiser="boots"'
+        self.snippet = ""
+        """The lines of HTML that a shop was given; the page's policy allows inline scripts then. Empty: the tag with
+        `attributes` alone."""
         self.body = ""
         self.asked: list[str] = []
         """Paths, with what the exchange's pixel brought."""
 
     @property
     def policy(self) -> str:
-        """The strictest policy that a page may have."""
+        """The strictest policy that a page may have; with a snippet the one that a shop of inline scripts has."""
         ours, own = self.stand.base, self.base
+        inline = "'unsafe-inline'" if self.snippet else "'nonce-shop'"
         return (
-            f"default-src 'none'; script-src {ours} 'nonce-shop'; connect-src {ours}; img-src {ours} {own}; "
+            f"default-src 'none'; script-src {ours} {inline}; connect-src {ours}; img-src {ours} {own}; "
             "base-uri 'none'; form-action 'none'"
         )
 
@@ -57,10 +61,11 @@ class Pages:
         self.asked.append(request.path_qs)
         if request.path == "/pixel-of-the-exchange":
             return web.Response(status=204)
+        tag = f'<script async src="{self.stand.base}/tag.js" {self.attributes}></script>'
         html = (
             f"<!doctype html><meta charset=utf-8><title>Shop</title>"
             f"<script nonce=shop>{self.head}</script>"
-            f'<script async src="{self.stand.base}/tag.js" {self.attributes}></script>'
+            f"{self.snippet or tag}"
             f"<p>Boots</p><script nonce=shop>{self.body}</script>"
         )
         headers = {"Content-Security-Policy": self.policy}

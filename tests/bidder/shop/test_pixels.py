@@ -349,3 +349,15 @@ async def test_a_shop_learns_for_itself_alone(stand: Stand) -> None:
     await stand.pixel(**AGREED, cookies=_cookie(OWN))
     other = await stand.visitors.known(bytes.fromhex(OWN), "hats")
     assert (other.profile, other.history.visits) == (None, ())
+
+
+@pytest.mark.parametrize("event", ["product_view", "party"])
+async def test_the_shops_own_pages_may_read_the_answer(stand: Stand, event: str) -> None:
+    """So that the tag can tell a shop what is wrong; no other page, and no page without an origin."""
+    own = await stand.pixel(event=event, headers={"Origin": "https://www.shop.example"})
+    assert own.headers["Access-Control-Allow-Origin"] == "https://www.shop.example"
+    assert own.headers["Access-Control-Allow-Credentials"] == "true"
+    for headers in ({"Origin": "https://evil.example"}, {"Referer": "https://www.shop.example/"}):
+        other = await stand.pixel(event=event, headers=headers)
+        assert "Access-Control-Allow-Origin" not in other.headers
+        assert other.headers["Vary"] == "Origin"

@@ -45,9 +45,12 @@ def test_another_vendor_is_another_tag() -> None:
     assert tag(1).etag != tag(2).etag
 
 
-def test_its_line_of_html_escapes_what_stands_in_it() -> None:
+def test_its_lines_of_html_escape_what_stands_in_it() -> None:
     """An address and an id of any shape stay inside their attributes; the law is said where it is known."""
-    line = snippet('https://ads.example/"><script>', EUROPE)
+    comment, stub, line = snippet('https://ads.example/"><script>', EUROPE).splitlines()
+    assert (comment[:4], comment[4:].find("--"), comment[-3:]) == ("<!--", len(comment) - 7, "-->")
+    assert stub.startswith("<script>")
+    assert stub.count("<") == 2
     assert line.count("<script") == 1
     assert 'data-advertiser="boots"' in line
     assert "data-gdpr" not in line

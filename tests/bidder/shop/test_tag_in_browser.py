@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
+from bidder.shop.tag import snippet
 from tests.bidder.shop.pages import AGREES, CHROMIUM, SHOPS, Pages, chromium, syncing, watched
 from tests.bidder.shop.support import EUROPE, standing
 from tests.servers import RealServer, eventually
@@ -35,6 +37,18 @@ async def visitor() -> AsyncIterator[BrowserContext]:
 async def _fp(visitor: BrowserContext, pages: Pages) -> str:
     cookies = await visitor.cookies(pages.base)
     return next((cookie["value"] for cookie in cookies if cookie["name"] == "_pl_fp"), "")
+
+
+def _warnings(page: Page) -> list[str]:
+    """What the tag says in the console of a page from now on."""
+    said: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "warning" and message.text.startswith("paceline"):
+            said.append(message.text)
+
+    page.on("console", hear)
+    return said
 
 
 async def test_a_visitor_who_agreed_is_recognised(pages: Pages, visitor: BrowserContext) -> None:
@@ -185,3 +199,71 @@ async def test_another_shops_page_cannot_write(pages: Pages, visitor: BrowserCon
         await page.goto(pages.base)
     assert (await told.value).status == 403
     assert (pages.stand.recorder.records, await pages.stand.stored()) == ([], {})
+
+
+async def test_calls_before_the_tag_is_there_are_sent(pages: Pages, visitor: BrowserContext) -> None:
+    """The lines that a shop is given, and calls right behind them while the tag is still on its way: they wait, and
+    are told with what the tag itself tells."""
+    pages.head, pages.snippet = AGREES, snippet(pages.stand.base, SHOPS[0])
+    pages.body = (
+        "paceline('product_view', {product: 'boot-1', price: 129, currency: 'EUR'});"
+        "paceline('cart', {product: 'boot-1'});"
+    )
+    arrives = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrives.wait()
+        await route.continue_()
+
+    records = pages.stand.recorder.records
+    page = await visitor.new_page()
+    wrong = watched(page)
+    await page.route("**/tag.js", late)
+    await page.goto(pages.base, wait_until="domcontentloaded")
+    assert await page.evaluate("paceline.q.length") == 2
+    assert records == []
+    arrives.set()
+    await eventually(lambda: len(records) == 3)
+    assert sorted(record.kind for record in records) == ["cart", "page_view", "product_view"]
+    await page.evaluate("paceline('search', {category: 'Boots'})")
+    await eventually(lambda: len(records) == 4)
+    assert wrong == []
+
+
+async def test_a_shop_that_looks_sees_its_mistakes(pages: Pages, visitor: BrowserContext) -> None:
+    """data-debug: the console says what became of each event, and why one was refused; people are known as without."""
+    pages.head, pages.attributes = AGREES, 'data-advertiser="boots" data-debug'
+    page = await visitor.new_page()
+    said = _warnings(page)
+    await page.goto(pages.base)
+    await eventually(lambda: len(said) == 1)
+    assert said[0].startswith("paceline taken ")
+    assert pages.stand.recorder.records[0].person != b""
+    assert "pl_pid" in {cookie["name"] for cookie in await visitor.cookies(pages.stand.base)}
+    for call, reason in (
+        ("paceline('party')", "event: "),
+        ("paceline('cart', {product: 'boot-1', price: 'cheap'})", "price: "),
+        ("paceline('cart', {items: 'x'})", "TypeError"),
+    ):
+        said.clear()
+        await page.evaluate(call)
+        await eventually(lambda: said)
+        assert reason in said[0]
+    said.clear()
+    pages.attributes = 'data-advertiser="boats" data-debug'
+    await page.goto(pages.base)
+    await eventually(lambda: said)
+    assert "advertiser unknown" in said[0]
+    assert len(pages.stand.recorder.records) == 1
+
+
+async def test_the_console_of_visitors_stays_empty(pages: Pages, visitor: BrowserContext) -> None:
+    """Without data-debug a mistake is told to nobody, and its answer is not read."""
+    page = await visitor.new_page()
+    said = _warnings(page)
+    pages.attributes = 'data-advertiser="boots" data-event="none"'
+    await page.goto(pages.base)
+    async with page.expect_response(lambda answer: "/pixel?" in answer.url) as told:
+        await page.evaluate("paceline('cart', {items: 'x'}); paceline('party')")
+    assert (await told.value).status == 400
+    assert said == []
