@@ -1,7 +1,7 @@
-"""`paceline events`: what is recorded, made into Parquet now, asked in SQL.
+"""`paceline events`: what is recorded, made into Parquet now, asked in SQL, and which columns there are to ask for.
 
 Place: __main__ registers it; it works on the folder that the configuration names, beside a running service or without.
-Shapes: results on stdout, problems on stderr; exit code 1 = it cannot be done.
+Shapes: results on stdout, problems and notes on stderr; exit code 1 = it cannot be done.
 """
 
 import argparse
@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bidder.commands.answers import add_forms, show
+from bidder.commands.campaigns import counted
 from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
 
@@ -21,16 +23,23 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 1_000
 """Of a query's answer; a query that wants more writes a file (COPY) with DuckDB itself."""
 
+COUNTED_BYTES: Final = 64 << 20
+"""Of segments whose events are counted, in less than a second; of more the segments are."""
+
 
 def register(subparsers: "Subparsers") -> None:
     """Add `events` to the command line."""
-    parser = subparsers.add_parser("events", help="recorded events: list, compact, query")
+    parser = subparsers.add_parser("events", help="recorded events: list, compact, query, schema")
     inside = parser.add_subparsers(metavar="action", required=True)
     listing = inside.add_parser("list", help="files, rows, bytes and the oldest, by kind")
     listing.add_argument("--json", action="store_true", help="for programs")
     compact = inside.add_parser("compact", help="make sealed segments into Parquet now")
     query = inside.add_parser("query", help="SQL over the tables shop, impression and click")
     query.add_argument("sql", help='one SELECT, e.g. "SELECT kind, count(*) FROM shop GROUP BY kind"')
+    add_forms(query)
+    schema = inside.add_parser("schema", help="the tables of a query: columns, types, meaning and units")
+    add_forms(schema)
+    schema.set_defaults(run=_schema)
     for action, run in ((listing, _list), (compact, _compact), (query, _query)):
         action.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
         action.set_defaults(run=lambda args, run=run: _run(args, run))
@@ -104,10 +113,35 @@ def _compact(config: Config, _: argparse.Namespace) -> None:
 def _query(config: Config, args: argparse.Namespace) -> None:
     from bidder.events import parquet
 
+    note = _not_counted(config.events_folder())
     with parquet.Workshop(config.events_folder(), config.events.memory_mb, parquet.READING) as shop:
         names, rows = shop.ask(args.sql, MAX_ROWS + 1)
-    print("\t".join(names))
-    for row in rows[:MAX_ROWS]:
-        print("\t".join(value.hex() if isinstance(value, bytes) else str(value) for value in row))
+    show(names, rows[:MAX_ROWS], args)
     if len(rows) > MAX_ROWS:
         print(f"paceline: only the first {MAX_ROWS:,} rows are shown", file=sys.stderr)
+    if note:
+        print(f"paceline: {note}", file=sys.stderr)
+
+
+def _not_counted(folder: Path) -> str:
+    """What a query does not see yet; empty: nothing."""
+    from bidder.events import segments
+
+    found = segments.waiting(folder)
+    size = sum(path.stat().st_size for path in found if path.exists())
+    if size > COUNTED_BYTES:
+        return f"the events of {counted(len(found), 'segment')} not compacted yet are not counted"
+    events = sum(map(segments.count, found))
+    return f"{counted(events, 'event')} in segments not compacted yet are not counted" if events else ""
+
+
+def _schema(args: argparse.Namespace) -> int:
+    from bidder.events.columns import COLUMNS, MEANINGS, PARTITIONS
+
+    rows = [
+        (kind, name, sql_type, MEANINGS[name])
+        for kind, columns in COLUMNS.items()
+        for name, sql_type in {**columns, **PARTITIONS}.items()
+    ]
+    show(("table", "column", "type", "meaning"), rows, args)
+    return 0

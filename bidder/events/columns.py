@@ -4,8 +4,9 @@ Place: parquet.py writes and merges them; whoever queries the files relies on th
 Shapes: a column has the name of its record's field; `person` is 16 bytes or NULL, everything else as it was said. In
     the folder of a kind each hour has one file; `date` and `hour` (UTC) stand in the path.
 Rule: two rows of one KEY in an hour are one event; of an impression the one that cost most is kept, since the beacon
-    and the bill both tell of it; suspect is what any of them says is suspect. Of a shop's event the one that has a
-    person is kept: pages tell it anew where consent comes late.
+    and the bill both tell of it; suspect is what any of them says is suspect. Of a shop's event the word of its
+    own server is kept, which proves who it is, before whatever any browser may say of the same id; of equals the one
+    that has a person: pages tell it anew where consent comes late.
 """
 
 from typing import Any, Final
@@ -59,6 +60,37 @@ COLUMNS: Final[dict[str, Columns]] = {
         "after_ms": "BIGINT",
     },
 }
+PARTITIONS: Final[Columns] = {"date": "DATE", "hour": "BIGINT"}
+"""Columns that stand in the path, and in every table of a query."""
+MEANINGS: Final[dict[str, str]] = {
+    "version": "of the record's form",
+    "id": "of the event: the shop's own, or the bid's",
+    "at_ms": "when it happened, of impressions and clicks when the bid was made; ms since 1970, UTC",
+    "advertiser": "id in the campaign files",
+    "kind": "page_view, product_view, category_view, search, cart, purchase or custom",
+    "person": "16 bytes; NULL: nobody's",
+    "items": "products; price_micros is of one, in millionths of the currency",
+    "category": "of the page",
+    "currency": "ISO 4217",
+    "value_micros": "of the whole event, in millionths of the currency",
+    "order": "the shop's number of the order",
+    "conversion": "the advertiser's name of a conversion or a custom event",
+    "device": "phone, tablet, desktop, tv or empty",
+    "referrer": "domain that the visit came from",
+    "source": "tag, pixel or server",
+    "campaign": "id in the campaign files",
+    "line_item": "id in the campaign files",
+    "creative": "key of the advertiser's id, a slash and the creative's",
+    "exchange": "name of its profile",
+    "spent_micros": "what was paid, in millionths of the currency, the advertiser's",
+    "suspect": "marked as invalid traffic",
+    "after_ms": "from the bid to the event; ms",
+    "product": "key of the product that was clicked, 16 hexadecimal digits",
+    "layout": "of the ad that was clicked",
+    "date": "of the hour, UTC",
+    "hour": "0 to 23, UTC",
+}
+"""What a column holds, and in which unit."""
 KIND_OF: Final[dict[type, str]] = {ShopEvent: "shop", Impression: "impression", Click: "click"}
 """The names of kinds: labels of metrics, and folders of Parquet files."""
 KEY: Final = {
@@ -66,7 +98,11 @@ KEY: Final = {
     "impression": ("advertiser", "id"),
     "click": ("advertiser", "id"),
 }
-FIRST: Final = {"shop": "person IS NULL, at_ms", "impression": "spent_micros DESC, at_ms", "click": "at_ms"}
+FIRST: Final = {
+    "shop": "source <> 'server', person IS NULL, at_ms",
+    "impression": "spent_micros DESC, at_ms",
+    "click": "at_ms",
+}
 """Which of several rows of one key is the event."""
 PERSONAL: Final = {
     "shop": {"person": "NULL::BLOB", "id": "''", "order": "''"},

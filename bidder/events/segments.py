@@ -124,6 +124,22 @@ def readable(folder: Path) -> list[Path]:
     return sorted(found, key=started_ms)
 
 
+def waiting(folder: Path) -> list[Path]:
+    """The segments that compaction will take, also those that are being written."""
+    return [path for path in readable(folder) if path.suffix != BAD]
+
+
+def count(path: Path) -> int:
+    """How many events are in a segment; none where it was compacted meanwhile."""
+    for candidate in (path, path.with_suffix(SEALED)):
+        try:
+            with candidate.open("rb") as file:
+                return sum(1 for _ in payloads(file))
+        except FileNotFoundError:
+            continue
+    return 0
+
+
 def started_ms(path: Path) -> int:
     """When its first record was written."""
     return int(path.name.split("-")[1])

@@ -1,5 +1,7 @@
 """`paceline events`: what is recorded is told, compacted and asked, and nothing outside of it is reached."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -50,7 +52,88 @@ def test_query_reads_all_kinds(folder: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     query = "SELECT (SELECT count(*) FROM shop), (SELECT count(*) FROM click), person FROM impression"
     assert main(["events", "query", query]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == f"3\t0\t{ANNA.hex()}"
+    assert capsys.readouterr().out.splitlines()[1].split() == ["3", "0", ANNA.hex()]
+
+
+def test_query_says_what_it_does_not_see(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Events in segments are told on stderr, and no more once they are compacted."""
+    record(folder)
+    assert main(["events", "query", "SELECT count(*) AS n FROM shop"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "n\n0\n"
+    assert told.err == "paceline: 4 events in segments not compacted yet are not counted\n"
+    main(["events", "compact"])
+    capsys.readouterr()
+    assert main(["events", "query", "SELECT count(*) AS n FROM shop"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("n\n3\n", "")
+
+
+def test_of_much_that_waits_the_segments_are_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond COUNTED_BYTES."""
+    record(folder)
+    monkeypatch.setattr("bidder.commands.events.COUNTED_BYTES", 10)
+    assert main(["events", "query", "SELECT 1"]) == 0
+    assert "the events of 1 segment not compacted yet are not counted" in capsys.readouterr().err
+
+
+ODD = (
+    "SELECT 'a' AS name, 7 AS n, unhex('00ff') AS who, NULL AS nothing, ['x'] AS list, 'nan'::DOUBLE AS odd, "
+    "date '2026-01-02' AS day, {'a': true} AS inside UNION ALL "
+    "SELECT 'b,' || chr(27), 1234, NULL, NULL, [], 1.5, NULL, NULL"
+)
+
+
+def test_an_answer_is_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers are flush right, texts left, nothing is a dash, and no terminal obeys what is shown."""
+    record(folder)
+    assert main(["events", "query", ODD]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "name       n  who   nothing  list   odd  day         inside",
+        'a          7  00ff  -        ["x"]    -  2026-01-02  {"a": true}',
+        "b,\\x1b  1234  -     -        []     1.5  -           -",
+    ]
+
+
+def test_answers_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON keeps numbers, lists and null; CSV quotes what must be; notes do not mix with either."""
+    record(folder)
+    assert main(["events", "query", ODD, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {
+        "name": "a",
+        "n": 7,
+        "who": "00ff",
+        "nothing": None,
+        "list": ["x"],
+        "odd": None,
+        "day": "2026-01-02",
+        "inside": {"a": True},
+    }
+    assert (second["name"], second["odd"]) == ("b,\x1b", 1.5)
+    assert main(["events", "query", ODD, "--csv"]) == 0
+    header, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header[:3] == ["name", "n", "who"]
+    assert first == ["a", "7", "00ff", "", '["x"]', "", "2026-01-02", '{"a": true}']
+    assert second[0] == "b,\x1b"
+
+
+def test_the_schema_is_what_a_query_finds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every table's columns and types, each with its meaning; also where nothing is recorded yet."""
+    assert main(["events", "schema", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert all(line["meaning"] for line in told)
+    record(folder)
+    main(["events", "compact"])
+    for kind in ("shop", "impression", "click"):
+        capsys.readouterr()
+        assert main(["events", "query", f"DESCRIBE {kind}", "--json"]) == 0
+        found = [(line["column_name"], line["column_type"]) for line in json.loads(capsys.readouterr().out)]
+        assert found == [(line["column"], line["type"]) for line in told if line["table"] == kind]
+    assert main(["events", "schema"]) == 0
+    assert "millionths of the currency" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
