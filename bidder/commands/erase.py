@@ -66,7 +66,7 @@ async def command(config: Config, args: argparse.Namespace, client: Client) -> i
     for problem in wrong:
         print(f"paceline: {problem}", file=sys.stderr)
     rows = await _erase_files(config, asked.people)
-    print(_told(asked, rows))
+    print(_told(asked, rows), flush=True)  # before --wait
     code = 0
     if args.verify or args.wait:
         if args.wait:
@@ -104,7 +104,7 @@ def _told(asked: Asked, rows: int) -> str:
     others = asked.named - asked.known
     parts = [f"erased all that was held of {asked.known:,} of those named" if asked.named > 1 else "erased"]
     if not asked.known:
-        parts = ["nothing was held of anybody named" if asked.named else "nobody is named"]
+        parts = ["the store held nothing of whom you named" if asked.named else "nobody is named"]
     elif others:
         parts.append(f"nothing was held of {counted(others, 'other')}")
     if rows:

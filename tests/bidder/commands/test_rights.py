@@ -162,6 +162,7 @@ def test_an_erasure_that_has_not_begun_here(
     file.write_text(f"exchange/{ONE.hex()}")
     assert main(["erase", "--file", str(file), "--verify"]) == PENDING
     out = capsys.readouterr().out
+    assert out.startswith("the store held nothing of whom you named\n")
     assert "pending: 1 event in segments" in out
     assert "pending: 1 person's erasure from this host's files; the caretaker begins it within" in out
 
