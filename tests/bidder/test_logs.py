@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bidder.logs import LINES_PER_WINDOW, RateLimit, configure, redact
+from bidder.logs import AUDIT, LINES_PER_WINDOW, RateLimit, configure, redact
 
 HOST = "store.example:6379/0"
 
@@ -91,6 +91,13 @@ def test_a_flood_is_held_back_and_counted() -> None:
     later = record(1, 111)
     assert limit.filter(later)
     assert later.held_back == 2  # type: ignore[attr-defined]  # the filter's note on the record
+
+
+def test_no_line_of_an_audit_is_held_back() -> None:
+    """Whatever the flood: each line says what was done for somebody."""
+    limit = RateLimit(lines=0)
+    told = logging.LogRecord(AUDIT, logging.INFO, "erase.py", 1, "erased", (), None)
+    assert all(limit.filter(told) for _ in range(100))
 
 
 def test_the_gravest_always_passes() -> None:
