@@ -11,6 +11,9 @@ Rule: an e-mail address anywhere in a text is one; so are four numbers up to 255
     3-3-4 with separators; a leading 0 and groups parted by blanks, dots or slashes, or by one hyphen after an area
     code. `SKU-12345678`, EANs, GTINs, ISBNs, UUIDs and plain numbers stay.
     In prose (categories) a leading 0 with 9 to 15 digits is a phone number, too, however it is parted.
+Limits: a text of more than MAX_TEXT characters, or one that folding more than doubles (a single character may stand
+    for eighteen), is not read but counts as personal: nobody can tell. No pattern has two ways to match the same
+    characters, so that the work grows with the length of a text and no faster.
 Never: an answer that holds the text.
 """
 
@@ -20,9 +23,12 @@ from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote
 
+MAX_TEXT: Final = 512
+"""Twice the longest that is kept of anybody: the user id of an exchange."""
 UNQUOTED: Final = 3
 """Escapes within escapes; a text that goes through four systems was not sent by mistake."""
 
+_GROWTH, _SPARE = 2, 8  # a short text may hold a fraction or a unit that is folded to several characters
 _AT: Final = re.compile(r"\(at\)|\[at\]|&#64;|&#x40;|&commat;", re.I)
 _BEHIND: Final = re.compile(r"[^\s@<>\"',;]+\.[^\W\d_]{2,}")
 _NO_NAME: Final = frozenset(" \t\r\n@<>\"',;")
@@ -36,7 +42,7 @@ _FORMS: Final = [  # candidates; their digits are counted
         rf"tel:{_SEP}\+?\d(?:{_SEP}\d){{5,14}}{_AFTER}",
         rf"{_BEFORE}00[1-9]\d{{0,2}}[\s./()-]{{1,3}}\d(?:{_SEP}\d){{5,12}}{_AFTER}",
         rf"{_BEFORE}(?:\+?1[\s.-])?\d{{3}}[\s.-]\d{{3}}[\s.-]\d{{4}}{_AFTER}",
-        rf"{_BEFORE}(?:\+?\d{{1,3}}[\s.-]?)?\(0?\d{{1,5}}\)[\s.-]?\d{{2,}}(?:[\s.-]?\d{{2,}})*{_AFTER}",
+        rf"{_BEFORE}(?:\+?\d{{1,3}}[\s.-]?)?\(\d{{1,6}}+\)[\s.-]?\d{{2,}}+(?:[\s.-]\d{{2,}}+)*{_AFTER}",
         rf"{_BEFORE}0\d{{1,5}}(?:[\s./]\d{{1,8}})+{_AFTER}",
         rf"{_BEFORE}0[1-9]\d{{1,4}}-\d{{5,8}}{_AFTER}",
         rf"{_BEFORE}0[1-9](?:[\s.-]\d\d){{4}}{_AFTER}",
@@ -46,22 +52,24 @@ _PROSE: Final = re.compile(rf"(?<!\w)\(?0\d?(?:{_SEP}\d){{7,13}}(?!\w)")
 _MIN_NATIONAL: Final = 9
 _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4: Final = re.compile(rf"(?<![\w.])(?!0\.)(?:{_OCTET}\.){{3}}{_OCTET}(?!\w|\.\w)")
-_IPV6: Final = re.compile(r"(?<![\w:])[0-9a-f:]*:[0-9a-f]*:[0-9a-f:]*(?![\w:])", re.I)
+_IPV6: Final = re.compile(r"(?<![\w:])[0-9a-f:]{2,39}+(?![\w:])", re.I)
 _AGENT: Final = re.compile(r"\b(?:mozilla|opera|dalvik)/\d", re.I)
-_MIN_GROUPS: Final = 3
-_HINT: Final = re.compile(
-    r"[@%&#(\[]|[^\x00-\x7f]|\d.*\d.*\d.*\d.*\d.*\d.*\d|\d\.\d+\.\d+\.\d|:.*:|[a-z]/\d", re.S | re.I
-)
+_MIN_GROUPS, _MIN_COLONS = 3, 2
+_HINT: Final = re.compile(r"[@%&#(\[]|[^\x00-\x7f]|(?:\d\D*+){7}|\d\.\d++\.\d++\.\d|:[^:]*+:|[a-z]/\d", re.I)
 """Without one of these a text is neither; most texts end here."""
 
 
 def is_personal(text: str, *, prose: bool = False) -> bool:
-    """Whether a text holds an e-mail address or a phone number; `prose` where no number stands for itself."""
+    """Whether a text holds an e-mail address or a phone number, or is none that can be read; `prose` where no number
+    stands for itself."""
+    if len(text) > MAX_TEXT:
+        return True
     if not text or not _HINT.search(text):
         return False
-    return any(
+    readings = _readings(text)
+    return readings is None or any(
         _is_email(form) or is_address(form) or _AGENT.search(form) or _is_phone(form, prose)
-        for form in _readings(text)
+        for form in readings
     )
 
 
@@ -71,6 +79,8 @@ def is_address(text: str) -> bool:
 
 
 def _is_ipv6(text: str) -> bool:
+    if text.count(":") < _MIN_COLONS:
+        return False
     try:
         IPv6Address(text)
     except ValueError:
@@ -78,14 +88,17 @@ def _is_ipv6(text: str) -> bool:
     return sum(map(bool, text.split(":"))) >= _MIN_GROUPS
 
 
-def _readings(text: str) -> list[str]:
-    """The text, and what it reads as with its escapes undone."""
-    readings = [unicodedata.normalize("NFKC", text)]
-    for _ in range(UNQUOTED):
-        undone = unicodedata.normalize("NFKC", unquote(readings[-1], errors="replace"))
-        if undone == readings[-1]:
+def _readings(text: str) -> list[str] | None:
+    """The text, and what it reads as with its escapes undone; None where folding makes too much of it."""
+    readings: list[str] = []
+    for _ in range(UNQUOTED + 1):
+        undone = unquote(readings[-1], errors="replace") if readings else text
+        folded = unicodedata.normalize("NFKC", undone)
+        if len(folded) > _GROWTH * len(undone) + _SPARE:
+            return None
+        if readings and folded == readings[-1]:
             break
-        readings.append(undone)
+        readings.append(folded)
     return readings
 
 

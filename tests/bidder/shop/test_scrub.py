@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import string
 from ipaddress import IPv4Address
+from re import _parser  # type: ignore[attr-defined]  # the shapes of patterns stand nowhere else
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bidder.shop.scrub import is_personal
+from bidder.shop import scrub
+from bidder.shop.scrub import MAX_TEXT, is_personal
 
 LOCAL = st.text(string.ascii_letters + string.digits + "._+-", min_size=1, max_size=20)
 DOMAIN = st.from_regex(r"[a-z0-9]{1,12}(\.[a-z0-9]{1,8})?\.[a-z]{2,6}", fullmatch=True)
@@ -139,3 +143,80 @@ def test_any_text_is_answered(text: str, prose: bool) -> None:
     found = is_personal(text, prose=prose)
     could = not text.isascii() or set(text) & set("@%&#([.:/") or sum(c.isdigit() for c in text) >= 7
     assert could or not found
+
+
+FAMILIES = (
+    "1", "(1)1", "(1)11 ", "1 ", "01 ", "0 ", "01.", "+1", "+1 ", "+(", "(0", "00 1", "tel:1", "tel:", "1-800-",
+    "255.", "1.", "1.1", ":", "a:", ":a ", "::1", "@", "@a.", "a@", ".1", "(at)", "&#64;", "mozilla/", "1a", "(", "()",
+    "%", "%25", "%2", "％", "\ufdfa", "½", "-", "0-", " 1", "\u0301\u0323",
+)  # fmt: skip
+BEFORE = ("", "(1)", "+0", "@", "123456a:")
+
+
+@pytest.mark.parametrize("end", ["a", "-"])
+@pytest.mark.parametrize("piece", FAMILIES)
+def test_no_text_keeps_a_pattern_busy(piece: str, end: str) -> None:
+    """10,000 characters that almost match, of every family and before every end, come back from each pattern."""
+    for before in BEFORE:
+        text = before + (piece * 10_000)[:10_000] + end
+        for pattern in (*scrub._FORMS, scrub._PROSE, scrub._AT, scrub._AGENT, scrub._HINT):
+            assert all(found[0] in text for found in pattern.finditer(text))
+        scrub.is_address(text)
+        scrub._is_email(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *scrub._FORMS,
+        scrub._PROSE,
+        scrub._IPV4,
+        scrub._IPV6,
+        scrub._AT,
+        scrub._BEHIND,
+        scrub._AGENT,
+        scrub._HINT,
+    ],
+    ids=lambda pattern: pattern.pattern[:24],
+)
+def test_no_repeat_without_end_stands_in_another(pattern: re.Pattern[str]) -> None:
+    """Unless it never gives back what it took: else the two share out the same characters in ever more ways."""
+    assert not _nested(_parser.parse(pattern.pattern, pattern.flags), endless=False)
+
+
+def test_the_shape_is_seen() -> None:
+    """The check above finds what it looks for, and lets the mended shape pass."""
+    assert _nested(_parser.parse(r"x\d{2,}(?:[ .]?\d{2,})*y"), endless=False)
+    assert not _nested(_parser.parse(r"x\d{2,}+(?:[ .]\d{2,}+)*y"), endless=False)
+
+
+def _nested(part: Any, endless: bool) -> bool:
+    """Whether a repeat without end stands in another that gives back what it took."""
+    if isinstance(part, list | tuple):
+        return any(_nested(each, endless) for each in part)
+    if not isinstance(part, _parser.SubPattern):
+        return False
+    for name, told in part:
+        without_end = str(name) in ("MAX_REPEAT", "MIN_REPEAT") and told[1] == _parser.MAXREPEAT
+        if (endless and without_end) or _nested(
+            told, (endless or without_end) and str(name) != "POSSESSIVE_REPEAT"
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * (MAX_TEXT + 1), "1" * 10_000, "\ufdfa" * 14, "a" + "\ufdfa" * 60, "%EF%B7%BA" * 14]
+)
+def test_what_cannot_be_read_counts_as_personal(text: str) -> None:
+    """More than MAX_TEXT characters, or characters that stand for many others, escaped or not."""
+    assert is_personal(text)
+    assert is_personal(text, prose=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * MAX_TEXT, "½", "Size ½", "㎡", "①②③", "Größe ㎝ × ㎝", "ﬁne oﬀer", "ハﾝドバッグ"]
+)
+def test_usual_signs_that_fold_stay(text: str) -> None:
+    """Fractions, units, circled numbers, ligatures, half-width letters, and MAX_TEXT characters."""
+    assert not is_personal(text)
