@@ -70,6 +70,26 @@ def test_consent_that_comes_late_gives_an_event_its_person(tmp_path: Path, compa
     assert [event.person for event in shop_events(tmp_path, "shoes")] == [ANNA]
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("first", ["pixel", "tag", "server"])
+def test_a_browser_takes_no_event_of_a_server_away(tmp_path: Path, compacted: bool, first: str) -> None:
+    """Anybody may call a pixel with the id of an order: the row is what the shop's own server says, with a person or
+    without one, whichever came first."""
+    told = {
+        source: msgspec.structs.replace(
+            shop(1, person=b"" if source == "server" else ANNA, at_s=NOW_S + (source != first)), source=source
+        )
+        for source in ("pixel", "tag", "server")
+    }
+    write(tmp_path, [told.pop(first)])
+    if compacted:
+        compact(tmp_path, NOW_S)
+    write(tmp_path, told.values())
+    assert [event.person or b"" for event in shop_events(tmp_path, "shoes")] == [b""]
+    compact(tmp_path, NOW_S)
+    assert rows(tmp_path, "shop", "source, person") == [("server", None)]
+
+
 def test_a_repeat_is_one_row_though_it_comes_later(tmp_path: Path) -> None:
     """An event that is recorded again, in one segment or after its hour was published, stands there once."""
     write(tmp_path, [shop(1), shop(1), shop(2)])
