@@ -16,6 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_UNROUTED: Final = tuple(ipaddress.ip_network(text) for text in ("fec0::/10", "3fff::/20"))
+"""Site-local (RFC 3879) and documentation (RFC 9637): not every version of Python knows them as private."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -88,4 +90,6 @@ def _is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(inner)
+        if any(address in network for network in _UNROUTED):
+            return False
     return address.is_global and not address.is_multicast and not address.is_reserved

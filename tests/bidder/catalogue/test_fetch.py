@@ -158,6 +158,10 @@ async def test_redirects_end(server: TestServer, tmp_path: Path) -> None:
         "https://[::ffff:10.0.0.1]/",
         "https://[2002:0a00:0001::1]/",
         "https://[64:ff9b::a00:1]/",
+        "https://[fec0::1]/",
+        "https://[feff:ffff::1]/",
+        "https://[3fff::1]/",
+        "https://[3fff:fff:ffff::1]/",
     ],
 )
 def test_our_own_networks_are_not_asked(url: str) -> None:
