@@ -69,8 +69,12 @@ class FieldError(Exception):
 
 def column(name: str) -> str | None:
     """The name that we know a feed's column by; None for one that we do not read."""
-    plain = name.strip().casefold().removeprefix("g:").replace(" ", "_").replace("-", "_")
-    return NAMES.get(plain)
+    return NAMES.get(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """A column's name as NAMES writes them."""
+    return name.strip().casefold().removeprefix("g:").replace(" ", "_").replace("-", "_")
 
 
 def product_of(values: Mapping[str, str], currency: str) -> Product:
@@ -92,6 +96,14 @@ def product_of(values: Mapping[str, str], currency: str) -> Product:
         available=_available(given("availability", "")),
         image_bytes=_image_bytes(given("image_bytes", "")),
     )
+
+
+def sale_is_above(values: Mapping[str, str], product: Product) -> bool:
+    """Whether the line of a product has a sale price above its price, which is ignored."""
+    text = values.get("sale_price", "").strip()
+    if not text or product.sale_price_micros is not None:
+        return False
+    return _price("sale_price", text, values.get("currency", ""), product.currency) > product.price_micros
 
 
 def _text(field: str, value: str, most: int, *, required: bool = False) -> str:
@@ -116,8 +128,8 @@ def _price(field: str, value: str, named: str, currency: str) -> int:
     text = value.strip()
     found = _PRICE.fullmatch(text)
     if not found:
-        problem = f'must be written as 19.99 {currency or "EUR"}, not "{text[:40]}"' if text else "is missing"
-        raise FieldError(field, problem)
+        form = f'must be written as 19.99 {currency or "EUR"}, not "{text[:40]}"{_comma_hint(text)}'
+        raise FieldError(field, form if text else "is missing")
     told = found[1] or found[3] or named.strip() or currency
     if (found[1] and found[3]) or (currency and told.upper() != currency):
         raise FieldError(field, f"is in {told[:10]}; the advertiser counts in {currency}")
@@ -128,6 +140,12 @@ def _price(field: str, value: str, named: str, currency: str) -> int:
     if not micros:
         raise FieldError(field, "must be above 0")
     return micros
+
+
+def _comma_hint(text: str) -> str:
+    if "," not in text:
+        return ""
+    return ": use a point" if _PRICE.fullmatch(text.replace(",", ".")) else ": use a point, and no comma"
 
 
 def _address(field: str, value: str, schemes: tuple[str, ...]) -> str:

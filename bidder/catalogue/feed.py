@@ -14,8 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from bidder.campaigns.located import LocatedError, Problem, Problems
+from bidder.catalogue.advice import Advisor
 from bidder.catalogue.columns import FieldError, product_of
-from bidder.catalogue.lines import ByteSource, HeaderError, Row, delimited_rows, json_rows
+from bidder.catalogue.lines import ByteSource, HeaderError, Note, Row, delimited_rows, json_rows
 from bidder.catalogue.merchant import MerchantError, merchant_rows
 from bidder.catalogue.product import MAX_PRODUCTS, Product
 
@@ -23,7 +24,7 @@ MAX_FEED_BYTES: Final = 4 << 30  # 2,000,000 products of 2 KB each
 MAX_BAD_SHARE: Final = 0.2
 """More bad lines than that are a feed of another form, or one that was cut."""
 
-ROWS: Final[dict[str, Callable[[ByteSource], Iterator[Row]]]] = {
+ROWS: Final[dict[str, Callable[[ByteSource, Note | None], Iterator[Row]]]] = {
     "csv": delimited_rows,
     "jsonl": json_rows,
     "xml": merchant_rows,
@@ -54,23 +55,29 @@ class Feed(Struct):
     problems: list[Problem]
     """Lines that were skipped, by line."""
     advice: list[Problem]
-    """Lines that were overtaken by later ones of the same id."""
+    """Lines that were overtaken by later ones of the same id, and what an advisor found."""
     counts: Counts
 
 
-def read_feed(source: Path | ByteSource | bytes, form: str, currency: str, told_as: str = "") -> Feed:
+def read_feed(
+    source: Path | ByteSource | bytes,
+    form: str,
+    currency: str,
+    told_as: str = "",
+    advisor: Advisor | None = None,
+) -> Feed:
     """Read a feed of a format in ROWS whose prices are in the advertiser's currency; `told_as` is what a person calls
-    it."""
+    it. An advisor looks on."""
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return read_feed(file, form, currency, told_as or source.name)
+            return read_feed(file, form, currency, told_as or source.name, advisor)
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
-    return _Reader(told_as or "feed", currency).read(stream, form)
+    return _Reader(told_as or "feed", currency, advisor).read(stream, form)
 
 
 class _Reader:
-    def __init__(self, name: str, currency: str) -> None:
-        self._name, self._currency = name, currency
+    def __init__(self, name: str, currency: str, advisor: Advisor | None) -> None:
+        self._name, self._currency, self._advisor = name, currency, advisor
         self._problems = Problems()
         self._counts = Counts()
         self._products: list[Product | None] = []
@@ -78,7 +85,8 @@ class _Reader:
 
     def read(self, stream: ByteSource, form: str) -> Feed:
         try:
-            for number, values in ROWS[form](_Bounded(stream)):
+            ignored = self._advisor.ignored if self._advisor else None
+            for number, values in ROWS[form](_Bounded(stream), ignored):
                 self._take(number, values)
         except HeaderError as error:
             raise self._refused(1, f"the header {error}") from None
@@ -98,6 +106,8 @@ class _Reader:
         except FieldError as error:
             self._bad(number, error.field, str(error))
             return
+        if self._advisor is not None:
+            self._advisor.look(number, values, product)
         if product.id in self._places:
             self._counts.repeated += 1
             self._problems.advise(self._name, number, "id", f"{product.id} again: this one counts")
@@ -122,7 +132,10 @@ class _Reader:
                 0, f"{share}; up to {MAX_BAD_SHARE:.0%} are skipped, above it the feed is refused"
             )
         counts.out_of_stock = sum(not product.available for product in products)
-        return Feed(products, self._problems.listed(), self._problems.advised(), counts)
+        advice = self._problems.advised()
+        if self._advisor is not None:
+            advice = sorted([*advice, *self._advisor.told(self._name)])
+        return Feed(products, self._problems.listed(), advice, counts)
 
     def _refused(self, line: int, message: str) -> FeedError:
         return FeedError([Problem(self._name, line, "", message), *self._problems.listed()])

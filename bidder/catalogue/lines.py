@@ -7,7 +7,7 @@ Raises: HeaderError where the header cannot be used.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import msgspec
@@ -19,6 +19,8 @@ MAX_RECORD_LINES: Final = 50
 MAX_COLUMNS: Final = 300  # Merchant Center knows some 120
 
 Row = tuple[int, dict[str, str] | str]
+Note = Callable[[int, str], None]
+"""Hears of a line, and the name of a column there."""
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _value = msgspec.json.Decoder(str | int | float | bool | None).decode
@@ -38,26 +40,30 @@ class HeaderError(Exception):
     """The first line names no columns that we can use."""
 
 
-def delimited_rows(stream: ByteSource) -> Iterator[Row]:
-    """Rows of a CSV or TSV file: the header tells which."""
+def delimited_rows(stream: ByteSource, ignored: Note | None = None) -> Iterator[Row]:
+    """Rows of a CSV or TSV file: the header tells which; `ignored` hears of the columns that are not read."""
     lines = _lines(stream)
     first = next(((number, line) for number, line in lines if line != b""), None)
     if first is None:
         return
     header = _header(first[1])
     delimiter = "\t" if "\t" in header else max(",;|", key=header.count)
-    names = _names(next(csv.reader([header], delimiter=delimiter)))
+    cells = next(csv.reader([header], delimiter=delimiter))
+    names = _names(cells)
+    for cell, name in zip(cells, names, strict=True):
+        if ignored is not None and name is None:
+            ignored(first[0], cell)
     for number, record in _records(lines):
         yield number, _delimited(record, delimiter, names)
 
 
-def json_rows(stream: ByteSource) -> Iterator[Row]:
-    """Rows of JSON lines: one object each, whose members are named as columns are."""
+def json_rows(stream: ByteSource, ignored: Note | None = None) -> Iterator[Row]:
+    """Rows of JSON lines: one object each, whose members are named as columns are; `ignored` hears of the others."""
     for number, line in _lines(stream):
         if line is None:
             yield number, f"is longer than {MAX_LINE_BYTES:,} bytes"
         elif line.strip():
-            yield number, _members(line)
+            yield number, _members(line, number, ignored)
 
 
 def _lines(stream: ByteSource) -> Iterator[tuple[int, bytes | None]]:
@@ -149,9 +155,13 @@ def _delimited(record: str | Exception, delimiter: str, names: list[str | None])
     return {name: cell for name, cell in zip(names, cells, strict=False) if name}
 
 
-def _members(line: bytes) -> dict[str, str] | str:
+def _members(line: bytes, number: int, ignored: Note | None) -> dict[str, str] | str:
     try:
         members = _object(line)
+        if ignored is not None:
+            for key in members:
+                if column(key) is None:
+                    ignored(number, key)
         values = {name: _value(raw) for key, raw in members.items() if (name := column(key))}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"cannot be read: {error}"

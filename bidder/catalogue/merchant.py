@@ -17,7 +17,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
 from bidder.catalogue.columns import column
-from bidder.catalogue.lines import MAX_LINE_BYTES, ByteSource, Row
+from bidder.catalogue.lines import MAX_LINE_BYTES, ByteSource, Note, Row
 
 MAX_ITEM_CHARACTERS: Final = MAX_LINE_BYTES
 MAX_SILENT_BYTES: Final = 1 << 20
@@ -40,11 +40,11 @@ class MerchantError(Exception):
         self.line = line
 
 
-def merchant_rows(stream: ByteSource) -> Iterator[Row]:
-    """Rows of a Merchant document, as its items end."""
+def merchant_rows(stream: ByteSource, ignored: Note | None = None) -> Iterator[Row]:
+    """Rows of a Merchant document, as its items end; `ignored` hears of the elements that are not read."""
     parser = DefusedExpatParser(forbid_dtd=True)
     parser.setFeature(feature_namespaces, True)
-    items = _Items()
+    items = _Items(ignored)
     parser.setContentHandler(items)
     items.setDocumentLocator(parser)  # which it does for a whole document alone
     silent = 0
@@ -69,8 +69,9 @@ def merchant_rows(stream: ByteSource) -> Iterator[Row]:
 class _Items(ContentHandler):
     """Collects the text of each item's own children."""
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: Note | None) -> None:
         super().__init__()
+        self._ignored = ignored
         self.events = 0
         self._done: deque[Row] = deque()
         self._locator: Locator | None = None
@@ -107,6 +108,8 @@ class _Items(ContentHandler):
         elif self._depth == self._item_depth + 1:
             self._name = column(name[1]) if name[0] in _SPACES else None
             self._text = []
+            if self._name is None and self._ignored is not None:
+                self._ignored(self.line(), name[1])
             href = attrs.get((None, "href"))
             if self._name == "link" and href:
                 self._add(str(href))

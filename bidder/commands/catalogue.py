@@ -55,20 +55,22 @@ def register(subparsers: "Subparsers") -> None:
     check = commands.add_parser("check", help="say what is in a feed, what is wrong with it, and where")
     check.add_argument("feed", type=Path, help="a file")
     check.add_argument("--format", choices=("csv", "jsonl", "xml"), help="default: by the file's name")
-    check.add_argument("--currency", default="", help="the advertiser's, as EUR; default: any")
+    whose = check.add_mutually_exclusive_group()
+    whose.add_argument("--advertiser", default="", help="whose currency and domains it must have: an id")
+    whose.add_argument("--currency", default="", help="the advertiser's, as EUR; default: any")
     check.set_defaults(run=run_check)
     build = commands.add_parser("build", help="fetch an advertiser's feed and build its catalogue now")
     build.add_argument("advertiser", help="its id in the campaign files")
     build.set_defaults(run=run_build)
     listing = commands.add_parser("list", help="list the catalogues that are there")
     listing.set_defaults(run=run_list)
-    for command in (build, listing):
+    for command in (check, build, listing):
         command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
 
 
 def run_check(args: argparse.Namespace) -> int:
     """Check a feed."""
-    return guarded(lambda: _check(args.feed, args.format, args.currency.upper()))
+    return guarded(lambda: _check(args))
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -122,14 +124,20 @@ def _campaigns(config: Config) -> Path:
     return Path(config.campaigns) if config.campaigns else demo_book_path()
 
 
-def _check(path: Path, form: str | None, currency: str) -> int:
+def _check(args: argparse.Namespace) -> int:
+    from bidder.catalogue.advice import Advisor
     from bidder.catalogue.feed import read_feed
     from bidder.catalogue.refresh import counts_text
 
-    known = form or _FORMATS.get(path.suffix.casefold())
+    path: Path = args.feed
+    known = args.format or _FORMATS.get(path.suffix.casefold())
     if known is None:
         raise CannotBe(f"{path.name} does not tell its format: say --format")
-    feed = read_feed(path, known, currency)
+    currency, domains = args.currency.upper(), []
+    if args.advertiser:
+        owner = advertiser_named(args.advertiser, advertisers_of(configuration(args.config)))
+        currency, domains = owner.currency, [owner.domain, *owner.events.origins]
+    feed = read_feed(path, known, currency, advisor=Advisor(domains))
     for problem in feed.problems:
         print(problem, file=sys.stderr)
     for advice in feed.advice:

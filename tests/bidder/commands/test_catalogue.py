@@ -73,6 +73,22 @@ def test_check_refuses_what_a_service_would_refuse(
     assert "No such file" in capsys.readouterr().err
 
 
+def test_check_for_an_advertiser(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its currency and its domains count; one that nobody knows is told."""
+    feed = tmp_path / "feed.csv"
+    feed.write_text(HEADER + lines(3, "USD"))
+    check = ["catalogue", "check", str(feed), "--config", str(config), "--advertiser"]
+    assert main([*check, "voltaro"]) == 1
+    assert "is in USD; the advertiser counts in " in capsys.readouterr().err
+    own = next(each for each in load_book(demo_book_path()).advertisers if each.id == "voltaro")
+    feed.write_text(HEADER + lines(3, own.currency))
+    assert main([*check, "voltaro"]) == 0
+    foreign = "advice: feed.csv:2: link: leads to s.example, not to voltaro.example"
+    assert capsys.readouterr().err.startswith(foreign)
+    assert main([*check, "nobody"]) == 1
+    assert "paceline: there is no advertiser nobody" in capsys.readouterr().err
+
+
 def test_build_and_list(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A catalogue is in place after `build`, as it was after another; `list` shows it, also when it is damaged."""
     assert main(["catalogue", "list", "--config", str(config)]) == 0
