@@ -18,6 +18,7 @@ from bidder.metrics import Tally
 from bidder.notices.token import TOKEN_CHARACTERS
 from bidder.rights.deletion import MAX_JWT
 from bidder.shop import intake, matches, syncs, wire
+from bidder.shop.receive import Result
 from bidder.web.openapi import described, document, openapi_routes
 from bidder.web.public import notice_routes, public_app
 from bidder.web.routes import Route
@@ -85,6 +86,13 @@ async def test_limits_are_those_of_the_routes(served: Any) -> None:
         operation = written[route.path][route.method.lower()]
         assert (operation["x-max-query"], operation["x-max-body"]) == (route.max_query, route.max_body)
     assert written["/win"]["post"]["x-max-body"] == PORT.max_body_bytes
+
+
+async def test_results_have_the_fields_of_the_code(served: Any) -> None:
+    """What is told of an event of a batch is described, field by field."""
+    routes, _ = served
+    described_fields = told(routes)["components"]["schemas"]["Result"]["properties"]
+    assert set(described_fields) == set(Result.__struct_fields__)
 
 
 async def test_bounds_are_those_of_the_code(served: Any) -> None:
