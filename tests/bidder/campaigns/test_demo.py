@@ -80,7 +80,8 @@ def test_each_shop_has_its_own_currency_and_reserved_domain() -> None:
 
 @OF_SHOPS
 def test_all_kinds_and_sizes(shop: Advertiser) -> None:
-    """Each shop has creatives of every kind, banners of HTML and of products in all sizes, and line items of every goal and for deals."""
+    """Each shop has creatives of every kind, banners of HTML and of products in all sizes, and line items of every
+    goal and for deals."""
     assert {creative.kind for creative in shop.creatives} == {
         "image",
         "html",

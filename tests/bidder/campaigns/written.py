@@ -56,7 +56,9 @@ advertisers:
       origins: [www.shop.example]
     segments:
       - id: cart
-        when: [{event: cart, categories: [Shoes > Running], min_value: 99.5, within: 7d}, {event: page_view, at_least: 2}]
+        when:
+          - {event: cart, categories: [Shoes > Running], min_value: 99.5, within: 7d}
+          - {event: page_view, at_least: 2}
         unless: [{event: purchase, products: [boot-41], within: 14d}, {event: custom, custom: quiz}]
         keep: 5d
       - {id: buyers, when: [{event: purchase}]}
