@@ -5,8 +5,8 @@ Rule: who is erased is put into the book (erased.py) first, then out of every fi
     in a queue or in an open segment meanwhile is caught by the book when it is compacted. Compaction and this hold the
     folder in turn, so whatever compaction publishes without having seen the book is looked through after it.
     A shop's event of an erased person is deleted; an impression or a click stays as nobody's, since it was paid for.
-Limits: a segment is rewritten in memory, an hour's file within DuckDB's; people are compared PAGE at a time. PASS people
-    are erased in one pass, which lets go of the folder at its end: what is done then stays done.
+Limits: a segment is rewritten in memory, an hour's file within DuckDB's; people are compared PAGE at a time.
+    PASS people are erased in one pass, which lets go of the folder at its end: what is done then stays done.
 Raises: OSError, duckdb.Error: what is in the book and not done is done by the next run.
 """
 

@@ -22,6 +22,7 @@ from msgspec import Struct
 from bidder.audience.person import field_name
 from bidder.events import requests
 from bidder.events.erased import digest
+from bidder.logs import AUDIT
 from bidder.metrics import Metric, Tally
 from bidder.stores import keys, removal
 from bidder.stores.removal import Client, call, done
@@ -38,7 +39,7 @@ METRICS: Final = (
     ),
 )
 _SECONDS_FIELD: Final = 4
-_audit = logging.getLogger("bidder.rights.audit")
+_audit = logging.getLogger(AUDIT)
 
 
 class Erased(Struct, frozen=True):
@@ -57,6 +58,18 @@ class Eraser:
     def __init__(self, client: Client, tally: Tally | None = None) -> None:
         """The client stays its owner's to close."""
         self._client, self._tally = client, tally
+
+    async def knows(self, person_id: bytes) -> bool:
+        """Whether anything stands in the store under an id, a tombstone included: anybody can invent an id, and what is
+        written for one stays for a month and more."""
+        tag = keys.person_tag(person_id)
+        own = (keys.person_key(tag), keys.history_key(tag), keys.views_key(tag), keys.marks_key(tag))
+        return bool(await done(self._client.exists(*own)))
+
+    async def ask_files(self, person_id: bytes, now_s: float, asked_by: str) -> None:
+        """Have every host look for a person of whom the store knows nothing: an ad may be recorded for longer."""
+        await requests.request(self._client, [person_id], now_s)
+        audit("looked for", person_id, asked_by)
 
     async def erase(self, person_id: bytes, now_s: float, asked_by: str) -> Erased:
         """Remove everything of a person; twice is harmless."""

@@ -103,6 +103,14 @@ def question(seen: Seen) -> str:
     return document(seen.language, words["erase_title"], content, ERASE)
 
 
+def slow(language: str) -> str:
+    """Too many changes came at once, and this one was not made."""
+    words = TEXTS[language]
+    home = tag("a", text(words["back"]), href=f"{HOME}?lang={language}")
+    told = tag("p", text(words["slow_text"]), class_="panel wrong", role="alert")
+    return document(language, words["slow_title"], told + tag("p", home), HOME)
+
+
 def everything(seen: Seen, known: Sequence[Words]) -> str:
     """All that is held, of each number that the browser brought."""
     words = TEXTS[seen.language]

@@ -6,7 +6,10 @@ Paths: GET /privacy, GET /privacy/data (?format=json for programs), GET /privacy
 Rule: a change needs a form of ours: its token, the nonce in a SameSite=Strict cookie, and, where the browser tells, an
     origin of ours. Whatever else comes changes nothing.
     Where the store is away, opting out still says no in the browser, and keeps the id until the store could be told.
-Limits: MAX_BODY; languages are those of texts.
+    Under an id of which the store knows nothing, nothing is written but the question to every host's files, and that no
+    faster than UNKNOWN_PER_S: anybody can send ids that nobody has. Beyond it the person is told to come again.
+Limits: MAX_BODY; changes of one form and of one connection (429, with what to do), of whom
+    MAX_CALLERS are remembered; languages are those of texts.
 Never: a 5xx; a page in a cache, in a frame, or with anything that another host serves; an id in a log.
 """
 
@@ -18,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from msgspec import Struct
+from msgspec import Struct, field
 from redis.exceptions import RedisError
 
 from bidder.audience.identity import is_visitor, person_id
@@ -31,12 +34,24 @@ from bidder.rights import forms
 from bidder.rights.erase import Eraser
 from bidder.rights.holdings import Holdings, holdings
 from bidder.rights.layout import POLICY
-from bidder.rights.pages import CHOICE, DATA, ERASE, HOME, Operator, Seen, everything, overview, question
+from bidder.rights.pages import (
+    CHOICE,
+    DATA,
+    ERASE,
+    HOME,
+    Operator,
+    Seen,
+    everything,
+    overview,
+    question,
+    slow,
+)
 from bidder.rights.readable import Catalogues, Words, readable
 from bidder.rights.texts import LANGUAGES
 from bidder.stores.people_writer import PeopleWriter
 from bidder.stores.removal import OPT_OUT_S, Client
 from bidder.web.routes import Route
+from bidder.web.turns import Turns
 
 ID_COOKIES: Final = ("pl_id", "pl_pid")
 OPT_OUT_COOKIE: Final = "pl_optout"
@@ -48,6 +63,17 @@ MAX_FIELDS: Final = 8
 ASKED_BY: Final = "person"
 
 NONCE_S: Final = 12 * 3_600
+
+FORM_PER_S: Final = 1.0
+FORM_BURST: Final = 4
+"""Who says no, yes, and erases, does it in four clicks."""
+CONNECTION_PER_S: Final = 20.0
+CONNECTION_BURST: Final = 40
+"""A proxy of the operator's brings many browsers over one connection."""
+MAX_CALLERS: Final = 10_000
+UNKNOWN_PER_S: Final = 0.1
+UNKNOWN_BURST: Final = 60
+"""Per worker: 260,000 entries in the 30 days that the queue of erasures keeps one."""
 
 _SAFE: Final = "Path=/; Secure; HttpOnly; SameSite=None"
 _STRICT: Final = f"Path={HOME}; Secure; HttpOnly; SameSite=Strict"
@@ -79,6 +105,9 @@ class Desk(Struct, frozen=True, kw_only=True):
     catalogues: Catalogues | None
     tally: Tally
     clock: Clock
+    forms: Turns = field(default_factory=lambda: Turns(FORM_PER_S, FORM_BURST, MAX_CALLERS))
+    connections: Turns = field(default_factory=lambda: Turns(CONNECTION_PER_S, CONNECTION_BURST, MAX_CALLERS))
+    unknown: Turns = field(default_factory=lambda: Turns(UNKNOWN_PER_S, UNKNOWN_BURST, 1))
 
     @property
     def writer(self) -> PeopleWriter:
@@ -135,11 +164,14 @@ async def _choice(desk: Desk, request: web.Request) -> web.Response:
     choice = fields.get("choice")
     if choice not in ("out", "in") or not _ours(desk, request, fields):
         return _back(fields, request, "form")
+    if not _in_turn(desk, request):
+        return _slow(fields, request)
     desk.tally.count("paceline_choices_total", choice)
+    told = True
     try:
         for person in people_of(request.cookies):
             if choice == "out":
-                await Eraser(desk.client, desk.tally).opt_out(person, desk.clock.now_s(), ASKED_BY)
+                told &= await _leave(desk, person, out=True)
             else:
                 await desk.writer.opt_in(person)
     except _UNREACHABLE as error:
@@ -149,6 +181,8 @@ async def _choice(desk: Desk, request: web.Request) -> web.Response:
             if choice == "out"
             else _back(fields, request, "failed")
         )
+    if choice == "out" and not told:
+        return _back(fields, request, "later", _saying_no())
     if choice == "out":
         return _back(fields, request, "out", [*_saying_no(), *_gone(*ID_COOKIES, OPT_IN_COOKIE)])
     return _back(fields, request, "in", [*_saying(OPT_IN_COOKIE), *_gone(OPT_OUT_COOKIE)])
@@ -158,14 +192,49 @@ async def _erase(desk: Desk, request: web.Request) -> web.Response:
     fields = await _fields(request)
     if fields.get("confirm") != "yes" or not _ours(desk, request, fields):
         return _back(fields, request, "form")
-    people, eraser = people_of(request.cookies), Eraser(desk.client, desk.tally)
+    if not _in_turn(desk, request):
+        return _slow(fields, request)
+    people, told = people_of(request.cookies), True
     try:
         for person in people:
-            await eraser.erase(person, desk.clock.now_s(), ASKED_BY)
+            told &= await _leave(desk, person, out=False)
     except _UNREACHABLE as error:
         _log.warning("a person could not be erased: %s", type(error).__name__)
         return _back(fields, request, "failed")
+    if not told:
+        return _back(fields, request, "failed")
     return _back(fields, request, "erased" if people else "nothing", _gone(*ID_COOKIES))
+
+
+async def _leave(desk: Desk, person: bytes, *, out: bool) -> bool:
+    """Erase a person, or opt them out; False where that has to be asked again later."""
+    eraser, now_s = Eraser(desk.client, desk.tally), desk.clock.now_s()
+    if await eraser.knows(person):
+        await (eraser.opt_out if out else eraser.erase)(person, now_s, ASKED_BY)
+        return True
+    if not desk.unknown.take("", _moment_s(desk)):
+        return False
+    await eraser.ask_files(person, now_s, ASKED_BY)
+    return True
+
+
+def _in_turn(desk: Desk, request: web.Request) -> bool:
+    """Whether this form, and this connection, may change something again."""
+    now_s, transport = _moment_s(desk), request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return desk.connections.take(peer, now_s) and desk.forms.take(
+        request.cookies.get(NONCE_COOKIE, ""), now_s
+    )
+
+
+def _moment_s(desk: Desk) -> float:
+    return desk.clock.monotonic_ns() / 1e9
+
+
+def _slow(fields: Mapping[str, str], request: web.Request) -> web.Response:
+    language = language_of(fields.get("lang", ""), request.headers.get("Accept-Language", ""))
+    headers = {**_HEADERS, "Content-Language": language, "Retry-After": "5"}
+    return web.Response(status=429, text=slow(language), content_type="text/html", headers=headers)
 
 
 def people_of(cookies: Mapping[str, str]) -> list[bytes]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from bidder.rights.layout import COLOURS, POLICY, STYLE
-from bidder.rights.pages import DONE, Operator, Seen, everything, moment, overview, question
+from bidder.rights.pages import DONE, Operator, Seen, everything, moment, overview, question, slow
 from bidder.rights.readable import Deed, Handed, Interest, Link, Login, ShopWords, Thing, Words
 from bidder.rights.texts import LANGUAGES, MONTHS, TEXTS
 
@@ -50,6 +50,7 @@ def _pages(language: str, text: str) -> dict[str, str]:
     return {
         "overview": overview(OPERATOR, seen),
         "question": question(seen),
+        "slow": slow(language),
         "everything": everything(seen, [_words(text)]),
         "nothing": everything(seen, []),
         "unsure": everything(Seen(language=language, held=None), []),

@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 from aiohttp import ClientSession
+from msgspec.structs import force_setattr
 
 from bidder.campaigns.model import Advertiser
 from bidder.clock import ManualClock
 from bidder.config import Stores
+from bidder.events.requests import ERASURES, requested
 from bidder.metrics import Tally
 from bidder.rights.forms import LIFE_S, form_token
 from bidder.rights.layout import POLICY
@@ -23,6 +25,7 @@ from bidder.stores import keys
 from bidder.stores.people_writer import open_client
 from bidder.stores.removal import done
 from bidder.web.privacy_pages import MAX_BODY, Desk, language_of, people_of
+from bidder.web.turns import Turns
 from tests.bidder.rights.conftest import NOW_S, ONE, TAG, TWO, Catalogues, House, advertisers, house, known
 from tests.bidder.web.privacy_desk import KEYRING, desk_of, serving
 from tests.servers import RealServer
@@ -143,6 +146,46 @@ async def test_a_browser_without_a_number_may_say_no(browser: Browser) -> None:
     """Then the cookie is all there is."""
     told, cookies = await browser.post("/privacy/choice", {"choice": "out"}, {"pl_form": NONCE})
     assert (told, cookies["pl_optout"]) == ("out", "1")
+
+
+async def test_an_id_that_nobody_has_leaves_nothing(browser: Browser, known: House) -> None:
+    """Opting out and erasing under an invented number write no key of it: the browser says no, every host's files are
+    asked, and beyond a rate not even that: the person is told to come again. Who is known is served all the same."""
+    force_setattr(browser.desk, "unknown", Turns(0.0, 2, 1))
+    before = known.standing()
+    for path, expected in (("choice", "out"), ("erase", "erased"), ("choice", "later"), ("erase", "failed")):
+        number = path[0].encode().hex() * 16
+        fields = {"choice": "out", "confirm": "yes"}
+        told, cookies = await browser.post(f"/privacy/{path}", fields, {**WHO, "pl_id": number})
+        assert told == expected
+        assert ("pl_optout" in cookies) == (path == "choice")
+        assert ("pl_id" in cookies) == (expected in ("out", "erased"))
+    assert known.standing() - before == {ERASURES}
+    assert len(await requested(known.client, NOW_S)) == 2
+    browser.clock.advance(10)
+    assert (await browser.post("/privacy/erase", {"confirm": "yes"}, WHO))[0] == "erased"
+    assert await in_store(known.client, ONE) == []
+
+
+@pytest.mark.parametrize("limit", ["forms", "connections"])
+async def test_changes_come_one_after_another(browser: Browser, known: House, limit: str) -> None:
+    """Beyond the rate of a form or a connection nothing is changed, and a page in the person's language says so; a
+    moment later it is done."""
+    force_setattr(browser.desk, limit, Turns(1.0, 1, 10))
+    await browser.post("/privacy/choice", {"choice": "in"}, WHO)
+    before = known.standing()
+    form = form_token(KEYRING, NONCE, browser.clock.now_s())
+    async with browser.session.post(
+        f"{browser.base}/privacy/erase",
+        data={"form": form, "lang": "fr", "confirm": "yes"},
+        headers={"Cookie": _cookies(WHO)},
+    ) as answer:
+        assert answer.status == 429
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert TEXTS["fr"]["slow_title"] in await answer.text()
+    assert known.standing() == before
+    browser.clock.advance(1)
+    assert (await browser.post("/privacy/erase", {"confirm": "yes"}, WHO))[0] == "erased"
 
 
 async def test_erasing_asks_first(browser: Browser, known: House) -> None:
