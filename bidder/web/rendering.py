@@ -5,9 +5,9 @@ Paths: /render?t= answers an HTML document; /render/native?t=&a= the assets of a
     counts nothing. A token that is not ours, or is none, is a 404 without content. A token of ours always gets an ad:
     the brand alone where it is old, where the shop has no products, or where nobody knows the creative any more an
     empty document: a hole in a page of somebody else is ours to avoid.
-Rule: what the person looked at is shown where the token says so (PERSONAL), the browser brings neither our opt-out
-    cookie nor Sec-GPC, and the store has not heard of an opt-out; everybody else, and everybody while the store is slow
-    or down, sees the best sellers.
+Rule: what the person looked at is shown where the token says so (PERSONAL), its bid was made within RENDER_S, the
+    browser brings neither our opt-out cookie nor Sec-GPC, and the store has not heard of an opt-out; everybody else,
+    and everybody while the store is slow or down, sees the best sellers.
 Limits: KNOWN_S for the person, not waited for any longer and never cancelled; MAX_READS of them at a time; after
     FAILURES in a row none for PAUSE_S.
 Never: a script, an error for anything that can be sent, the id of a person in an answer.
@@ -45,6 +45,9 @@ from openrtb.native_assets import read_asked
 KNOWN_S: Final = 0.05
 """A read takes a millisecond, and ten and more where all cores are busy: an ad that waits is still there before its
 pictures are."""
+RENDER_S: Final = 600
+"""An ad is drawn within seconds of its bid, or minutes where an app keeps it. Whoever keeps its token for longer, as
+the page around it may, learns no more of what its person does."""
 MAX_READS: Final = 64
 FAILURES: Final = 8
 PAUSE_S: Final = 2.0
@@ -183,7 +186,8 @@ class Rendering:
         if catalogue is None or showcase is None or ad.old:
             return [], False
         known = None
-        if _may_know(ad.claim, showcase, request):
+        fresh = studio.clock.now_s() - ad.claim.issued_s <= RENDER_S
+        if fresh and _may_know(ad.claim, showcase, request):
             known = await self._people.known(ad.claim.person, showcase.advertiser_id)
         chosen = choose(known, catalogue, count, IMAGES_BYTES, studio.clock.now_s())
         return chosen, known is not None

@@ -193,6 +193,19 @@ async def test_where_a_person_may_not_be_known_nobody_is_asked(
     assert studio.count("paceline_renders_total") == {"contextual": 1}
 
 
+async def test_a_token_follows_nobody(studio: Gallery) -> None:
+    """A person's ad, as a page or as assets, is theirs within RENDER_S of the bid; afterwards whoever kept the token
+    sees best sellers, and nobody asks for the person."""
+    studio.clock.advance(rendering.RENDER_S)
+    assert (await studio.ad()).titles[0] == "Boot 17"
+    native = sealed(creative=NATIVE, flags=PERSONAL, person=PERSON).browser_token
+    assert '"Boot 17"' in (await studio.get(native, "/render/native")).text
+    studio.clock.advance(1)
+    assert (await studio.ad()).titles[0] == "Boot 1"
+    assert '"Boot 1"' in (await studio.get(native, "/render/native")).text
+    assert len(studio.people.asked) == 2
+
+
 async def test_who_opted_out_is_anybody(studio: Gallery) -> None:
     """Though the bid was made before."""
     studio.people.known_as = Known(opted_out=True)
