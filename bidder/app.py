@@ -123,7 +123,7 @@ class Worker:
         notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
         self._household.attend(notices)
         routes = [*notice_routes(notices, config.public), *self._household.routes()]
-        public = PublicServer(public_app(routes, self._tally), self._tally)
+        public = PublicServer(public_app(routes, self._tally), self._tally, config.public.max_per_address)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()

@@ -59,6 +59,9 @@ class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/[^\s]*)?\Z")] = "http://127.0.0.1:8081"
     """How the outside world reaches this port: it stands in every notice and click URL."""
     max_body_bytes: Count = 65_536
+    max_per_address: Count = 512
+    """Connections of one client address, per worker; more are closed at once. Behind a proxy all come from its own
+    address: then set what the proxy may hold open."""
 
 
 class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,8 +5,9 @@ Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the 
     nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok,
     /openapi.json what there is.
     GET and POST are the same; HEAD looks and changes nothing.
-Limits: those of each Route for query (414) and body (413), IDLE_S for a head or between
-    requests, BODY_S for a body (408), MAX_CONNECTIONS per worker: the next ones are closed at once.
+Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun, IDLE_S for the first one
+    and between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one client
+    address: the next ones are closed at once.
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
 
@@ -14,10 +15,12 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address
 from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec import Struct
 
 from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
@@ -39,6 +42,7 @@ from bidder.web.sockets import BACKLOG
 
 MAX_LINE: Final = 16_384  # a TC string of a large consent platform and a GPP string in one query
 IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
+HEAD_S: Final = 10.0
 BODY_S: Final = 5.0
 MAX_CONNECTIONS: Final = 4_096
 GIF: Final = (
@@ -50,6 +54,9 @@ METRICS: Final = (
     Metric("paceline_public_responses_total", "counter", "Answers of the public port by status", ("status",)),
     Metric("paceline_public_faults_total", "counter", "Our own errors while serving the public port"),
     Metric("paceline_public_refused_total", "counter", "Connections closed because there were too many"),
+    Metric(
+        "paceline_public_slow_heads_total", "counter", "Connections closed in the midst of a request's head"
+    ),
 )
 _HEADERS: Final = {  # unless a handler says otherwise
     "Cache-Control": "no-store",
@@ -203,9 +210,12 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
 class PublicServer:
     """The public port of one worker, listening on a socket that is already bound."""
 
-    def __init__(self, app: web.Application, tally: Tally) -> None:
+    def __init__(
+        self, app: web.Application, tally: Tally, max_per_address: int = PublicPort().max_per_address
+    ) -> None:
         self._runner = web.AppRunner(app)
         self._tally = tally
+        self._open = _Open({}, max_per_address)
         self._listener: Listener | None = None
 
     async def start(self, bound: socket.socket) -> None:
@@ -226,15 +236,38 @@ class PublicServer:
         if len(server.connections) >= MAX_CONNECTIONS:
             self._tally.count("paceline_public_refused_total")
             return _Refusal()
-        return _Connection(server, self._tally)
+        return _Connection(server, self._tally, self._open)
+
+
+class _Open(Struct, frozen=True):
+    """Connections that are open, by client address; only those of more than none."""
+
+    counts: dict[str, int]
+    most: int
+
+    def join(self, address: str) -> bool:
+        """Count one more; False, and nothing is counted, where there are too many."""
+        count = self.counts.get(address, 0)
+        if count >= self.most:
+            return False
+        self.counts[address] = count + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """One that joined is gone."""
+        count = self.counts[address] - 1
+        if count:
+            self.counts[address] = count
+        else:
+            del self.counts[address]
 
 
 class _Connection(web.RequestHandler):
     """One connection; what is no HTTP gets a documented answer, too, and nothing of it back."""
 
-    __slots__ = ("_tally",)
+    __slots__ = ("_address", "_head", "_open", "_tally")
 
-    def __init__(self, server: web.Server, tally: Tally) -> None:
+    def __init__(self, server: web.Server, tally: Tally, open_: _Open) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -245,7 +278,51 @@ class _Connection(web.RequestHandler):
             max_line_size=MAX_LINE,
             auto_decompress=False,
         )
-        self._tally = tally
+        self._tally, self._open = tally, open_
+        self._address = ""  # empty: not counted
+        self._head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected; one too many of an address is closed again."""
+        address = _address_of(transport)
+        if address and not self._open.join(address):
+            self._tally.count("paceline_public_refused_total")
+            cast(asyncio.Transport, transport).abort()
+            return
+        self._address = address
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end of it, whoever wanted it."""
+        if self._address:
+            self._open.leave(self._address)
+            self._address = ""
+        self._no_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: a head that begins with them has HEAD_S to end, however many there are."""
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._no_head()
+        elif self._head is None and self._idle():
+            self._head = self._loop.call_later(HEAD_S, self._too_slow)
+
+    def _idle(self) -> bool:
+        """Whether what came belongs to no request yet."""
+        waits = self._waiter is not None and not self._waiter.done()
+        return not self._request_count or (waits and not self._messages)
+
+    def _no_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _too_slow(self) -> None:
+        self._head = None
+        self._tally.count("paceline_public_slow_heads_total")
+        self.force_close()
 
     def handle_error(
         self,
@@ -267,6 +344,17 @@ class _Connection(web.RequestHandler):
         response.force_close()
         self._tally.count("paceline_public_responses_total", str(status))
         return response
+
+
+def _address_of(transport: asyncio.BaseTransport) -> str:
+    """A client's address; of IPv6 the network that one subscriber has. Empty where there is none."""
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple):
+        return ""
+    address = str(peer[0]).partition("%")[0]
+    if ":" not in address or "." in address:
+        return address
+    return IPv6Address(address).packed[:8].hex()
 
 
 class _Refusal(asyncio.Protocol):

@@ -30,13 +30,13 @@ LINE = ("campaign-1", "line-1")
 class Port:
     """A public port on a free port of this machine, and a browser for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_per_address: int = 512) -> None:
         self.tally = Tally()
         self.clock = ManualClock(NOW_S)
         self.queue = Kept()
         notices = Notices(self.tally, OneLineItem(), RING, terms_of(SHIPPED), self.clock, self.queue)
         self.app = public_app(notice_routes(notices, PublicPort(max_body_bytes=1_000)), self.tally)
-        self.server = PublicServer(self.app, self.tally)
+        self.server = PublicServer(self.app, self.tally, max_per_address)
 
     async def __aenter__(self) -> Self:
         bound = shared_socket("127.0.0.1", 0)
@@ -195,6 +195,67 @@ async def test_a_client_that_never_asks_is_cut(monkeypatch: pytest.MonkeyPatch) 
         writer.write(b"GET /win HTTP/1.1\r\nHost:")
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that has begun has HEAD_S to end, however often a byte of it comes, on a new connection and on one that
+    was served; one that asks no more waits as long as it may."""
+    monkeypatch.setattr(public, "HEAD_S", 0.1)
+    asking, half = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /win HTTP/1.1\r\nHost:"
+    async with Port() as port:
+        idle_reader, idle = await asyncio.open_connection("127.0.0.1", port.number)
+        idle.write(asking)
+        assert (await idle_reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+        assert await port.raw(half) == b""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+        writer.write(asking)
+        await reader.readuntil(b"ok\n")
+        writer.write(half)
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"a")
+                with contextlib.suppress(TimeoutError):
+                    assert await asyncio.wait_for(reader.read(), 0.02) == b""
+        assert port.count("paceline_public_slow_heads_total") == 2
+        idle.write(asking)
+        assert (await idle_reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+        for each in (idle, writer):
+            each.close()
+
+
+async def test_an_address_has_so_many_connections() -> None:
+    """One more is closed at once and counted; when one of them ends, there is room again."""
+    async with Port(max_per_address=2) as port:
+        first = [await asyncio.open_connection("127.0.0.1", port.number) for _ in range(2)]
+        for reader, writer in first:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            await reader.readuntil(b"ok\n")
+        assert await port.raw(b"") == b""
+        assert port.count("paceline_public_refused_total") == 1
+        reader, writer = first[0]
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        writer.close()
+        assert b"200" in await port.raw(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        first[1][1].close()
+    assert port.server._open.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        (("192.0.2.1", 4_000), "192.0.2.1"),
+        (("2001:db8:0:1:2::3", 4_000, 0, 0), "20010db800000001"),
+        (("2001:db8:0:1::9%eth0", 4_000, 0, 0), "20010db800000001"),
+        (("::ffff:192.0.2.1", 4_000, 0, 0), "::ffff:192.0.2.1"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_an_address_is_a_subscribers(peer: object, address: str) -> None:
+    """Of IPv6 its /64, since a subscriber has as many addresses as they like; of a socket without one, none."""
+    transport = asyncio.Transport({"peername": peer})
+    assert public._address_of(transport) == address
 
 
 async def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
