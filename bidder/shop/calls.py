@@ -2,15 +2,22 @@
 
 Place: web/shop and web/sync make calls and send answers; receive and syncs know nothing else of HTTP.
 Shapes: header names are looked up in lower case; a parameter that stands twice counts where it stands first.
+Rule: consent that is told twice in different words was not told: the parameter reads as one that cannot be read, and
+    that denies.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from bidder.privacy.browser import signals_from
 from bidder.privacy.signals import Signals
+
+_CONSENT: Final = frozenset(("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy", "gpc", "coppa"))
+_DOUBTFUL: Final = "!"
+"""Of no parameter a value that allows anything."""
 
 
 class Call(Struct, frozen=True):
@@ -22,18 +29,19 @@ class Call(Struct, frozen=True):
     cookies: Mapping[str, str]
 
     def first(self, name: str) -> str:
-        """The first value of a parameter, or empty."""
-        return next((value for key, value in self.query if key == name), "")
+        """The first value of a parameter, or empty; of consent that is told in different words, none that allows."""
+        values = [value for key, value in self.query if key == name]
+        if name in _CONSENT and any(value != values[0] for value in values):
+            return _DOUBTFUL
+        return values[0] if values else ""
 
     def signals(self, country: str) -> Signals:
         """What it says about consent; `country` presumes a law where it says nothing."""
-        first: dict[str, str] = {}
-        for name, value in self.query:
-            first.setdefault(name, value)
-        found = signals_from(first, self.headers, country)
-        if _is_set(first.get("gpc", "")):
+        told = {name: self.first(name) for name, _ in self.query if name in _CONSENT}
+        found = signals_from(told, self.headers, country)
+        if _is_set(told.get("gpc", "")):
             found = replace(found, gpc=True)
-        return replace(found, coppa=True) if _is_set(first.get("coppa", "")) else found
+        return replace(found, coppa=True) if _is_set(told.get("coppa", "")) else found
 
 
 class Answer(Struct, frozen=True):

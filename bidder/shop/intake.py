@@ -2,15 +2,16 @@
 
 Place: receive asks it for each pixel call and each event of a batch; afterwards nobody sees what was sent.
 Shapes: an Intake holds the event, the names of fields that were dropped as personal data, and the ids of the person.
+    Reading is done in steps of about STEP_TEXT characters, so that others have their turn in between.
 Units: micros of the event's currency; seconds since the epoch.
-Limits: those of wire.py; MAX_PRICE and MAX_VALUE units of a currency; events are at most MAX_AGE_S old and MAX_AHEAD_S
-    ahead of our clock (then they count as now).
+Limits: those of wire.py; MAX_EVENT_TEXT characters in all texts of an event; MAX_PRICE and MAX_VALUE units of a
+    currency; events are at most MAX_AGE_S old and MAX_AHEAD_S ahead of our clock (then they count as now).
 Raises: Refusal.
 Never: personal data in an answer, a log or a count.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NewType
@@ -40,6 +41,9 @@ MAX_AGE_S: Final = 7 * 86_400
 """A server that was down for a week may tell what happened; longer is history."""
 MAX_AHEAD_S: Final = 300.0
 MAX_MESSAGE: Final = 200
+MAX_EVENT_TEXT: Final = 8_192
+"""As much as a pixel's whole query: MAX_ITEMS products with the path of a category each."""
+STEP_TEXT: Final = 512
 
 Micros = NewType("Micros", int)
 
@@ -92,6 +96,10 @@ class Intake(Struct, frozen=True, kw_only=True):
     """Fields that held personal data."""
 
 
+Reading = Generator[None, None, Intake]
+"""Steps towards an Intake; any of them raises Refusal."""
+
+
 def read_batch(body: bytes) -> list[msgspec.Raw]:
     """The events of a batch, each still to be read; raises Refusal for all of it."""
     try:
@@ -100,7 +108,7 @@ def read_batch(body: bytes) -> list[msgspec.Raw]:
         raise _not_read(error) from None
 
 
-def read_event(raw: msgspec.Raw, declared: DeclaredEvents, now_s: float) -> Intake:
+def read_event(raw: msgspec.Raw, declared: DeclaredEvents, now_s: float) -> Reading:
     """One event of a server; raises Refusal."""
     if _SIGNED_AMOUNT.search(raw):
         raise Refusal("fields", "price, value, quantity: expected numbers without a sign")
@@ -112,17 +120,17 @@ def read_event(raw: msgspec.Raw, declared: DeclaredEvents, now_s: float) -> Inta
         raise Refusal("fields", "id: each event needs one, so that it counts once however often it is sent")
     if is_personal(written.id):
         raise Refusal("personal", "id: it reads as an e-mail address or a phone number")
-    return _taken(written, declared, now_s)
+    return (yield from _taken(written, declared, now_s))
 
 
-def read_pixel(query: Iterable[tuple[str, str]], declared: DeclaredEvents, now_s: float) -> Intake:
+def read_pixel(query: Iterable[tuple[str, str]], declared: DeclaredEvents, now_s: float) -> Reading:
     """The event of a pixel's decoded query; raises Refusal. `product`, `price`, `quantity` and `item_category` may be
     repeated, each as often as `product` or not at all; all others stand once."""
     try:
         written = msgspec.convert(_from_query(query), EventIn, strict=False)
     except msgspec.ValidationError as error:
         raise _not_read(error) from None
-    return _taken(written, declared, now_s)
+    return (yield from _taken(written, declared, now_s))
 
 
 def _from_query(query: Iterable[tuple[str, str]]) -> dict[str, object]:
@@ -165,11 +173,11 @@ def _items_of(columns: dict[str, list[str]]) -> list[dict[str, str]]:
     return items
 
 
-def _taken(written: EventIn, declared: DeclaredEvents, now_s: float) -> Intake:
+def _taken(written: EventIn, declared: DeclaredEvents, now_s: float) -> Reading:
     kind = KINDS.get(written.event)
     if kind is None or written.event not in _declared_kinds(declared):
         raise Refusal("undeclared", "event: not among the events that the advertiser declared")
-    clean, dropped = _scrubbed(written)
+    clean, dropped = yield from _scrubbed(written)
     _check_names(clean, kind, declared, dropped)
     items = tuple(_item(item, n) for n, item in enumerate(clean.items))
     return Intake(
@@ -197,9 +205,13 @@ def _declared_kinds(declared: DeclaredEvents) -> frozenset[str]:
     return frozenset((*declared.kinds, "custom") if declared.custom else declared.kinds)
 
 
-def _scrubbed(written: EventIn) -> tuple[EventIn, list[str]]:
+def _scrubbed(written: EventIn) -> Generator[None, None, tuple[EventIn, list[str]]]:
     """The event without texts that hold personal data, and the names of what went. A product that goes takes its item
     along."""
+    lengths = [len(item.product) + len(item.category) for item in written.items]
+    single = (written.id, written.category, written.order, written.conversion, written.name)
+    if sum(lengths) + sum(map(len, single)) > MAX_EVENT_TEXT:
+        raise Refusal("fields", f"items: more than {MAX_EVENT_TEXT} characters in all texts of the event")
     dropped: list[str] = []
     changes: dict[str, object] = {}
     for name, text, prose in (
@@ -215,7 +227,12 @@ def _scrubbed(written: EventIn) -> tuple[EventIn, list[str]]:
         else:
             changes[name] = text.strip()
     items = []
-    for item in written.items:
+    read = sum(map(len, single))
+    for item, length in zip(written.items, lengths, strict=True):
+        read += length
+        if read > STEP_TEXT:
+            read = length
+            yield
         if is_personal(item.product):
             dropped.append("product")
             continue

@@ -3,7 +3,8 @@
 Place: web/sync hands over the body of `POST /v1/matches/{exchange}` after the signature was checked.
 Shapes: JSON lines `{"uid": ..., "id": <our 32 hexadecimal digits>, "gdpr": ..., "gdpr_consent": ..., "gpp": ...,
     "gpp_sid": ..., "us_privacy": ..., "country": ...}`; blank lines are passed over and counted as lines.
-Limits: MAX_LINES of a call, MAX_UPLOADS calls at a time; AT_ONCE lines are written at a time.
+Limits: MAX_LINES of a call, MAX_UPLOADS calls at a time, MAX_UPLOADS_OF_EXCHANGE of one exchange; AT_ONCE lines of a
+    call are written at a time.
 Raises: Refusal for all of a call; Busy where the exchange is to send it again.
 """
 
@@ -24,11 +25,13 @@ from bidder.shop.cookies import person_of
 from bidder.shop.hands import Matcher
 from bidder.shop.intake import Refusal
 from bidder.shop.receive import STORE_ERRORS, Busy
+from bidder.shop.slots import Share, Slots
 from bidder.shop.syncs import usable_uid
 from bidder.shop.wire import Consent
 
 MAX_LINES: Final = 1_000
-MAX_UPLOADS: Final = 2
+MAX_UPLOADS: Final = 8
+MAX_UPLOADS_OF_EXCHANGE: Final = 2
 AT_ONCE: Final = 8
 """Half of the connections of a worker's client: pixels go on meanwhile."""
 
@@ -68,7 +71,7 @@ class Matches:
 
     def __init__(self, matcher: Matcher, gate: Gate, tally: Tally, clock: Clock) -> None:
         self._matcher, self._gate, self._tally, self._clock = matcher, gate, tally, clock
-        self._uploads = 0
+        self._uploads = Slots(MAX_UPLOADS)
 
     async def upload(self, exchange: str, body: bytes) -> list[Line]:
         """One result for each line that is not blank."""
@@ -76,20 +79,22 @@ class Matches:
         if not lines or len(lines) > MAX_LINES:
             self._tally.count(counts.UPLOADS.name, exchange, "batch")
             raise Refusal("batch", f"expected 1 to {MAX_LINES} lines")
-        if self._uploads >= MAX_UPLOADS:
-            raise Busy
-        self._uploads += 1
-        try:
-            results: list[Line] = []
-            for start in range(0, len(lines), AT_ONCE):
-                chunk = lines[start : start + AT_ONCE]
-                results += await asyncio.gather(*(self._line(exchange, n, line) for n, line in chunk))
-        except STORE_ERRORS as error:
-            _log.warning("the store of people did not take matches: %s", type(error).__name__)
-            self._tally.count(counts.UPLOADS.name, exchange, "failed")
-            raise Busy from None
-        finally:
-            self._uploads -= 1
+        with self._uploads.place(Share(exchange, MAX_UPLOADS_OF_EXCHANGE)) as free:
+            if not free:
+                raise Busy
+            try:
+                return await self._lines(exchange, lines)
+            except STORE_ERRORS as error:
+                _log.warning("the store of people did not take matches: %s", type(error).__name__)
+                self._tally.count(counts.UPLOADS.name, exchange, "failed")
+                raise Busy from None
+
+    async def _lines(self, exchange: str, lines: list[tuple[int, bytes]]) -> list[Line]:
+        results: list[Line] = []
+        for start in range(0, len(lines), AT_ONCE):
+            chunk = lines[start : start + AT_ONCE]
+            results += await asyncio.gather(*(self._line(exchange, n, line) for n, line in chunk))
+            await asyncio.sleep(0)  # lines that are refused wait for nothing
         return results
 
     async def _line(self, exchange: str, number: int, line: bytes) -> Line:

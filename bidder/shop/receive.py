@@ -4,8 +4,9 @@ Place: web/shop calls it for pixels and batches. The one place that knows the or
 Rule: events are kept as far as the permissions of their moment go: with the person, without one, or (a shop meant for
     children, a child) not at all. What is not kept is counted; a server is told of each event whether it was taken, and
     whether its person was kept. A page is told what is wrong with an event, and nothing of the person.
-Limits: MAX_WAITING pixels wait for the stores at a time, others are recorded without a person; MAX_BATCHES batches,
-    more are asked to come again.
+Limits: MAX_WAITING pixels wait for the stores at a time, MAX_WAITING_OF_SHOP of one shop and MAX_WAITING_OF_PERSON of
+    one person, others are recorded without a person; MAX_BATCHES batches, MAX_BATCHES_OF_SHOP of one shop, more are
+    asked to come again. A long event is read in several turns of the loop.
 Raises: Busy, where a server is to send the batch again; Refusal, for a batch that cannot be read.
 """
 
@@ -29,13 +30,18 @@ from bidder.shop import cookies, counts, people
 from bidder.shop.agents import device_of
 from bidder.shop.calls import Answer, Call
 from bidder.shop.hands import Hands
-from bidder.shop.intake import Intake, Refusal, read_batch, read_event, read_pixel
+from bidder.shop.intake import Intake, Reading, Refusal, read_batch, read_event, read_pixel
 from bidder.shop.keeper import Keeper, Shop, compile_shops
 from bidder.shop.origins import belongs, page_of
+from bidder.shop.slots import Share, Slots
 from bidder.shop.wire import ConsentIn
 
 MAX_WAITING: Final = 256
-MAX_BATCHES: Final = 4
+MAX_WAITING_OF_SHOP: Final = 128
+MAX_WAITING_OF_PERSON: Final = 8
+"""A page has a handful of pixels; a person's browser that has more at a time takes no place of others."""
+MAX_BATCHES: Final = 16
+MAX_BATCHES_OF_SHOP: Final = 4
 RETRY_AFTER_S: Final = 5
 
 STORE_ERRORS: Final = (RedisError, OSError)
@@ -72,7 +78,7 @@ class Shops:
         """`ttl_s`: how long a person is kept after an event; 30 days at most. `adopt` brings the advertisers."""
         self._keeper, self._gate, self._clock = Keeper(hands, tally, ttl_s), gate, clock
         self._shops: dict[str, Shop] = {}
-        self._waiting = self._batches = 0
+        self._waiting, self._batches = Slots(MAX_WAITING), Slots(MAX_BATCHES)
 
     def adopt(self, advertisers: Iterable[Advertiser], rates: Rates) -> None:
         """Know these advertisers from now on, and no others."""
@@ -101,7 +107,8 @@ class Shops:
             self._keeper.refuse(advertiser.id, "origin")
             return Answer(403, "origin: this page is not the advertiser's")
         try:
-            event = self._keeper.named(read_pixel(call.query, advertiser.events, now_s), advertiser)
+            read = await _in_turns(read_pixel(call.query, advertiser.events, now_s))
+            event = self._keeper.named(read, advertiser)
         except Refusal as refusal:
             self._keeper.refuse(advertiser.id, refusal.reason)
             return Answer(400, str(refusal))
@@ -122,18 +129,14 @@ class Shops:
             keeper.record(shop, event, _source(call), None, "unconsented")
             own = cookies.person_of(call.cookies) or cookies.new_person()
             return Answer(cookies=cookies.keeping(own, keeper.ttl_s))
-        if self._waiting >= MAX_WAITING:
-            keeper.record(shop, event, _source(call), None, "failed")
-            return Answer()
-        self._waiting += 1
-        try:
-            return await self._recognised(shop, event, call)
-        except STORE_ERRORS as error:
-            _log.warning("the store of people did not take an event: %s", type(error).__name__)
-            keeper.record(shop, event, _source(call), None, "failed")
-            return Answer()
-        finally:
-            self._waiting -= 1
+        with self._waiting.place(*_shares(shop, event, call)) as free:
+            try:
+                if free:
+                    return await self._recognised(shop, event, call)
+            except STORE_ERRORS as error:
+                _log.warning("the store of people did not take an event: %s", type(error).__name__)
+        keeper.record(shop, event, _source(call), None, "failed")
+        return Answer()
 
     async def _recognised(self, shop: Shop, event: Intake, call: Call) -> Answer:
         """Keep an event with its person; raises what stores raise."""
@@ -157,21 +160,17 @@ class Shops:
         if shop is None:
             self._keeper.refuse(counts.NOBODY, "advertiser")
             raise Refusal("advertiser", "the token's advertiser is not among the campaigns")
-        if self._batches >= MAX_BATCHES:
-            self._keeper.refuse(advertiser_id, "busy")
-            raise Busy
-        self._batches += 1
-        try:
-            return await self._batch(shop, body)
-        except Refusal as refusal:
-            self._keeper.refuse(advertiser_id, refusal.reason)
-            raise
-        except STORE_ERRORS as error:
-            _log.warning("the store of people did not take a batch of events: %s", type(error).__name__)
-            self._keeper.refuse(advertiser_id, "busy")
-            raise Busy from None
-        finally:
-            self._batches -= 1
+        with self._batches.place(Share(advertiser_id, MAX_BATCHES_OF_SHOP)) as free:
+            try:
+                if free:
+                    return await self._batch(shop, body)
+            except Refusal as refusal:
+                self._keeper.refuse(advertiser_id, refusal.reason)
+                raise
+            except STORE_ERRORS as error:
+                _log.warning("the store of people did not take a batch of events: %s", type(error).__name__)
+        self._keeper.refuse(advertiser_id, "busy")
+        raise Busy
 
     async def _batch(self, shop: Shop, body: bytes) -> list[Result]:
         results: list[Result] = []
@@ -191,7 +190,7 @@ class Shops:
         advertiser, keeper, now_s = shop.advertiser, self._keeper, self._clock.now_s()
         if advertiser.child_directed:
             raise Refusal("child", "nothing is kept of a shop that is directed to children")
-        event = keeper.named(read_event(raw, advertiser.events, now_s), advertiser)
+        event = keeper.named(await _in_turns(read_event(raw, advertiser.events, now_s)), advertiser)
         permissions = _permitted(self._gate, event, advertiser, now_s)
         if permissions.child:
             raise Refusal("child", "nothing is kept of a child")
@@ -211,6 +210,26 @@ class Shops:
             keeper.repeated(advertiser.id)
         status = "repeated" if repeated else "accepted"
         return Result(index, status, event.id, dropped=event.dropped, person=became)
+
+
+async def _in_turns(reading: Reading) -> Intake:
+    """An event that is read; bids go on between the parts of a long one. Raises Refusal."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as read:
+            event: Intake = read.value
+            return event
+        await asyncio.sleep(0)
+
+
+def _shares(shop: Shop, event: Intake, call: Call) -> list[Share]:
+    """Of whom a pixel's call is: its shop, and who its cookie or the shop's id says."""
+    shares = [Share(shop.advertiser.id, MAX_WAITING_OF_SHOP)]
+    who: bytes | tuple[str, str] | None = cookies.person_of(call.cookies)
+    if who is None and event.person and event.person.fp:
+        who = (shop.advertiser.id, event.person.fp)
+    return shares if who is None else [*shares, Share(who, MAX_WAITING_OF_PERSON)]
 
 
 def _source(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 import pytest
 
 from bidder.keys import product_key
-from bidder.shop.receive import MAX_BATCHES
+from bidder.shop.receive import MAX_BATCHES, MAX_BATCHES_OF_SHOP
+from bidder.shop.slots import Share
 from bidder.shop.tokens import shop_token
 from bidder.shop.wire import MAX_BATCH
 from bidder.stores import keys
@@ -297,8 +299,20 @@ async def test_a_recorder_that_is_full_asks_for_it_again(stand: Stand) -> None:
 
 async def test_batches_beyond_the_limit_come_again(stand: Stand) -> None:
     """While MAX_BATCHES are read, the next is told to wait."""
-    stand.shops._batches = MAX_BATCHES
-    assert (await stand.send(event())).status == 429
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.shops._batches.place()) for _ in range(MAX_BATCHES))
+        assert (await stand.send(event())).status == 429
+    assert stand.count("paceline_shop_events_refused_total", "boots", "busy") == 1
+    assert (await stand.send(event())).status == 200
+
+
+async def test_a_shop_with_many_batches_holds_up_itself_alone(stand: Stand) -> None:
+    """While MAX_BATCHES_OF_SHOP of a shop are read, its next is told to wait, and another shop's is taken."""
+    share = Share("boots", MAX_BATCHES_OF_SHOP)
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.shops._batches.place(share)) for _ in range(share.most))
+        assert (await stand.send(event())).status == 429
+        assert (await stand.send(event(), advertiser="hats")).status == 200
 
 
 async def test_a_full_batch_is_taken(stand: Stand) -> None:

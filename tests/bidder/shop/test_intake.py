@@ -17,10 +17,13 @@ from bidder.campaigns.model import DeclaredEvents
 from bidder.events.frames import MAX_RECORD, encode_record
 from bidder.events.records import TEXT
 from bidder.shop.intake import (
+    MAX_EVENT_TEXT,
     MAX_MESSAGE,
     MAX_PRICE,
     MAX_VALUE,
+    STEP_TEXT,
     Intake,
+    Reading,
     Refusal,
     read_batch,
     read_event,
@@ -31,14 +34,23 @@ from bidder.shop.wire import MAX_BATCH, MAX_CONSENT, MAX_EXCHANGES, MAX_ID, MAX_
 from tests.bidder.shop.support import DECLARED, NOW_S
 
 
+def finished(reading: Reading) -> Intake:
+    """What a reading comes to."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as read:
+            return read.value
+
+
 def _pixel(query: str, declared: DeclaredEvents = DECLARED) -> Intake:
-    return read_pixel(parse_qsl(query, keep_blank_values=True), declared, NOW_S)
+    return finished(read_pixel(parse_qsl(query, keep_blank_values=True), declared, NOW_S))
 
 
 def _event(**fields: Any) -> Intake:
     body = msgspec.json.encode({"events": [{"event": "cart", "id": "e", **fields}]})
     (raw,) = read_batch(body)
-    return read_event(raw, DECLARED, NOW_S)
+    return finished(read_event(raw, DECLARED, NOW_S))
 
 
 def _refused(query: str) -> str:
@@ -136,8 +148,9 @@ def test_people_and_consent_have_bounds() -> None:
 
 def test_the_largest_event_can_be_kept_and_recorded() -> None:
     """Items worth more than MAX_VALUE are refused, so a value fits a history; the largest texts fit a record."""
+    each = (MAX_EVENT_TEXT - 2 * TEXT - 1) // (2 * MAX_ITEMS)
     many = [
-        {"product": "😀" * TEXT, "category": "😀" * TEXT, "price": 1, "quantity": 1} for _ in range(MAX_ITEMS)
+        {"product": "😀" * each, "category": "😀" * each, "price": 1, "quantity": 1} for _ in range(MAX_ITEMS)
     ]
     read = _event(items=many, order="😀" * TEXT, category="😀" * TEXT, value=MAX_VALUE)
     assert read.value_micros <= MAX_VALUE_MICROS
@@ -215,7 +228,7 @@ VALUES = st.text(max_size=20) | st.sampled_from(
 def test_any_query_is_read_or_refused(query: list[tuple[str, str]]) -> None:
     """Nothing else is raised, and what is read fits a record."""
     with suppress(Refusal):
-        read = read_pixel([("event", "cart"), *query], DECLARED, NOW_S)
+        read = finished(read_pixel([("event", "cart"), *query], DECLARED, NOW_S))
         assert encode_record(record_of(read, "boots", "pixel", None))
 
 
@@ -241,7 +254,7 @@ def test_any_event_is_read_or_refused(fields: dict[str, Any]) -> None:
     except (UnicodeEncodeError, OverflowError):
         return
     with suppress(Refusal):
-        read = read_event(read_batch(body)[0], DECLARED, NOW_S)
+        read = finished(read_event(read_batch(body)[0], DECLARED, NOW_S))
         assert encode_record(record_of(read, "boots", "server", None))
 
 
@@ -250,3 +263,24 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
     """Bytes that are no batch are refused whole."""
     with pytest.raises(Refusal):
         read_batch(b"x" + body)
+
+
+def test_an_event_has_so_much_text() -> None:
+    """MAX_EVENT_TEXT characters over all its texts; the next one refuses it."""
+    items = [{"product": "p" * TEXT, "category": "c" * TEXT}] * ((MAX_EVENT_TEXT - 1) // (2 * TEXT))
+    left = MAX_EVENT_TEXT - 1 - len(items) * 2 * TEXT
+    assert left <= 2 * TEXT
+    rest = {"category": "c" * min(left, TEXT), "order": "o" * max(left - TEXT, 0)}
+    assert len(_event(items=items, **rest).items) == len(items)
+    with pytest.raises(Refusal, match="characters in all texts"):
+        _event(items=items, **rest, name="n")
+
+
+def test_a_long_event_is_read_in_steps() -> None:
+    """At least one for each STEP_TEXT characters, whatever is in them; a short one in a single step."""
+    items = [{"product": f"{n}" + "(0 1" * 20, "category": "%2540" * 20} for n in range(40)]
+    (raw,) = read_batch(msgspec.json.encode({"events": [{"event": "cart", "id": "e", "items": items}]}))
+    steps = sum(1 for _ in read_event(raw, DECLARED, NOW_S))
+    assert steps >= sum(len(i["product"]) + len(i["category"]) for i in items) // STEP_TEXT
+    (raw,) = read_batch(b'{"events":[{"event":"cart","id":"e","items":[{"product":"a"}]}]}')
+    assert sum(1 for _ in read_event(raw, DECLARED, NOW_S)) == 0

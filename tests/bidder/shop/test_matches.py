@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
 
 import msgspec
 import pytest
 
-from bidder.shop.matches import MAX_LINES, MAX_UPLOADS
+from bidder.shop.matches import MAX_LINES, MAX_UPLOADS, MAX_UPLOADS_OF_EXCHANGE
+from bidder.shop.slots import Share
 from bidder.shop.tokens import SKEW_S, exchange_secret, sign
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.sync import UPLOAD_BYTES
@@ -113,5 +115,16 @@ async def test_a_store_that_is_down_asks_for_it_again(outage: Stand) -> None:
 
 async def test_uploads_beyond_the_limit_come_again(stand: Stand) -> None:
     """While MAX_UPLOADS are read, the next is told to wait."""
-    stand.matches._uploads = MAX_UPLOADS
-    assert (await _upload(stand, GOOD)).status == 429
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.matches._uploads.place()) for _ in range(MAX_UPLOADS))
+        assert (await _upload(stand, GOOD)).status == 429
+    assert (await _upload(stand, GOOD)).status == 200
+
+
+async def test_an_exchange_with_many_uploads_holds_up_itself_alone(stand: Stand) -> None:
+    """While MAX_UPLOADS_OF_EXCHANGE of one are read, its next is told to wait, and another exchange's is taken."""
+    share = Share("google", MAX_UPLOADS_OF_EXCHANGE)
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.matches._uploads.place(share)) for _ in range(share.most))
+        assert (await _upload(stand, GOOD)).status == 429
+        assert (await _upload(stand, GOOD, "quiet")).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from bidder.audience.visit import EventKind
 from bidder.keys import category_key, name_key, product_key, segment_key
 from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.rights.erase import Eraser
-from bidder.shop.receive import MAX_WAITING
+from bidder.shop.receive import MAX_WAITING, MAX_WAITING_OF_PERSON, MAX_WAITING_OF_SHOP
+from bidder.shop.slots import Share
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.public import GIF
@@ -331,10 +333,62 @@ async def test_a_store_that_is_down_never_stops_a_page(outage: Stand) -> None:
 
 async def test_pixels_beyond_the_limit_wait_for_no_store(stand: Stand) -> None:
     """While MAX_WAITING calls wait, the next is recorded without a person."""
-    stand.shops._waiting = MAX_WAITING
-    reply = await stand.pixel(**AGREED)
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.shops._waiting.place()) for _ in range(MAX_WAITING))
+        reply = await stand.pixel(**AGREED)
     assert (reply.status, reply.cookies) == (200, {})
     assert stand.count("paceline_shop_people_total", "boots", "failed") == 1
+    assert (await stand.pixel(**AGREED)).cookies
+
+
+async def test_a_person_takes_no_place_of_others(stand: Stand) -> None:
+    """While MAX_WAITING_OF_PERSON calls of one person wait, known by cookie or by the shop's id, its next has nobody;
+    everybody else's has its person."""
+    own = Share(bytes.fromhex(OWN), MAX_WAITING_OF_PERSON)
+    with ExitStack() as held:
+        for share in (own, Share(("boots", FP), MAX_WAITING_OF_PERSON)):
+            assert all(held.enter_context(stand.shops._waiting.place(share)) for _ in range(share.most))
+        assert not (await stand.pixel(**AGREED, cookies=_cookie(OWN))).cookies
+        assert not (await stand.pixel(**AGREED, fp=FP)).cookies
+        assert stand.count("paceline_shop_people_total", "boots", "failed") == 2
+        assert (await stand.pixel(**AGREED)).cookies
+        assert (await stand.pixel(**AGREED, fp="e" * 32)).cookies
+
+
+async def test_a_shop_takes_no_place_of_others(stand: Stand) -> None:
+    """While MAX_WAITING_OF_SHOP calls of one shop wait, its next has nobody; another shop's has its person."""
+    share = Share("boots", MAX_WAITING_OF_SHOP)
+    with ExitStack() as held:
+        assert all(held.enter_context(stand.shops._waiting.place(share)) for _ in range(share.most))
+        assert not (await stand.pixel(**AGREED)).cookies
+        assert (await stand.pixel("hats", "page_view", **AGREED)).cookies
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"gdpr": ("0", "1")},
+        {"gdpr": ("1", "0")},
+        {"gdpr": ("", "0")},
+        {"gdpr": ("0",), "coppa": ("0", "1")},
+        {"gdpr": ("0",), "gpc": ("0", "1")},
+        {"gdpr": ("0",), "gpp": ("DBAA", "DBAB")},
+        {"gdpr": ("0",), "gpp_sid": ("6", "7")},
+        {"gdpr": ("0",), "us_privacy": ("1YNN", "1YYN")},
+        {"gdpr": ("1",), "gdpr_consent": (AGREED["gdpr_consent"], "CP")},
+    ],
+)
+async def test_consent_told_twice_in_different_words_denies(
+    stand: Stand, told: dict[str, tuple[str, ...]]
+) -> None:
+    """Whichever comes first; the same words twice are those words."""
+    query = [("advertiser", "boots"), ("event", "page_view")]
+    doubled = [(name, value) for name, values in told.items() for value in values]
+    assert not (await stand.call("/pixel", params=[*query, *doubled])).cookies
+    assert await stand.stored() == {}
+    again = [(name, values[-1]) for name, values in told.items() for _ in range(2) if name == "gdpr"]
+    if again[-1] == ("gdpr", "0"):
+        assert (await stand.call("/pixel", params=[*query, *again])).cookies
 
 
 async def test_head_changes_nothing(stand: Stand) -> None:
