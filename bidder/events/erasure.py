@@ -179,10 +179,10 @@ def anonymise(folder: Path, before_s: float) -> int:
         for path in _unreadable(folder, before_s):
             path.unlink()
             changed += 1
+        old = [(kind, path) for kind, path in parquet.all_files(folder) if parquet.start_s(path) < before_s]
+        if not old:
+            return changed
         with Workshop(folder) as shop:
-            old = [
-                (kind, path) for kind, path in parquet.all_files(folder) if parquet.start_s(path) < before_s
-            ]
             clean = shop.anonymous([path for _, path in old])
             for kind, path in old:
                 if path not in clean:
