@@ -187,6 +187,9 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So long an event names its person, unless `privacy.retention_days` is shorter."""
     keep_rows_days: Annotated[int, Meta(ge=1, le=3_650)] = 400
     """So long an event is kept at all: after `keep_days` as nobody's."""
+    max_bytes: Annotated[int, Meta(ge=1_048_576)] = 53_687_091_200
+    """Of all files in the folder, 50 GiB: beyond four fifths of it shops' events of nobody are dropped and counted,
+    beyond all of it every event."""
     memory_mb: Annotated[int, Meta(ge=128, le=65_536)] = 256
     """What DuckDB may use; beyond it, it sorts on disk."""
 
@@ -253,6 +256,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             segment_bytes=events.segment_bytes,
             segment_s=events.segment_s,
             keep_days=self.keep_days(),
+            max_bytes=events.max_bytes,
         )
 
     def keep_days(self) -> int:

@@ -5,8 +5,9 @@ Rule: a record is encoded and queued where it is said (2 us); the thread alone t
     said since the last flush, and every file stays readable to its last whole frame. What the disk does not take
     stays in the queue; what the queue does not take is dropped and counted. A segment is synced when it is sealed: a
     power loss takes what the kernel had not written of the open one.
-Limits: `queue_bytes` between two flushes; a segment is sealed at `segment_bytes` or `segment_s`. A record whose time is
-    older than `keep_days`, or more than FUTURE_S ahead of us, is dropped: its hour is gone, or would outlive its time.
+Limits: `max_bytes` of all files in the folder, see room.py; `queue_bytes` between two flushes; a segment is sealed at
+    `segment_bytes` or `segment_s`. A record whose time is older than `keep_days`, or more than FUTURE_S ahead of us, is
+    dropped: its hour is gone, or would outlive its time.
 Never: an exception for what a record holds; a wait.
 """
 
@@ -21,14 +22,15 @@ from msgspec import Struct
 from bidder.clock import Clock
 from bidder.events.columns import KIND_OF
 from bidder.events.frames import MAX_RECORD, encode_record, framed
-from bidder.events.records import Record
+from bidder.events.records import Record, ShopEvent
+from bidder.events.room import LOOK_S, Room, room_in
 from bidder.events.segments import OpenSegment
 from bidder.metrics import Metric, Tally
 
 FUTURE_S: Final = 300
 """A shop's server whose clock is so far ahead is still believed."""
 DAY_S: Final = 86_400
-REASONS: Final = ("full", "size", "time", "unfit")
+REASONS: Final = ("full", "size", "time", "unfit", "disk")
 
 METRICS = (
     Metric("paceline_events_recorded_total", "counter", "Events taken for recording", ("kind",)),
@@ -40,6 +42,10 @@ METRICS = (
     ),
 )
 
+_TOLD: Final = {
+    Room.PEOPLES: "shops' events of nobody are dropped",
+    Room.NONE: "all events are dropped",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +57,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     segment_bytes: int = 16 * 1024 * 1024
     segment_s: float = 60.0
     keep_days: int = 30
+    max_bytes: int = 50 * 1024**3
 
 
 class Recorder:
@@ -64,6 +71,7 @@ class Recorder:
         self._bounds = bounds = bounds or Bounds()
         self._now_s, self._old_s = clock.now_s, bounds.keep_days * DAY_S
         self._limit = bounds.queue_bytes
+        self._room, self._look_s = Room.ALL, 0.0
         self._queue: deque[bytes] = deque()
         self._put = self._taken = 0
         """Bytes that ever came and ever left: each has one thread that writes it."""
@@ -92,6 +100,8 @@ class Recorder:
             frame = framed(encode_record(record))
         except (OverflowError, ValueError, TypeError):  # numbers beyond 64 bits, text that is no Unicode
             return self._drop(record, "unfit")
+        if self._room and not self._fits(record):
+            return self._drop(record, "disk")
         size, age_s = len(frame), self._now_s() - record.at_ms / 1_000
         if self._put - self._taken + size > self._limit:
             return self._drop(record, "full")
@@ -103,6 +113,11 @@ class Recorder:
         self._put += size
         self._cells[self._recorded[type(record)]] += 1
         return True
+
+    def _fits(self, record: Record) -> bool:
+        """Whether the disk has room for such a record."""
+        nobodys = isinstance(record, ShopEvent) and not record.person
+        return self._room is Room.PEOPLES and not nobodys
 
     def _drop(self, record: Record, reason: str) -> bool:
         self._cells[self._dropped[type(record), reason]] += 1
@@ -129,7 +144,17 @@ class Recorder:
                 self._cells[self._waiting] = self.waiting_bytes
             return True
 
+    def _look(self, now_s: float) -> None:
+        """See now and then whether there is room."""
+        if abs(now_s - self._look_s) < LOOK_S:
+            return
+        self._look_s, before = now_s, self._room
+        self._room = room_in(self._folder, self._bounds.max_bytes)
+        if self._room > before:
+            _log.error("the folder of events is full: %s", _TOLD[self._room])
+
     def _flush(self) -> None:
+        self._look(self._clock.now_s())
         self._pending += b"".join([self._queue.popleft() for _ in range(len(self._queue))])
         if self._pending:
             if self._open is None:

@@ -7,6 +7,7 @@ import pytest
 
 from bidder.events import segments
 from bidder.events.records import Record
+from bidder.events.room import LOOK_S, size_of
 from bidder.events.writer import DAY_S, FUTURE_S, Recorder
 from bidder.metrics import Tally
 from tests.bidder.events.samples import NOW_S, SLOW, click, clock, impression, shop
@@ -52,6 +53,38 @@ def test_the_queue_has_an_end(tmp_path: Path) -> None:
     assert recorder.record(shop(11))
     recorder.close()
     assert len(recorded(tmp_path)) == sum(taken) + 1
+
+
+@pytest.mark.parametrize(("share", "taken"), [(0.5, 3), (0.9, 2), (1.1, 0)])
+def test_the_folder_has_an_end(tmp_path: Path, share: float, taken: int) -> None:
+    """As it fills shops' events of nobody are dropped first, then all; counted, and taken again when there is room."""
+    full = tmp_path / "shop" / "hour.parquet"
+    full.parent.mkdir()
+    full.write_bytes(bytes(int(share * 1_000_000)))
+    tally, hand = Tally(), clock()
+    recorder = Recorder(tmp_path, 0, tally, hand, msgspec.structs.replace(SLOW, max_bytes=1_000_000))
+    said: list[Record] = [shop(1), impression(2, person=b""), shop(3, person=b"")]
+    assert recorder.flush()
+    assert sum(map(recorder.record, said)) == taken
+    dropped = {name: value for name, value in counts(tally).items() if name.endswith("/disk")}
+    assert sum(dropped.values()) == 3 - taken
+    full.unlink()
+    hand.advance(LOOK_S)
+    assert recorder.flush()
+    assert all(map(recorder.record, said))
+    recorder.close()
+
+
+def test_a_size_is_of_all_files(tmp_path: Path) -> None:
+    """Of folders in folders; links count themselves alone, and what is not there counts nothing."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "one").write_bytes(bytes(100))
+    (tmp_path / "two").write_bytes(bytes(20))
+    assert size_of(tmp_path) == 120
+    (tmp_path / "link").symlink_to(inner)
+    assert size_of(tmp_path) == 120 + len(str(inner))
+    assert size_of(tmp_path / "absent") == 0
 
 
 @pytest.mark.parametrize(
