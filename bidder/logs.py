@@ -22,7 +22,7 @@ MAX_PLACES: Final = 1_000
 """Places remembered at once; past it all are forgotten, which lets a few more lines through."""
 
 _STRUCK: Final = (
-    (re.compile(r"(\w+://)[^/\s@]+@"), r"\1***@"),  # user and password of a URL
+    (re.compile(r"((?<!\w)\w++://)[^/\s@]++@"), r"\1***@"),  # user and password of a URL
     (re.compile(r"\b[0-9a-fA-F]{48,}\b"), "***"),  # a key in hexadecimal
     (re.compile(r"([?&]t=)[\w-]{16,}"), r"\1***"),  # a bid's token
 )

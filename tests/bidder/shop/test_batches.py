@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
@@ -10,10 +11,11 @@ import msgspec
 import pytest
 
 from bidder.keys import product_key
+from bidder.shop.intake import STEP_TEXT
 from bidder.shop.receive import MAX_BATCHES, MAX_BATCHES_OF_SHOP
 from bidder.shop.slots import Share
 from bidder.shop.tokens import shop_token
-from bidder.shop.wire import MAX_BATCH
+from bidder.shop.wire import MAX_BATCH, MAX_ITEMS
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.shop import EVENTS_BYTES
@@ -319,3 +321,24 @@ async def test_a_full_batch_is_taken(stand: Stand) -> None:
     """MAX_BATCH events of one call, each answered."""
     reply = await stand.send(*[event(id=f"e-{n}", person={"fp": FP}) for n in range(MAX_BATCH)])
     assert reply.json["accepted"] == MAX_BATCH == len(stand.recorder.records)
+
+
+async def test_others_go_on_while_a_long_event_is_read(stand: Stand) -> None:
+    """One event of MAX_ITEMS long texts gives the loop a turn for each STEP_TEXT characters, with no store asked."""
+    turned = 0
+
+    async def turn() -> None:
+        nonlocal turned
+        while True:
+            turned += 1
+            await asyncio.sleep(0)
+
+    items = [{"product": f"{n}-{'a' * 70}", "category": "(0 1" * 15} for n in range(MAX_ITEMS)]
+    body = msgspec.json.encode({"events": [event("cart", consent={"gdpr": 1}, items=items)]})
+    others = asyncio.create_task(turn())
+    try:
+        (result,) = await stand.shops.batch("boots", body)
+    finally:
+        others.cancel()
+    assert (result.status, result.person) == ("accepted", "unconsented")
+    assert turned >= MAX_ITEMS * 120 // STEP_TEXT
