@@ -80,6 +80,9 @@ class Stores(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     read_timeout_ms: Milliseconds = (
         20.0  # a person read that takes longer is worth less than a contextual bid
     )
+    embedded_max_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    """What the embedded server may hold; 0: as much as there is. Beyond it those people go who would soonest: they are
+    unknown again; opt-outs stay longest. Of a server of your own its `maxmemory` and `maxmemory-policy` say it."""
     max_in_flight: Count = 4_096  # commands of one connection without a reply
     breaker_failures: Count = 16  # consecutive failed or late reads that open the breaker
     breaker_pause_s: Seconds = 0.5  # how long an open breaker waits before it lets one read try

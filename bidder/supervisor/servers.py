@@ -37,10 +37,13 @@ class ServerState(Struct, frozen=True):
 class KeptServer:
     """One embedded server that is started again when it dies."""
 
-    def __init__(self, name: str, data_dir: Path, sync: Literal["everysec", "always"]) -> None:
+    def __init__(
+        self, name: str, data_dir: Path, sync: Literal["everysec", "always"], settings: str = ""
+    ) -> None:
+        """`settings`: more lines of the server's configuration."""
         self.name = name
         self.restarts = 0
-        self._server = EmbeddedServer(data_dir, sync=sync)
+        self._server = EmbeddedServer(data_dir, sync=sync, settings=settings)
         self._started_s = 0.0
         self._young_deaths = 0
 
@@ -91,11 +94,17 @@ class KeptServer:
         self._started_s = time.monotonic()
 
 
+def people_bound(max_mb: int) -> str:
+    """The lines that bound the people's server, not the ledger's: of money nothing may go; 0: none."""
+    return f"maxmemory {max_mb}mb\nmaxmemory-policy volatile-ttl\n" if max_mb else ""
+
+
 class Servers:
     """Those servers that the configuration names no URL for."""
 
     def __init__(self, config: Config, folder: Folder) -> None:
         self._folder = folder
+        self._people = people_bound(config.stores.embedded_max_mb)
         self.redis_url = config.stores.redis_url
         self.ledger_url = config.ledger.redis_url or config.stores.redis_url
         self._kept: dict[str, KeptServer] = {}
@@ -142,5 +151,8 @@ class Servers:
         return {"store": ServerState(), "ledger": ServerState()} | states
 
     def _start(self, name: str, data_dir: Path, address: Path) -> str:
-        self._kept[name] = KeptServer(name, data_dir, "always" if name == "ledger" else "everysec")
+        if name == "ledger":
+            self._kept[name] = KeptServer(name, data_dir, "always")
+        else:
+            self._kept[name] = KeptServer(name, data_dir, "everysec", self._people)
         return self._kept[name].start(address)

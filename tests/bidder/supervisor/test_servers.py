@@ -19,7 +19,7 @@ from bidder.campaigns.load import load_book
 from bidder.stores import embedded
 from bidder.stores.embedded import EmbeddedServer
 from bidder.supervisor.ledger import PLAY_MONEY
-from bidder.supervisor.servers import KeptServer
+from bidder.supervisor.servers import KeptServer, people_bound
 from tests.bidder.supervisor.serving import Serving, until
 from tests.servers import RealServer, eventually
 
@@ -244,3 +244,17 @@ def test_a_folder_in_use_is_waited_for(tmp_path: Path) -> None:
     with redis.Redis.from_url(second.url) as client:
         assert client.ping()
     second.close()
+
+
+@pytest.mark.process
+def test_the_peoples_server_may_be_bounded(tmp_path: Path) -> None:
+    """It then makes room of those who would go soonest; without a bound it takes what there is, and loses nobody."""
+    expected = {64: (64 * 1024 * 1024, "volatile-ttl"), 0: (0, "noeviction")}
+    for max_mb, (size, policy) in expected.items():
+        kept = KeptServer("store", tmp_path / str(max_mb), "everysec", people_bound(max_mb))
+        try:
+            with redis.Redis.from_url(kept.start(tmp_path / "url")) as client:
+                assert client.config_get("maxmemory") == {"maxmemory": str(size)}
+                assert client.config_get("maxmemory-policy") == {"maxmemory-policy": policy}
+        finally:
+            kept.close()
