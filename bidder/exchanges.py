@@ -46,8 +46,8 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sources of user.eids whose ids stand in the match table."""
     gzip_answers: bool = True
     sync_url: SyncUrl = ""
-    """Where a browser hands the exchange our id: a URL with {id}, and {gdpr} {gdpr_consent} {gpp} {gpp_sid}
-    {us_privacy} where the exchange takes them. Empty: the exchange is never told our ids."""
+    """Where a browser hands the exchange an id of the person, made for that exchange: a URL with {id}, and {gdpr}
+    {gdpr_consent} {gpp} {gpp_sid} {us_privacy} where the exchange takes them. Empty: it is never told one."""
     syncs_per_day: Annotated[int, Meta(ge=1, le=100)] = 1
     """How often one person's id is handed to it within a day (UTC)."""
 

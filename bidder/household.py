@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
+from bidder.audience.handles import Handles
 from bidder.campaigns.model import Advertiser
 from bidder.catalogue.snapshot import Catalogues
 from bidder.clock import Clock
@@ -81,12 +82,13 @@ class Household:
         self._recorder = Recorder(self._events(), setup.slot, tally, clock, config.recording())
         self._gate = Gate(config.privacy.vendor_id)
         writer = PeopleWriter(self._client, keep_s)
-        hands = Hands(self._visitors, writer, self._recorder, self._catalogues)
+        self._handles = Handles(keyring.keys)
+        hands = Hands(self._visitors, writer, self._recorder, self._catalogues, self._handles)
         self._shops = Shops(hands, self._gate, tally, clock, keep_s)
         times = SyncTimes(self._client)
         self._syncs = Syncs(config.profiles(), hands, times, self._gate, tally, clock)
         self._syncs.keep_s = keep_s
-        self._matches = Matches(writer, self._gate, tally, clock)
+        self._matches = Matches(writer, self._handles, self._gate, tally, clock)
         self._deletions = self._deletion_office()
         self.screen = Screen(config.fraud, tally, clock.now_s()) if config.fraud.enabled else None
         self._advertisers: tuple[Advertiser, ...] = ()
@@ -173,6 +175,7 @@ class Household:
         domain = privacy.deletion_domain or urlsplit(setup.base_url).hostname or ""
         partners = Partners(privacy.deletion_partners, self._clock)
         office = Office(domain, keys, partners, self._tally, self._clock)
+        office.handles = self._handles
         requests = Requests(self._client, Eraser(self._client, self._tally), self._visitors)
         return Deletions(office, requests, keys, setup.base_url, self._clock)
 

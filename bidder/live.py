@@ -18,6 +18,7 @@ from bidder.auction.price import Pricer
 from bidder.auction.rates import PREFERRED_MEDIUM
 from bidder.auction.world import World
 from bidder.audience.affinity import MAX_NORM
+from bidder.audience.handles import Handles
 from bidder.campaigns.compile import Columns, Line
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.index import Index
@@ -99,6 +100,7 @@ def build_world(config: Config, sources: tuple[Book, Rates], keyring: Keyring, b
         bid_currency=config.auction.bid_currency,
         check_answers=config.auction.check_answers,
         max_exp_s=config.ledger.max_exp_s,
+        handles=Handles(keyring.keys),
         visitor_secret=_visitor_secret(keyring.signing) if config.frequency.visitors else b"",
     )
 

@@ -9,7 +9,7 @@ Rule: who visited before the run has an id already, the seeded one; everybody el
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks.exchange.dialects import DIALECTS, Json
@@ -19,6 +19,18 @@ IDS: Final = ("pl_id", "pl_pid")
 Jar = dict[str, str]
 
 
+class Told(NamedTuple):
+    """What an exchange was told of a person."""
+
+    handle: str
+    """What it sends as `buyeruid`."""
+    id: str
+    """Our id that this stands for."""
+
+
+NOTHING: Final = Told("", "")
+
+
 class Browser:
     """One person's."""
 
@@ -26,8 +38,8 @@ class Browser:
         """`before`: the person is known from before the run."""
         self.human, self.before = human, before
         self.jars: dict[str, Jar] = {}
-        self.partners: dict[str, str] = {}
-        """Exchange to the id of ours that it was told."""
+        self.partners: dict[str, Told] = {}
+        """What each exchange was told."""
         self.issued: set[str] = set()
         """Ids that the service gave in this run."""
         self.viewed: dict[str, str] = {}
@@ -43,7 +55,7 @@ class Browser:
         if before and not human.anonymous:
             self.jars[""] = dict.fromkeys(IDS, human.id)
             if human.matched:
-                self.partners = {dialect.name: human.id for dialect in DIALECTS}
+                self.partners = {dialect.name: Told(human.id, human.id) for dialect in DIALECTS}
 
     def jar(self, shop: str = "") -> Jar:
         """The cookies that are sent from a page of a shop."""
@@ -91,19 +103,19 @@ class Browsers:
         return self._browsers.values()
 
     def name(self, exchange: str, human: Human, request: Json) -> str:
-        """Put the id of ours that an exchange has of somebody into its request, or take it out; returns what tells the
+        """Put what an exchange was told of somebody into its request, or take it out; returns what tells the
         person apart there: our id where the service can find it, else the exchange's own."""
         user: Json = request.get("user") or {}
         user.pop("buyeruid", None)
         if human.device.kind == "web":
-            known = self.of(human).partners.get(exchange, "")
+            told = self.of(human).partners.get(exchange)
         else:
-            known = human.id if human.matched and human.agrees else ""
+            told = Told(human.id, human.id) if human.matched and human.agrees else None
         if human.anonymous:
             return human.id
-        if known:
-            request["user"] = user | {"buyeruid": known}
-            return known
+        if told is not None:
+            request["user"] = user | {"buyeruid": told.handle}
+            return told.id
         return human.id if self._in_table(human) else f"{exchange}/{human.id}"
 
     def _in_table(self, human: Human) -> bool:

@@ -67,7 +67,7 @@ class PeopleTotals(Struct):
     """Pages and products looked at, carts, orders: calls of the pixel that were answered."""
     orders: int = 0
     syncs: int = 0
-    """Cookie syncs that told an exchange our id."""
+    """Cookie syncs that told an exchange of our id."""
     visitors: int = 0
     """People who were in a shop during the run."""
     recognised: int = 0

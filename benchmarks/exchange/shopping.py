@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from benchmarks.exchange.browsers import IDS, Browser, Browsers, wire
+from benchmarks.exchange.browsers import IDS, NOTHING, Browser, Browsers, Told, wire
 from benchmarks.exchange.client import Answer
 from benchmarks.exchange.dialects import DIALECTS
 from benchmarks.exchange.population import Human, Population
@@ -29,7 +29,7 @@ _TRIES: Final = 32
 _STAY_AWAY: Final = 0.6
 """How often somebody who was there before the run is passed over for somebody new."""
 SYNC_URL: Final = "https://sync.{exchange}.example/match"
-"""Where an exchange is told our ids: the service's configuration has it from here."""
+"""Where an exchange is told of our ids: the service's configuration has it from here."""
 
 
 class Net(Protocol):
@@ -129,7 +129,7 @@ class Shopping:
     def _sync(self, browser: Browser) -> None:
         """The next exchange that has not heard of this browser asks who it is."""
         human, own = browser.human, browser.id()
-        missing = [dialect.name for dialect in DIALECTS if browser.partners.get(dialect.name) != own]
+        missing = [each.name for each in DIALECTS if browser.partners.get(each.name, NOTHING).id != own]
         if human.anonymous or browser.syncing or not own or not missing:
             return
         exchange = missing[0]
@@ -145,7 +145,7 @@ class Shopping:
         told = parse_qs(place.query).get("id", [""])[0]
         if told and place.netloc == urlsplit(SYNC_URL.format(exchange=exchange)).netloc:
             self._net.totals.people.syncs += 1
-            browser.partners[exchange] = told
+            browser.partners[exchange] = Told(told, browser.id())
 
 
 def consent_of(human: Human) -> dict[str, str]:

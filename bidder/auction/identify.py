@@ -5,6 +5,7 @@ Limits: MAX_MATCHES keys; ids longer than MAX_ID_LENGTH, inferred ones (eid.mm 3
 Source: OpenRTB 2.6 sections 3.2.18, 3.2.20, 3.2.27.
 """
 
+from bidder.audience.handles import Handles
 from bidder.audience.identity import MAX_ID_LENGTH, MAX_MATCHES, ZERO_IFA, Lookup, person_id, visitor_id
 from bidder.exchanges import Exchange
 from openrtb.request import BidRequest, Device, User
@@ -14,15 +15,19 @@ SESSION_ID = "sessionid"
 _INFERRED = (3, 4, 5)
 
 
-def lookup_of(request: BidRequest, exchange: Exchange, visitor_secret: bytes = b"") -> Lookup | None:
+def lookup_of(
+    request: BidRequest, exchange: Exchange, visitor_secret: bytes = b"", handles: Handles | None = None
+) -> Lookup | None:
     """Where to look for the person; None where the request carries no usable id.
 
     With a secret, of 64 bytes at most, a request without an id is a visitor's: its truncated address and user
-    agent, for whom views are counted.
+    agent, for whom views are counted. `handles` open what the exchange was told of a person; our id itself, which
+    somebody may have been told in another way, is taken, too.
     """
     user = request.user
     if user is not None and user.buyeruid:
-        own = person_id(user.buyeruid)
+        own = handles.person(exchange.name, user.buyeruid) if handles is not None else None
+        own = own or person_id(user.buyeruid)
         if own is not None:
             return Lookup(own)
     keys: list[str] = []

@@ -165,7 +165,9 @@ class Auction:
             context.opportunities = opportunities_of(context, world.factor)
             if context.opportunities and context.inventory:
                 may_ask = permissions.read_id and left_ns >= READ_NS + DECIDE_NS
-                lookup = lookup_of(request, exchange, world.visitor_secret) if may_ask else None
+                lookup = (
+                    lookup_of(request, exchange, world.visitor_secret, world.handles) if may_ask else None
+                )
                 if not self._invalid(context, lookup, now_s):
                     return Pending(call, context, lookup)
                 outcome = Outcome.INVALID_TRAFFIC

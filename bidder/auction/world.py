@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from bidder.auction.price import Pricer
+from bidder.audience.handles import Handles
 from bidder.campaigns.index import Index
 from bidder.notices.keys import Key
 from bidder.notices.urls import UrlParts
@@ -36,5 +37,7 @@ class World(Struct, frozen=True):
     check_answers: bool
     max_exp_s: int = 3_600
     """The longest that a bid of ours stands, whatever an exchange asks for."""
+    handles: Handles | None = None
+    """Opens the ids of people that exchanges were told; none: our own ids alone are known."""
     visitor_secret: bytes = b""
     """Makes visitors of addresses and user agents; empty: views of people without an id are not counted."""

@@ -7,6 +7,7 @@ Shapes: 34 hexadecimal digits: 2 of the id of a token key, 32 of our id, one blo
 Rule: the newest key makes handles, every key of the ring opens them; handles go with the key that leaves the ring, and
     the next sync brings another. A handle of another exchange opens as an id of nobody.
 Units: about a microsecond for one.
+Limits: the ciphers of MAX_EXCHANGES are kept; more are made each time.
 Source: FIPS 197; NIST SP 800-38A section 6.1 (ECB, of a single block); RFC 7693 (keys are derived by BLAKE2b).
 Never: an id that our own pages take: whoever has a handle cannot be the person.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 HANDLE_DIGITS: Final = 34
+MAX_EXCHANGES: Final = 256
 
 _DOMAIN: Final = b"paceline-handle"
 _MAX_SECRET: Final = 64  # the longest key of BLAKE2b
@@ -66,14 +68,17 @@ class Handles:
 
     def _maker(self, exchange: str) -> tuple[bytes, _Block]:
         number, secret = self._keys[0]
-        made = self._makers[exchange] = (bytes([number]), _cipher(secret, exchange).encryptor().update)
+        made = (bytes([number]), _cipher(secret, exchange).encryptor().update)
+        if len(self._makers) < MAX_EXCHANGES:
+            self._makers[exchange] = made
         return made
 
     def _open(self, exchange: str) -> _Openers:
         openers: _Openers = {
             number: _cipher(secret, exchange).decryptor().update for number, secret in self._keys
         }
-        self._openers[exchange] = openers
+        if len(self._openers) < MAX_EXCHANGES:
+            self._openers[exchange] = openers
         return openers
 
 

@@ -22,6 +22,7 @@ import msgspec
 from jwt.api_jws import PyJWS
 from msgspec import Struct
 
+from bidder.audience.handles import Handles
 from bidder.audience.identity import MAX_ID_LENGTH, person_id
 from bidder.clock import Clock
 from bidder.metrics import Metric, Tally
@@ -37,8 +38,15 @@ MAX_ORIGIN_AGE_S: Final = 45 * 86_400
 ALGORITHMS: Final = frozenset(
     {"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"}
 )
-TYPES: Final = {"paceline_id": "hex", "idfa": "plaintext", "gaid": "plaintext", "partner_id": "source/id"}
-"""Identifiers that we take, and the format of each; published in dsrdelete.json."""
+TYPES: Final = {
+    "paceline_id": "hex",
+    "idfa": "plaintext",
+    "gaid": "plaintext",
+    "partner_id": "source/id",
+    "paceline_handle": "exchange/hex",
+}
+"""Identifiers that we take, and the format of each; published in dsrdelete.json. A handle is what an exchange was told
+of our id, behind the exchange's name."""
 
 METRICS: Final = (
     Metric("paceline_deletion_requests_total", "counter", "Data deletion requests by result", ("result",)),
@@ -47,6 +55,7 @@ METRICS: Final = (
 _SHAPE: Final = re.compile(r"[\w-]{2,}\.[\w-]{2,}\.[\w-]{2,}\Z", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _MATCH: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}/.{1,256}\Z", re.DOTALL)
+_EXCHANGE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _SUCCESS: Final = "success"
 _UNKNOWN: Final = "unknown_error"
 _CODES_2: Final = {
@@ -133,6 +142,9 @@ class Answer(Struct, frozen=True):
 class Office:
     """Receives requests."""
 
+    handles: Handles | None = None
+    """Opens what exchanges were told of our ids; none: no handle names anybody."""
+
     def __init__(
         self, domain: str, keys: SigningKeys, partners: Partners, tally: Tally, clock: Clock
     ) -> None:
@@ -182,7 +194,7 @@ class Office:
         if request.iat < origin.iat:
             raise Refused("rq_invalid_timestamp_sequence")
         name = hashlib.blake2b(f"{request.iss}\0{request.jti}".encode(), digest_size=16).hexdigest()
-        return Accepted(name, _identifier(request))
+        return Accepted(name, _identifier(request, self.handles))
 
     async def _verify(self, text: str, claims: Claims, which: str) -> None:
         """Whether a JWT was signed by the key that it names; raises Refused."""
@@ -254,7 +266,7 @@ def _decoded(part: str) -> bytes:
     return jwt.utils.base64url_decode(part)
 
 
-def _identifier(request: Claims) -> Identifier:
+def _identifier(request: Claims, handles: Handles | None) -> Identifier:
     """Whom a request names; raises Refused."""
     kind, form, value = request.identifierType, request.identifierFormat, request.identifierValue
     if request.version.startswith("1."):
@@ -263,7 +275,7 @@ def _identifier(request: Claims) -> Identifier:
         raise Refused("rq_unsupported_identifier_type")
     if form != TYPES[kind]:
         raise Refused("rq_unsupported_identifier_format")
-    found = _meant(kind, value)
+    found = _meant(kind, value, handles)
     if found is None:
         raise Refused("rq_invalid_identifier_value")
     return found
@@ -275,7 +287,11 @@ def _text(sub: object, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _meant(kind: str, value: str) -> Identifier | None:
+def _meant(kind: str, value: str, handles: Handles | None) -> Identifier | None:
+    if kind == "paceline_handle":
+        exchange, _, told = value.partition("/")
+        person = handles.person(exchange, told) if handles is not None and _EXCHANGE.match(exchange) else None
+        return Identifier(person=person) if person is not None else None
     if kind == "paceline_id":
         person = person_id(value.lower())
         return Identifier(person=person) if person is not None else None

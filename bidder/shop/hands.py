@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from bidder.audience.handles import Handles
 from bidder.audience.known import Seen, ShopRules
 from bidder.events.records import Record
 
@@ -114,3 +115,4 @@ class Hands(Struct, frozen=True):
     matcher: Matcher
     recorder: Recording
     catalogues: ShopCatalogues
+    handles: Handles

@@ -1,8 +1,9 @@
-"""Matches that an exchange uploads: lines of its user ids and our ids, signed.
+"""Matches that an exchange uploads: lines of its user ids and our handles, signed.
 
 Place: web/sync hands over the body of `POST /v1/matches/{exchange}` after the signature was checked.
-Shapes: JSON lines `{"uid": ..., "id": <our 32 hexadecimal digits>, "gdpr": ..., "gdpr_consent": ..., "gpp": ...,
-    "gpp_sid": ..., "us_privacy": ..., "country": ...}`; blank lines are passed over and counted as lines.
+Shapes: JSON lines `{"uid": ..., "id": <the 34 hexadecimal digits that it was told>, "gdpr": ..., "gdpr_consent": ...,
+    "gpp": ..., "gpp_sid": ..., "us_privacy": ..., "country": ...}`; blank lines are passed over and counted as lines.
+    An id of ours itself, of 32, is taken, too.
 Limits: MAX_LINES of a call, MAX_UPLOADS calls at a time, MAX_UPLOADS_OF_EXCHANGE of one exchange; AT_ONCE lines of a
     call are written at a time.
 Raises: Refusal for all of a call; Busy where the exchange is to send it again.
@@ -15,6 +16,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from bidder.audience.handles import Handles
 from bidder.audience.identity import person_id
 from bidder.clock import Clock
 from bidder.metrics import Tally
@@ -69,8 +71,9 @@ _decode = msgspec.json.Decoder(MatchIn, strict=False).decode
 class Matches:
     """Uploads of a worker."""
 
-    def __init__(self, matcher: Matcher, gate: Gate, tally: Tally, clock: Clock) -> None:
-        self._matcher, self._gate, self._tally, self._clock = matcher, gate, tally, clock
+    def __init__(self, matcher: Matcher, handles: Handles, gate: Gate, tally: Tally, clock: Clock) -> None:
+        self._matcher, self._handles = matcher, handles
+        self._gate, self._tally, self._clock = gate, tally, clock
         self._uploads = Slots(MAX_UPLOADS)
 
     async def upload(self, exchange: str, body: bytes) -> list[Line]:
@@ -103,9 +106,11 @@ class Matches:
             match = _decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return self._refused(exchange, number, "fields", "not JSON of uid, id and consent")
-        person = person_of({"pl_id": match.id}) if person_id(match.id) else None
+        person = self._person(exchange, match.id)
         if person is None:
-            return self._refused(exchange, number, "fields", "id: expected our 32 hexadecimal digits")
+            return self._refused(
+                exchange, number, "fields", "id: expected the 34 hexadecimal digits of a sync"
+            )
         if not usable_uid(match.uid):
             return self._refused(
                 exchange, number, "fields", "uid: expected 1 to 256 visible characters, no address"
@@ -125,6 +130,10 @@ class Matches:
             return self._refused(exchange, number, "opted_out", "this id takes no part any more")
         self._tally.count(counts.UPLOADS.name, exchange, "matched")
         return Line(number, "matched")
+
+    def _person(self, exchange: str, told: str) -> bytes | None:
+        person = self._handles.person(exchange, told) or person_id(told)
+        return person_of({"pl_id": person.hex()}) if person is not None else None
 
     def _refused(self, exchange: str, number: int, reason: str, error: str) -> Line:
         self._tally.count(counts.UPLOADS.name, exchange, "refused" if reason == "fields" else reason)

@@ -1,9 +1,10 @@
 """Whose id is whose: ids of exchanges and ours, exchanged by browsers that allow it.
 
 Place: web/sync calls it. An exchange sends browsers to `/sync/{exchange}`; our tag asks `/v1/syncs` for pixels.
-Rule: an id is handed out or taken only where the permissions of the call say so, at most syncs_per_day a person and
-    exchange in either way, which also ends a loop of two redirects. Where a browser is sent stands in the exchange's
-    profile alone; a call fills in our id and its consent, each escaped.
+Rule: an exchange is told a handle of our id, made for it alone: nothing that a page or an exchange sees here is an id
+    that our own pages take. A handle is given, and an id of theirs taken, only where the permissions of the call say
+    so, at most syncs_per_day a person and exchange in either way, which also ends a loop of two redirects. Where a
+    browser is sent stands in the exchange's profile alone; a call fills in the handle and its consent, each escaped.
 Limits: MAX_OFFERED pixels for one page; an exchange's id has 1 to 256 visible ASCII characters; a consent string that
     is handed on has MAX_CONSENT.
 Never: a parameter that becomes a target; a store's failure that a browser sees.
@@ -39,11 +40,12 @@ _VISIBLE: Final = re.compile(r"[\x21-\x7e]+\Z")
 _log = logging.getLogger(__name__)
 
 
-def filled(template: str, person: bytes, call: Call) -> str:
-    """An exchange's sync URL with our id and the call's consent, escaped; what is too long to hand on is left out."""
+def filled(template: str, handle: str, call: Call) -> str:
+    """An exchange's sync URL with its handle of the person and the call's consent, escaped; what is too long to hand
+    on is left out."""
     values = {name: call.first(name)[: MAX_CONSENT + 1] for name in _CONSENT}
     values = {name: value if len(value) <= MAX_CONSENT else "" for name, value in values.items()}
-    values["id"] = person.hex()
+    values["id"] = handle
     return _FIELD.sub(lambda field: quote(values.get(field[1], ""), safe="", errors="replace"), template)
 
 
@@ -70,6 +72,7 @@ class Syncs:
         self._exchanges = {exchange.name: exchange for exchange in exchanges}
         self._limits = [(each.name, each.syncs_per_day) for each in self._exchanges.values() if each.sync_url]
         self._matcher, self._visitors, self._times = hands.matcher, hands.visitors, times
+        self._handles = hands.handles
         self._gate, self._tally, self._clock = gate, tally, clock
         self._waiting = 0
 
@@ -78,8 +81,8 @@ class Syncs:
         return name in self._exchanges
 
     async def sync(self, name: str, call: Call) -> Answer:
-        """A browser that an exchange sent: 302 to the exchange with our id, else 200 for the GIF; 400 for an id that
-        cannot be one, 404 for an exchange that is none of ours."""
+        """A browser that an exchange sent: 302 to the exchange with its handle, else 200 for the GIF; 400 for an id
+        that cannot be one, 404 for an exchange that is none of ours."""
         exchange = self._exchanges.get(name)
         if exchange is None:
             return Answer(404, "exchange: unknown")
@@ -126,7 +129,7 @@ class Syncs:
                     exchange.name, "opted_out", Answer(cookies=cookies.opting_out(call.cookies))
                 )
             if granted:
-                location = filled(exchange.sync_url, person, call)
+                location = self._url(exchange, person, call)
                 self._tally.count(counts.SYNCS_SENT.name, exchange.name, "redirect")
         answer = Answer(
             302 if location else 200, cookies=cookies.keeping(person, self.keep_s), location=location
@@ -159,7 +162,10 @@ class Syncs:
             return Answer(cookies=cookies.opting_out(call.cookies)), []
         for name in names:
             self._tally.count(counts.SYNCS_SENT.name, name, "tag")
-        return Answer(), [filled(self._exchanges[name].sync_url, person, call) for name in names]
+        return Answer(), [self._url(self._exchanges[name], person, call) for name in names]
+
+    def _url(self, exchange: Exchange, person: bytes, call: Call) -> str:
+        return filled(exchange.sync_url, self._handles.handle(exchange.name, person), call)
 
     def _ended(self, name: str, result: str, answer: Answer) -> Answer:
         self._tally.count(counts.SYNCS.name, name, result)

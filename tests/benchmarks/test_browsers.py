@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.exchange.browsers import Browser, Browsers, wire
+from benchmarks.exchange.browsers import Browser, Browsers, Told, wire
 from benchmarks.exchange.population import Human, Population
 from bidder.shop.cookies import forgetting, keeping, opting_out
 
@@ -56,18 +56,18 @@ def test_a_browser_without_third_party_cookies_is_another_in_each_shop() -> None
 
 @pytest.mark.parametrize("kind", ["web", "app"])
 def test_exchanges_know_whom_they_were_told(kind: str) -> None:
-    """A browser's id stands in requests of those exchanges alone that synced; a device's where it agreed."""
+    """What a sync told stands in requests of that exchange alone; a device's id where it agreed."""
     human = somebody(kind=kind)
     browsers = Browsers(lambda _: False)
-    browsers.of(human).partners["google"] = OTHER.hex()
+    browsers.of(human).partners["google"] = Told("told", OTHER.hex())
     for exchange in ("google", "xandr"):
         request = {"user": {"id": "x", "buyeruid": "whatever"}}
         viewer = browsers.name(exchange, human, request)
-        told = OTHER.hex() if exchange == "google" else None
+        told, known = ("told", OTHER.hex()) if exchange == "google" else (None, None)
         if kind != "web":
-            told = human.id if human.matched and human.agrees else None
+            told = known = human.id if human.matched and human.agrees else None
         assert request["user"].get("buyeruid") == told
-        assert viewer == (told or f"{exchange}/{human.id}")
+        assert viewer == (known or f"{exchange}/{human.id}")
 
 
 def test_who_is_in_the_table_is_one_person_at_all_exchanges() -> None:

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from benchmarks.exchange.browsers import Browser, Browsers
+from benchmarks.exchange.browsers import Browser, Browsers, Told
 from benchmarks.exchange.client import Answer
 from benchmarks.exchange.leaving import EVERY_S, Leaving
 from benchmarks.exchange.population import Population
@@ -66,7 +66,9 @@ class Service:
             return self.made(200, keeping(own) if agreed(query) or self.careless else ())
         if path.startswith("/sync/"):
             exchange = path.rpartition("/")[2]
-            return self.made(302, keeping(own), f"{SYNC_URL.format(exchange=exchange)}?id={own.hex()}")
+            return self.made(
+                302, keeping(own), f"{SYNC_URL.format(exchange=exchange)}?id={exchange}-{own.hex()}"
+            )
         if path == "/privacy/choice":
             return self.made(303, opting_out(jar), "/privacy?lang=en&done=out")
         if path == "/privacy/erase" and body:
@@ -99,12 +101,16 @@ def test_people_visit_at_a_rate() -> None:
 
 
 def test_exchanges_learn_whom_they_asked_for() -> None:
-    """Each exchange once, with its own id of the person, and it keeps ours."""
+    """Each exchange once, with its own id of the person, and it keeps what it is told of ours."""
     service = Service()
     _, known = shopping(service, 20)
     syncs = [path for path in service.paths if path.startswith("/sync/")]
     assert len(syncs) == service.totals.people.syncs > 50
-    assert all(set(browser.partners.values()) <= {browser.id()} for browser in known)
+    assert all(
+        told == Told(f"{exchange}-{browser.id()}", browser.id())
+        for browser in known
+        for exchange, told in browser.partners.items()
+    )
     assert any(len(browser.partners) == 6 for browser in known)
 
 

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bidder.audience.handles import Handles
 from bidder.audience.history import History, pack_history
 from bidder.audience.person import Profile, field_name
 from bidder.audience.visit import EventKind, Visit
@@ -381,7 +382,7 @@ async def _synced(stage: Stage, signals: Signals, choice: str, known: bool, uid:
         assert reply.status == 302
         own = next(iter(reply.ids))
         assert (own == OWN.hex()) == known
-        assert f"id={own}&" in reply.headers["Location"]
+        assert f"id={Handles(RING.keys).handle('generic', bytes.fromhex(own))}&" in reply.headers["Location"]
 
 
 @LIVELY
@@ -409,7 +410,9 @@ async def _offered(stage: Stage, signals: Signals, choice: str, shop: str, known
     assert bool(commands) == may
     assert bool(_added(commands)) == (may and not out)
     if reply.status == 200:
-        assert (OWN.hex().encode() in reply.body) == (may and not out)
+        handle = Handles(RING.keys).handle("generic", OWN)
+        assert (handle.encode() in reply.body) == (may and not out)
+        assert OWN.hex().encode() not in reply.body
 
 
 @LIVELY

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bidder.auction.identify import lookup_of
+from bidder.audience.handles import Handles
 from bidder.audience.identity import MAX_ID_LENGTH, MAX_MATCHES, Lookup
 from bidder.exchanges import Exchange
 from tests.bidder.auction.support import request_of, uid
@@ -57,6 +58,25 @@ def test_matches(body: dict[str, Any], matches: tuple[str, ...] | None) -> None:
 def test_our_own_id_is_enough() -> None:
     """With a buyeruid of ours nothing else is looked up."""
     assert _lookup(user={"buyeruid": uid(5), "id": "u"}) == Lookup((5).to_bytes(16, "big"))
+
+
+def test_what_an_exchange_was_told_is_opened() -> None:
+    """A handle of this exchange leads to the person, one of a key that left the ring to nobody; our id itself is
+    taken."""
+    handles, me = Handles(((1, b"k" * 32),)), (5).to_bytes(16, "big")
+    gone = Handles(((2, b"k" * 32),)).handle("x", me)
+    for told, found in (
+        (handles.handle("x", me), Lookup(me)),
+        (uid(5), Lookup(me)),
+        (gone, Lookup(None, ("x/u",))),
+        ("z" * 34, Lookup(None, ("x/u",))),
+    ):
+        user = {"buyeruid": told, "id": "u"}
+        request = request_of(
+            compact({"id": "r", "imp": [{"id": "1", "banner": {"w": 1, "h": 1}}], "user": user})
+        )
+        assert lookup_of(request, PROFILE, handles=handles) == found
+    assert _lookup(user={"buyeruid": handles.handle("y", me)}) is None
 
 
 def test_no_more_than_a_few_matches() -> None:

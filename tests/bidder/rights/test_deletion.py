@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidder.audience.handles import Handles
 from bidder.clock import ManualClock
 from bidder.metrics import Tally
 from bidder.rights import deletion
@@ -36,6 +37,7 @@ from tests.bidder.rights.partner import (
 
 OURS = "ads.example"
 DOMAINS = (PUBLISHER.domain, EXCHANGE.domain, "ed.example")
+HANDLES = Handles(((1, b"k" * 32),))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> SigningKeys:
 def _office(signing: SigningKeys, internet: Internet | None = None) -> Office:
     clock = ManualClock(NOW_S)
     partners = Partners(DOMAINS, clock, (internet or Internet()).fetch)
-    return Office(OURS, signing, partners, Tally(), clock)
+    office = Office(OURS, signing, partners, Tally(), clock)
+    office.handles = HANDLES
+    return office
 
 
 def _acknowledged(signing: SigningKeys, text: str) -> dict[str, Any]:
@@ -77,13 +81,18 @@ async def test_a_request_is_believed_and_acknowledged(signing: SigningKeys, make
 
 
 async def test_identifiers(signing: SigningKeys) -> None:
-    """Our id, advertising ids in any case, and ids of the match table; nothing else, in no other format."""
-    uuid = "0123ABCD-0000-4000-8000-00000000000f"
+    """Our id, what an exchange was told of it, advertising ids in any case, ids of the match table; nothing else, in no
+    other format."""
+    uuid, told = "0123ABCD-0000-4000-8000-00000000000f", HANDLES.handle("google", ONE)
     cases: list[tuple[str, str, str, object]] = [
         ("paceline_id", "hex", ONE.hex().upper(), Identifier(person=ONE)),
         ("idfa", "plaintext", uuid, Identifier(match=f"ifa/{uuid.lower()}")),
         ("gaid", "plaintext", uuid.lower(), Identifier(match=f"ifa/{uuid.lower()}")),
         ("partner_id", "source/id", "shop.acme/17", Identifier(match="shop.acme/17")),
+        ("paceline_handle", "exchange/hex", f"google/{told}", Identifier(person=ONE)),
+        ("paceline_handle", "exchange/hex", told, 14_204),
+        ("paceline_handle", "exchange/hex", f"google/{ONE.hex()}", 14_204),
+        ("paceline_handle", "exchange/hex", f"Goo gle/{told}", 14_204),
         ("email", "sha256", "00" * 32, 14_201),
         ("paceline_id", "plaintext", ONE.hex(), 14_202),
         ("paceline_id", "hex", "zz", 14_204),

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from bidder.audience.handles import Handles
 from bidder.campaigns.model import Advertiser, DeclaredEvents, EventRule, Segment
 from bidder.campaigns.rates import load_rates
 from bidder.catalogue.product import Product
@@ -41,6 +42,7 @@ from tests.bidder.privacy.signals import VENDOR, string
 
 NOW_S = 1_795_608_000.0
 RING = Keyring(((2, b"n" * 32), (1, b"o" * 32)))
+HANDLES = Handles(RING.keys)
 CONSENT = string(1, 3, 4, 7)
 AGREED = {"gdpr": "1", "gdpr_consent": CONSENT}
 STORING = {"gdpr": "1", "gdpr_consent": string(1)}
@@ -122,11 +124,11 @@ class Stand:
         matcher: Matcher = Broken() if down else PeopleWriter(client)  # type: ignore[assignment]  # the same
         times: SyncTimes = Broken() if down else sync_times.SyncTimes(client)  # type: ignore[assignment]  # the same
         gate, self.rates = Gate(VENDOR), load_rates()
-        hands = Hands(visitors, matcher, self.recorder, Shelves())
+        hands = Hands(visitors, matcher, self.recorder, Shelves(), HANDLES)
         self.shops = Shops(hands, gate, self.tally, self.clock)
         self.shops.adopt(advertisers, self.rates)
         self.syncs = Syncs(exchanges, hands, times, gate, self.tally, self.clock)
-        self.matches = Matches(matcher, gate, self.tally, self.clock)
+        self.matches = Matches(matcher, HANDLES, gate, self.tally, self.clock)
         routes = shop_routes(self.shops, self.syncs, RING, VENDOR)
         routes += sync_routes(self.syncs, self.matches, RING, self.tally, self.clock)
         self.server = PublicServer(public_app(routes, self.tally), self.tally)

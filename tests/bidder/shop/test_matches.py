@@ -14,7 +14,7 @@ from bidder.shop.slots import Share
 from bidder.shop.tokens import SKEW_S, exchange_secret, sign
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.sync import UPLOAD_BYTES
-from tests.bidder.shop.support import AGREED, NOW_S, RING, Reply, Stand
+from tests.bidder.shop.support import AGREED, HANDLES, NOW_S, RING, Reply, Stand
 
 OWN = "0123456789abcdef0123456789abcdef"
 
@@ -44,6 +44,18 @@ async def test_each_line_has_its_result(stand: Stand) -> None:
     assert await stand.visitors.resolve(["google/g-1"]) == bytes.fromhex(OWN)
     assert await stand.visitors.resolve(["google/g-2", "google/g-3", "google/g-4"]) is None
     assert stand.count("paceline_match_uploads_total", "google", "matched") == 1
+
+
+async def test_a_line_may_name_what_the_exchange_was_told(stand: Stand) -> None:
+    """Its handle leads to the person; another exchange's is somebody else, one of no key of ours is no id."""
+    me = bytes.fromhex(OWN)
+    own, other = (HANDLES.handle(name, me) for name in ("google", "often"))
+    lines = [{"uid": f"h-{n}", "id": id_, **AGREED} for n, id_ in enumerate((own, other, f"09{OWN}"))]
+    reply = await _upload(stand, _body(*lines))
+    assert (reply.json["matched"], reply.json["refused"]) == (2, 1)
+    assert await stand.visitors.resolve(["google/h-0"]) == me
+    assert await stand.visitors.resolve(["google/h-1"]) not in (None, me)
+    assert await stand.visitors.resolve(["google/h-2"]) is None
 
 
 async def test_an_upload_sent_again_changes_nothing(stand: Stand) -> None:

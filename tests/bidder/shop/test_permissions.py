@@ -23,7 +23,7 @@ from bidder.shop.syncs import Syncs
 from bidder.stores import keys
 from bidder.stores.memory_visitors import MemoryVisitorStore
 from tests.bidder.privacy.signals import GARBAGE, VENDOR, string, tc_strings
-from tests.bidder.shop.support import CONSENT, EXCHANGES, NOW_S, SHOPS, Kept, Shelves
+from tests.bidder.shop.support import CONSENT, EXCHANGES, HANDLES, NOW_S, SHOPS, Kept, Shelves
 
 OWN = bytes(range(16))
 GATE = Gate(VENDOR)
@@ -76,11 +76,11 @@ class House:
 
     def __init__(self) -> None:
         self.witness, self.recorder, clock, tally = Witness(), Kept(), ManualClock(NOW_S), Tally()
-        hands = Hands(self.witness, self.witness, self.recorder, Shelves())
+        hands = Hands(self.witness, self.witness, self.recorder, Shelves(), HANDLES)
         self.shops = Shops(hands, GATE, tally, clock)
         self.shops.adopt(SHOPS, RATES)
         self.syncs = Syncs(EXCHANGES, hands, self.witness, GATE, tally, clock)
-        self.matches = Matches(self.witness, GATE, tally, clock)
+        self.matches = Matches(self.witness, HANDLES, GATE, tally, clock)
 
 
 QUERY = st.fixed_dictionaries(
@@ -213,7 +213,7 @@ def _lived(acts: Sequence[tuple[str, str, str, str]]) -> MemoryVisitorStore:
     """The store after these events of one browser."""
     store = MemoryVisitorStore()
     clock = ManualClock(NOW_S)
-    shops = Shops(Hands(store, Rows(store), Kept(), Shelves()), GATE, Tally(), clock)
+    shops = Shops(Hands(store, Rows(store), Kept(), Shelves(), HANDLES), GATE, Tally(), clock)
     shops.adopt(SHOPS, RATES)
 
     async def live() -> None:

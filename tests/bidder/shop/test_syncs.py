@@ -7,33 +7,48 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bidder.exchanges import Exchange
 from bidder.rights.erase import Eraser
 from bidder.shop.calls import Call
+from bidder.shop.cookies import person_of
 from bidder.shop.receive import MAX_WAITING
 from bidder.shop.syncs import MAX_OFFERED, filled
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.stores.sync_times import unpack_syncs
 from bidder.web.public import GIF
-from tests.bidder.shop.support import AGREED, CONSENT, NOW_S, STORING, SYNCED, Stand, standing
+from tests.bidder.shop.support import (
+    AGREED,
+    CONSENT,
+    EUROPE,
+    HANDLES,
+    NOW_S,
+    STORING,
+    SYNCED,
+    Stand,
+    standing,
+)
 from tests.servers import RealServer
 
 OWN = "0123456789abcdef0123456789abcdef"
 HOME = {"Origin": "https://shop.test"}
 COOKIE = {"pl_id": OWN}
+ME = bytes.fromhex(OWN)
 
 
-async def test_an_exchange_is_told_our_id_and_we_keep_its(stand: Stand) -> None:
-    """The browser goes to the exchange's own URL with our id and its consent, escaped; the row leads to the person."""
+async def test_an_exchange_is_told_of_our_id_and_we_keep_its(stand: Stand) -> None:
+    """The browser goes to the exchange's own URL with a handle and its consent, escaped; the row leads to the
+    person."""
     query = {**AGREED, "uid": "g-1", "gpp": "DBAA", "gpp_sid": "2", "us_privacy": "1---"}
     reply = await stand.call("/sync/google", params=query, cookies=COOKIE)
     assert (reply.status, reply.person) == (302, OWN)
     target = urlsplit(reply.headers["Location"])
     assert (target.scheme, target.netloc, target.path) == ("https", "google.example", "/match")
     assert parse_qs(target.query) == {
-        "their": [OWN], "gdpr": ["1"], "c": [CONSENT], "g": ["DBAA"], "s": ["2"], "u": ["1---"],
+        "their": [HANDLES.handle("google", ME)], "gdpr": ["1"], "c": [CONSENT],
+        "g": ["DBAA"], "s": ["2"], "u": ["1---"],
     }  # fmt: skip
     assert await stand.visitors.resolve(["google/g-1"]) == bytes.fromhex(OWN)
     assert stand.count("paceline_syncs_total", "google", "matched") == 1
@@ -141,7 +156,7 @@ async def test_no_parameter_is_a_target(stand: Stand, name: str) -> None:
 def test_a_filled_url_keeps_its_host_and_its_parts(values: list[str]) -> None:
     """Any text in any field: one line of ASCII, the same host, path and names of parameters."""
     names = ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy")
-    url = filled(SYNCED.sync_url, b"\x01" * 16, Call(tuple(zip(names, values, strict=True)), {}, {}))
+    url = filled(SYNCED.sync_url, "01" * 17, Call(tuple(zip(names, values, strict=True)), {}, {}))
     target = urlsplit(url)
     assert (target.scheme, target.netloc, target.path, target.fragment) == (
         "https",
@@ -244,13 +259,16 @@ async def test_a_tombstone_ends_a_pages_syncs(stand: Stand) -> None:
         ("https://shop.test", True),
         ("https://www.shop.test", True),
         ("https://evil.test", False),
+        ("http://shop.test", False),
+        ("http://www.shop.test:8080", False),
         ("null", False),
         ("https://shop.test.evil.test", False),
         ("", False),
     ],
 )
 async def test_only_the_shops_pages_may_read(stand: Stand, method: str, origin: str, allowed: bool) -> None:
-    """The shop's own origin is named, with credentials; others get a 403 and no permission, and never a star."""
+    """The shop's own origin is named, with credentials, where https brought it; others have no permission, and never a
+    star; a 403 where the host is another's."""
     headers = {"Origin": origin} if origin else {}
     told = {"advertiser": "boots", **AGREED}
     reply = await stand.call("/v1/syncs", method, params=told, headers=headers, cookies=COOKIE)
@@ -258,5 +276,37 @@ async def test_only_the_shops_pages_may_read(stand: Stand, method: str, origin: 
     assert reply.headers.get("Access-Control-Allow-Credentials") == ("true" if allowed else None)
     assert reply.headers["Vary"] == "Origin"
     if method == "GET":
-        assert reply.status == (200 if allowed else 403)
-        assert bool(await stand.stored()) == allowed
+        ours = allowed or origin.startswith("http://")
+        assert reply.status == (200 if ours else 403)
+        assert bool(await stand.stored()) == ours
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:80", "http://a.shop.localhost", "http://127.0.0.1:8000", "http://127.0.0.1.nip.io"],
+)
+async def test_pages_of_this_machine_may_read_without_https(redis_server: RealServer, origin: str) -> None:
+    """Loopback alone: what else looks like it is somebody's network."""
+    own = replace(EUROPE, domain=urlsplit(origin).hostname or "")
+    async with standing(redis_server.url, advertisers=[own]) as stand:
+        told = {"advertiser": "boots", **AGREED}
+        reply = await stand.call("/v1/syncs", params=told, headers={"Origin": origin}, cookies=COOKIE)
+        allowed = reply.headers.get("Access-Control-Allow-Origin")
+        assert allowed == (None if origin.endswith("nip.io") else origin)
+
+
+async def test_what_is_handed_out_is_no_key_to_the_person(stand: Stand) -> None:
+    """Two exchanges and a page of a shop are told different things, none of which holds our id or is taken for it."""
+    reply = await stand.call("/sync/google", params=AGREED, cookies=COOKIE)
+    (redirect,) = parse_qs(urlsplit(reply.headers["Location"]).query)["their"]
+    listed = await stand.call(
+        "/v1/syncs", params={"advertiser": "boots", **AGREED}, cookies=COOKIE, headers=HOME
+    )
+    (url,) = listed.json["syncs"]
+    often = urlsplit(url).query
+    assert OWN not in reply.headers["Location"] + url
+    assert redirect[2:] != often[2:]
+    assert (HANDLES.person("google", redirect), HANDLES.person("often", often)) == (ME, ME)
+    for told in (redirect, redirect[:32], redirect[2:], often, often[:32], often[2:]):
+        for name in ("pl_id", "pl_pid"):
+            assert person_of({name: told}) != ME

@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
 from bidder.shop.tag import snippet
 from tests.bidder.shop.pages import AGREES, CHROMIUM, SHOPS, Pages, chromium, syncing, watched
-from tests.bidder.shop.support import EUROPE, standing
+from tests.bidder.shop.support import EUROPE, HANDLES, standing
 from tests.servers import RealServer, eventually
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium at /usr/bin/chromium")
@@ -85,7 +85,7 @@ async def test_a_visitor_who_agreed_is_recognised(pages: Pages, visitor: Browser
     assert len(fp) == 32
     assert await stand.visitors.resolve([f"shop.boots/{fp}"]) == view.person
     (sync,) = [path for path in pages.asked if "pixel-of-the-exchange" in path]
-    assert sync.endswith(f"id={view.person.hex()}&gdpr=1")
+    assert sync.endswith(f"id={HANDLES.handle('google', view.person)}&gdpr=1")
     assert wrong == []
 
 
