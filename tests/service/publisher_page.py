@@ -59,9 +59,9 @@ class Exchange:
         self.base = ""
         self.where: Callable[[], tuple[int, str]] = lambda: (0, "")
         self.matches: dict[str, str] = {}
-        """Our id by the exchange's."""
+        """What it was told of our id, by its own."""
         self.synced = 0
-        """Browsers that came with an id of ours."""
+        """Browsers that came with what we told of them."""
 
     def news(self) -> Reply:
         """The publisher's page."""

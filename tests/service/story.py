@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 import yaml
 
+from bidder.audience.handles import Handles
 from bidder.catalogue.refresh import read_state
 from bidder.events import dataset, erasure
 from bidder.notices.keys import load_keys
@@ -74,6 +75,10 @@ class Story:
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
+
+    def handle(self, person: bytes) -> str:
+        """What the exchange is told of somebody."""
+        return Handles(self.keys.keys).handle(NAME, person)
 
     def claims(self, sold: dict[str, Any]) -> list[Claim]:
         """Every token in a bid and its markup, opened."""
