@@ -18,7 +18,7 @@ from bidder.audience.frequency import HEADER, Log, open_log
 from bidder.audience.history import History, unpack_history
 from bidder.audience.person import Profile, unpack
 from bidder.stores import keys
-from bidder.stores.removal import Client, done
+from bidder.stores.removal import Client, done, source_of
 from bidder.stores.sync_times import Synced, unpack_syncs
 
 _SECONDS: Final = struct.Struct("<I")
@@ -125,7 +125,7 @@ async def _matches(client: Client, fields: Mapping[bytes, bytes], now_s: float) 
         if name.startswith(keys.MATCH_FIELD_PREFIX):
             log = await done(client.hgetall(keys.views_key(name.removeprefix(keys.MATCH_FIELD_PREFIX))))
             views = sum(_views(each, now_s)[0] for each in log.values())
-            source = value[_SECONDS.size :].decode("utf-8", "replace")
+            source = source_of(value).decode("utf-8", "replace")
             found.append(Match(source, _seconds(value), views))
     return tuple(found)
 

@@ -3,8 +3,9 @@
 Place: receive and syncs read them and say which to set; web/shop and web/sync set them. rights/ has its own pages for
     the choice.
 Shapes: `pl_id` and `pl_pid` hold 32 hexadecimal digits of a random number; `pl_optout` holds 1, or `pl_optin` does
-    where the person took part again: then rows of the match table that were opted out may lead to somebody new. A
-    browser that keeps no third-party cookies may keep `pl_pid`, which is partitioned: another on each shop's site.
+    where the person took part again: then a first-party id that was opted out does not stand in the way of our cookie.
+    It lifts no tombstone of a row: anybody can opt in, and send somebody else's id with it. A browser that keeps no
+    third-party cookies may keep `pl_pid`, which is partitioned: another on each shop's site.
 Limits: ID_S, OPT_OUT_S; browsers cut what is longer than 400 days.
 Source: RFC 6265bis (SameSite, HttpOnly), CHIPS (Partitioned). Secure cookies also work on http to a loopback address.
 Never: a cookie but the opt-out for who opted out; anything that came with the call in a cookie.

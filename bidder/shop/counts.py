@@ -43,7 +43,7 @@ PEOPLE: Final = Metric(
 SYNCS: Final = Metric(
     "paceline_syncs_total",
     "counter",
-    "Cookie syncs: matched, unnamed, unconsented, opted_out, refused or failed",
+    "Cookie syncs: matched, unnamed, unconsented, opted_out, id_opted_out, refused or failed",
     ("exchange", "result"),
 )
 SYNCS_SENT: Final = Metric(
@@ -55,7 +55,7 @@ SYNCS_SENT: Final = Metric(
 UPLOADS: Final = Metric(
     "paceline_match_uploads_total",
     "counter",
-    "Lines of uploaded matches: matched, unconsented, opted_out, refused or failed; and calls: unsigned, batch",
+    "Lines of uploaded matches: matched, unconsented, opted_out, erased, refused or failed; and calls: unsigned, batch",
     ("exchange", "result"),
 )
 

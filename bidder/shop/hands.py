@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bidder.audience.handles import Handles
 from bidder.audience.known import Seen, ShopRules
 from bidder.events.records import Record
+from bidder.stores.people_writer import Matched
 
 
 class Observation(Protocol):
@@ -53,15 +54,23 @@ class Visitors(Protocol):
     async def resolve(self, matches: Sequence[str]) -> bytes | None:
         """The person that the first known of these `source/id` leads to."""
 
+    async def traced(self, matches: Sequence[str]) -> tuple[bytes | None, int]:
+        """`resolve`, and up to when, in seconds, whoever these led to was erased; -1: nobody was."""
+
+    async def lives(self, person_id: bytes) -> bool:
+        """Whether something is known of a person who has not opted out."""
+
 
 class Matcher(Protocol):
     """Where rows of the match table are written: stores.people_writer.PeopleWriter."""
 
-    async def match(self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = ...) -> bool:
-        """Let a source's id lead to a person; False where one of them was opted out."""
+    async def match(
+        self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = ...
+    ) -> Matched:
+        """Let a source's id lead to a person; false where one of them was opted out, or the person erased."""
 
-    async def allow(self, source: str, uid: str) -> bool:
-        """Let an id that was opted out be matched again; whether it was."""
+    async def opted_out(self, person_id: bytes) -> bool:
+        """Whether a person has opted out."""
 
 
 class SyncTimes(Protocol):

@@ -30,6 +30,7 @@ from bidder.shop.receive import STORE_ERRORS, Busy
 from bidder.shop.slots import Share, Slots
 from bidder.shop.syncs import usable_uid
 from bidder.shop.wire import Consent
+from bidder.stores.people_writer import Matched
 
 MAX_LINES: Final = 1_000
 MAX_UPLOADS: Final = 8
@@ -61,7 +62,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     status: str
     """matched or refused."""
     reason: str = ""
-    """fields, unconsented or opted_out."""
+    """fields, unconsented, opted_out or erased."""
     error: str = ""
 
 
@@ -126,7 +127,9 @@ class Matches:
         permissions = self._gate.permit(signals_from(told, {}, match.country), now_s)
         if not (permissions.sync and permissions.write_id):
             return self._refused(exchange, number, "unconsented", "what it says of consent does not allow it")
-        if not await self._matcher.match(exchange, match.uid, person, now_s):
+        if not (matched := await self._matcher.match(exchange, match.uid, person, now_s)):
+            if matched is Matched.PERSON_ERASED:
+                return self._refused(exchange, number, "erased", "this id was erased")
             return self._refused(exchange, number, "opted_out", "this id takes no part any more")
         self._tally.count(counts.UPLOADS.name, exchange, "matched")
         return Line(number, "matched")

@@ -146,7 +146,7 @@ class Shops:
         found, repeated = await keeper.observed(shop, event, found, now_s)
         if found.opted_out:
             keeper.record(shop, event, _source(call), None, "opted_out")
-            return Answer(cookies=cookies.opting_out(call.cookies))
+            return Answer(cookies=cookies.opting_out(call.cookies) if found.keep else ())
         if repeated:
             keeper.repeated(shop.advertiser.id)
         keeper.record(shop, event, _source(call), found.person, "kept")
@@ -199,7 +199,7 @@ class Shops:
             return Result(index, "repeated", event.id, person=told[event.id])
         found, repeated = people.NOBODY, False
         if permissions.record:
-            found = await people.of_server(keeper.hands, advertiser.id, event.person, now_s)
+            found = await people.of_server(keeper.hands, advertiser.id, event, now_s)
             found, repeated = await keeper.observed(shop, event, found, now_s)
         became = _became(permissions, found)
         if not keeper.record(shop, event, "server", found.person, became):

@@ -5,6 +5,8 @@ Rule: an exchange is told a handle of our id, made for it alone: nothing that a 
     that our own pages take. A handle is given, and an id of theirs taken, only where the permissions of the call say
     so, at most syncs_per_day a person and exchange in either way, which also ends a loop of two redirects. Where a
     browser is sent stands in the exchange's profile alone; a call fills in the handle and its consent, each escaped.
+    An id that was opted out is not matched and changes nothing in the browser: any page can make a browser bring it.
+    Silence about consent is none: a sync knows no country.
 Limits: MAX_OFFERED pixels for one page; an exchange's id has 1 to 256 visible ASCII characters; a consent string that
     is handed on has MAX_CONSENT.
 Never: a parameter that becomes a target; a store's failure that a browser sees.
@@ -21,6 +23,7 @@ from bidder.clock import Clock
 from bidder.exchanges import Exchange
 from bidder.metrics import Tally
 from bidder.privacy.gate import Gate
+from bidder.privacy.signals import Signals
 from bidder.shop import cookies, counts
 from bidder.shop.calls import Answer, Call
 from bidder.shop.hands import Hands, SyncTimes
@@ -29,7 +32,7 @@ from bidder.shop.people import UNPROVEN_S
 from bidder.shop.receive import MAX_WAITING, STORE_ERRORS, Shops
 from bidder.shop.scrub import is_personal
 from bidder.shop.wire import MAX_CONSENT
-from bidder.stores.people_writer import MAX_TTL_S
+from bidder.stores.people_writer import MAX_TTL_S, Matched
 
 MAX_OFFERED: Final = 5
 
@@ -52,6 +55,12 @@ def filled(template: str, handle: str, call: Call) -> str:
 def usable_uid(uid: str) -> bool:
     """Whether an exchange's id may stand in the match table."""
     return len(uid) <= MAX_ID_LENGTH and _VISIBLE.match(uid) is not None and not is_personal(uid)
+
+
+def says_nothing(signals: Signals) -> bool:
+    """Whether a call, of whose country nobody knows, does not tell either that consent is given or not needed."""
+    told = signals.tc_string or signals.gpp or signals.gpp_sections or signals.us_privacy
+    return signals.gdpr is None and not told
 
 
 class Syncs:
@@ -93,8 +102,9 @@ class Syncs:
             )
         if cookies.opted_out(call.cookies):
             return self._ended(name, "opted_out", Answer(cookies=cookies.forgetting(call.cookies)))
-        permissions = self._gate.permit(call.signals(""), self._clock.now_s())
-        if not (permissions.sync and permissions.write_id):
+        signals = call.signals("")
+        permissions = self._gate.permit(signals, self._clock.now_s())
+        if says_nothing(signals) or not (permissions.sync and permissions.write_id):
             return self._ended(name, "unconsented", Answer())
         if self._waiting >= MAX_WAITING:
             return self._ended(name, "failed", Answer())
@@ -114,12 +124,13 @@ class Syncs:
         person = own or cookies.new_person()
         if uid:
             ttl_s = MAX_TTL_S if own else UNPROVEN_S
-            if cookies.opted_in(call.cookies):
-                await self._matcher.allow(exchange.name, uid)
-            if not await self._matcher.match(exchange.name, uid, person, now_s, ttl_s):
+            matched = await self._matcher.match(exchange.name, uid, person, now_s, ttl_s)
+            if matched is Matched.PERSON_OUT:
                 return self._ended(
                     exchange.name, "opted_out", Answer(cookies=cookies.opting_out(call.cookies))
                 )
+            if not (matched or cookies.opted_in(call.cookies)):  # any page can make a browser bring any id
+                return self._ended(exchange.name, "id_opted_out", Answer())
         location = ""
         if exchange.sync_url:
             limits = [(exchange.name, exchange.syncs_per_day)]

@@ -14,7 +14,7 @@ from bidder.metrics import Tally
 from bidder.stores import keys
 from bidder.stores.people_writer import MAX_TTL_S
 from bidder.stores.scripts import Script
-from bidder.stores.visitors import AGE, COUNT, DROP, ENTER, JOIN, READ, WRITE, VisitorStore
+from bidder.stores.visitors import AGE, COUNT, DROP, ENTER, JOIN, READ, STAY, WRITE, VisitorStore
 
 _SECONDS: Final = struct.Struct("<I")
 _Argument = bytes | str | int
@@ -39,6 +39,7 @@ class MemoryVisitorStore(VisitorStore):
             WRITE: self._write_script,
             JOIN: self._join_script,
             ENTER: self._enter_script,
+            STAY: self._stay_script,
             DROP: self._drop_script,
             COUNT: self._count_script,
             AGE: self._age_script,
@@ -58,6 +59,8 @@ class MemoryVisitorStore(VisitorStore):
         name, key, *rest = map(_raw, command)
         if name == b"GET":
             return self.values.get(key)
+        if name == b"MGET":
+            return [self.values.get(each) for each in (key, *rest)]
         if name == b"PFCOUNT":
             return len(set().union(*(self.counts.get(each, set()) for each in (key, *rest))))
         if name == b"HKEYS":
@@ -121,30 +124,42 @@ class MemoryVisitorStore(VisitorStore):
         field, value, ttl_s, most = arguments
         erased_s = int(self.values.get(guard, b"-1"))
         if keys.OPT_OUT_FIELD in self.hashes.get(person, {}) or _seconds(value) <= erased_s:
-            return -1
+            return 0
+        others = [
+            name for name in _clusters(self.hashes.get(person, {}), value[_SECONDS.size :]) if name != field
+        ]
+        since_s = _seconds(value) - MAX_TTL_S
+        ended = [name for name in others if _seconds(self.hashes[person][name]) <= since_s]
+        self._remove(person, *ended)
+        if len(others) - len(ended) >= int(most):
+            return 0
         self._set(person, field, value)
         self._set(person, keys.SEEN_FIELD, value[: _SECONDS.size])
         self._keep(person, int(ttl_s))
-        fields = self.hashes[person]
-        others = [name for name in _clusters(fields, value[_SECONDS.size :]) if name != field]
-        others.sort(key=lambda name: _seconds(fields[name]))
-        left = others[: max(0, len(others) + 1 - int(most))]
-        self._remove(person, *left)
-        return [name[len(keys.CLUSTER_FIELD_PREFIX) :] for name in left]
+        return 1
 
     def _enter_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         (cluster,) = names
         person_id, seen, ttl_s, most = arguments
+        members = dict(self.hashes.get(cluster, {}))
+        known, since_s = members.pop(person_id, None) is not None, _seconds(seen) - MAX_TTL_S
+        gone = [each for each, value in members.items() if _seconds(value) <= since_s]
+        self._remove(cluster, *gone)
+        others = [each for each in members if each not in gone]
+        if len(others) >= int(most) and not known:
+            return [0, gone, others]
         self._set(cluster, person_id, seen)
         self._keep(cluster, int(ttl_s))
-        members = self.hashes[cluster]
-        others = sorted(
-            (each for each in members if each != person_id), key=lambda each: _seconds(members[each])
-        )
-        surplus, since_s = len(others) + 1 - int(most), _seconds(seen) - MAX_TTL_S
-        gone = [each for n, each in enumerate(others) if n < surplus or _seconds(members[each]) <= since_s]
-        self._remove(cluster, *gone)
-        return [gone, [each for each in others if each not in gone]]
+        return [1, gone, others]
+
+    def _stay_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        (person,), (field, now) = names, arguments
+        value = self.hashes.get(person, {}).get(field)
+        if value is None:
+            return 0
+        if len(value) >= _SECONDS.size and _seconds(value) < _seconds(now):
+            self._set(person, field, now + value[_SECONDS.size :])
+        return 1
 
     def _drop_script(self, names: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         person, histories, views = names

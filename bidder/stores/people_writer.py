@@ -2,17 +2,23 @@
 
 Place: the demo's seeding writes; no path of a request does.
 Shapes: see stores/keys; a person's hash holds a field per advertiser, a field per row of the match table that
-    leads to the person (value `<I` seconds when it was matched, then the source), and when the person was last seen.
+    leads to the person (value `<I` seconds when it was matched, then the source; where the row was taken over from
+    somebody, MARK and `<I` seconds when), and when the person was last seen.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
 Limits: MAX_TTL_S since last seen, whatever is asked for; MAX_LISTED matches per person. Of more the oldest of the
     source that has most goes: a shop that makes up ids pushes out its own, and nobody else's.
 Raises: redis.RedisError.
+Rule: a row may be led to another person, since an exchange's browsers lose our cookies. Where it led to somebody who is
+    still known, the new person's list says when it was taken over: within TAKEN_S the new person's opting out removes
+    the row and leaves no tombstone, so that nobody opts others out by taking their ids. (Whoever comes back to a row
+    that their own list has did not take it over.)
 Never: a match before the person's hash lists it, so that erasure finds every match; a word about somebody who has opted
-    out, or under an id that was.
+    out, or was erased not long ago, or under an id that was opted out.
 """
 
 import time
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from itertools import islice
 from typing import Any
 
@@ -26,7 +32,8 @@ from bidder.audience.person import Profile, field_name, pack
 from bidder.config import Stores
 from bidder.stores import keys, removal
 from bidder.stores.address import parse_all
-from bidder.stores.removal import LIST, ROW, SECONDS, call, done, listed
+from bidder.stores.guards import guard_key
+from bidder.stores.removal import LIST, MARK, ROW, SECONDS, call, done, listed
 
 MAX_TTL_S = 30 * 86_400
 MAX_LISTED = 64  # a browser meets some ten exchanges; a script that invents ids must not grow the hash
@@ -37,6 +44,25 @@ SOCKET_TIMEOUT_S = 5.0
 PEOPLE_PER_PIPELINE = 500
 
 Client = Redis | RedisCluster
+
+
+class Matched(Enum):
+    """What became of a match; true where it is written."""
+
+    DONE = "matched"
+    PERSON_OUT = "person_out"
+    """The person has opted out."""
+    PERSON_ERASED = "person_erased"
+    """The person was erased not long ago, or meanwhile: the number is nobody's."""
+    ID_OUT = "id_out"
+    """The source's id was opted out; of the person that says nothing."""
+
+    def __bool__(self) -> bool:
+        return self is Matched.DONE
+
+
+_UNLISTED = {0: Matched.PERSON_OUT, -1: Matched.PERSON_ERASED}
+"""What the script of lists answers in the place of a list."""
 
 
 def open_client(stores: Stores) -> Client:
@@ -100,29 +126,34 @@ class PeopleWriter:
         person_id: bytes,
         now_s: float,
         ttl_s: float = MAX_TTL_S,
-    ) -> bool:
-        """Let `source`'s id `uid` lead to a person; False where the person or the id was opted out: then nothing is
-        written. Raises ValueError for an id that is empty or too long.
+    ) -> Matched:
+        """Let `source`'s id `uid` lead to a person; where the person or the id was opted out, or the person erased,
+        nothing is written. Raises ValueError for an id that is empty or too long.
 
         Being matched is being seen: the person lives `ttl_s` longer, and never less than before.
         """
         tag = keys.match_tag(match_name(source, uid))
-        key, field = keys.person_key(keys.person_tag(person_id)), keys.match_field(tag)
+        own = keys.person_tag(person_id)
+        key, field = keys.person_key(own), keys.match_field(tag)
         now, value = SECONDS.pack(int(now_s)), _matched(source, now_s)
         seen = (self._bounded(ttl_s), keys.SEEN_FIELD, now, keys.OPT_OUT_FIELD)
-        answer = await call(self._client, LIST, (key,), field, value, *seen)
-        if not answer:
-            return False
+        row = await done(self._client.get(keys.match_key(tag)))
+        if row == keys.OPTED_OUT:
+            return Matched.PERSON_OUT if await self.opted_out(person_id) else Matched.ID_OUT
+        mark = MARK + now if await self._is_anothers(row, person_id) else b""
+        answer = await call(self._client, LIST, (key, guard_key(own)), field, value, *seen, mark)
+        if not isinstance(answer, list):
+            return _UNLISTED[answer]
         fields = dict(zip(answer[::2], answer[1::2], strict=True))
-        row = (person_id, self._bounded(ttl_s), keys.OPTED_OUT)
-        if not await call(self._client, ROW, (keys.match_key(tag),), *row):
+        lead = (person_id, self._bounded(ttl_s), keys.OPTED_OUT)
+        if not await call(self._client, ROW, (keys.match_key(tag),), *lead):
             await done(self._client.hdel(key, field))
-            return False
+            return Matched.ID_OUT
         if not await done(self._client.hexists(key, field)):
             await removal.remove_rows(self._client, person_id, [tag], now_s)  # erased meanwhile
-            return False
+            return Matched.PERSON_ERASED
         await self._forget(key, person_id, _surplus(fields))
-        return True
+        return Matched.DONE
 
     async def match_many(
         self, matches: Iterable[tuple[str, str, bytes]], now_s: float, ttl_s: float = MAX_TTL_S
@@ -154,15 +185,16 @@ class PeopleWriter:
         """See removal.opt_in."""
         return await removal.opt_in(self._client, person_id)
 
-    async def allow(self, source: str, uid: str) -> bool:
-        """Take the tombstone of `source`'s id away, for a person who has opted in again; whether there was one."""
-        name = keys.match_key(keys.match_tag(match_name(source, uid)))
-        return bool(await call(self._client, removal.ALLOW, (name,), keys.OPTED_OUT))
-
     async def opted_out(self, person_id: bytes) -> bool:
         """Whether the store knows that a person has opted out."""
         key = keys.person_key(keys.person_tag(person_id))
         return bool(await done(self._client.hexists(key, keys.OPT_OUT_FIELD)))
+
+    async def _is_anothers(self, row: bytes | None, person_id: bytes) -> bool:
+        """Whether a row leads to another person, of whom something is known."""
+        if row is None or row == person_id:
+            return False
+        return bool(await done(self._client.exists(keys.person_key(keys.person_tag(row)))))
 
     async def _forget(self, key: bytes, person_id: bytes, tags: list[bytes]) -> None:
         """Remove rows of the match table that lead to this person, what was shown under their ids, and the list."""
@@ -187,7 +219,7 @@ def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:
     sources: dict[bytes, list[tuple[int, bytes]]] = {}
     for tag in tags:
         value = fields[keys.match_field(tag)]
-        sources.setdefault(value[SECONDS.size :], []).append((_matched_s(value), tag))
+        sources.setdefault(removal.source_of(value), []).append((_matched_s(value), tag))
     for rows in sources.values():
         rows.sort(reverse=True)
     surplus = []
@@ -198,7 +230,7 @@ def _surplus(fields: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 def _matched(source: str, now_s: float) -> bytes:
-    return SECONDS.pack(int(now_s)) + source.encode("utf-8", "replace")[:MAX_SOURCE]
+    return SECONDS.pack(int(now_s)) + source.encode("utf-8", "replace").replace(MARK, b"")[:MAX_SOURCE]
 
 
 def _matched_s(value: bytes) -> int:

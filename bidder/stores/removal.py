@@ -26,10 +26,13 @@ OPT_OUT_S: Final = 390 * 86_400
 """Of a tombstone: as long as browsers keep the cookie that says the same (400 days at most)."""
 MAX_LOOKS: Final = 8
 SECONDS: Final = struct.Struct("<I")
+MARK: Final = b"\0"
+"""In a list of rows: the row was taken over from somebody, when follows as `<I` seconds."""
+TAKEN_S: Final = 30 * 86_400
+"""So long a row that was taken over is not to be opted out by whoever took it: the other may be back."""
 
 LIST: Final = Script("people_list", ())
 ROW: Final = Script("people_row", ())
-ALLOW: Final = Script("people_allow", ())
 _UNROW: Final = Script("people_unrow", ())
 _OUT: Final = Script("people_out", ())
 _ERASE: Final = Script("people_erase", ())
@@ -56,15 +59,21 @@ async def opt_out(client: Client, person_id: bytes, now_s: float) -> int:
     tag = keys.person_tag(person_id)
     arguments = (keys.OPT_OUT_FIELD, SECONDS.pack(int(now_s)), OPT_OUT_S, _guard_s(now_s), GUARD_S, *_LISTS)
     lists: list[bytes] = await call(client, _OUT, _own_keys(tag), *arguments)
-    rows = await remove_rows(client, person_id, listed(lists, keys.MATCH_FIELD_PREFIX), now_s, keys.OPTED_OUT)
-    await _leave(client, person_id, listed(lists, keys.CLUSTER_FIELD_PREFIX))
-    if lists:
-        await done(client.hdel(keys.person_key(tag), *lists))
+    fields = dict(zip(lists[::2], lists[1::2], strict=True))
+    taken = {name for name, value in fields.items() if _taken_s(value) > now_s - TAKEN_S}
+    rows = await remove_rows(client, person_id, listed(taken, keys.MATCH_FIELD_PREFIX), now_s)
+    own = listed(fields.keys() - taken, keys.MATCH_FIELD_PREFIX)
+    rows += await remove_rows(client, person_id, own, now_s, keys.OPTED_OUT)
+    await _leave(client, person_id, listed(fields, keys.CLUSTER_FIELD_PREFIX))
+    if fields:
+        await done(client.hdel(keys.person_key(tag), *fields))
     return rows
 
 
 async def opt_in(client: Client, person_id: bytes) -> bool:
-    """Take a person's tombstone away; whether there was one. Rows follow when they are matched again."""
+    """Take a person's tombstone away; whether there was one. The tombstones of rows stay: a row does
+    not tell whose browser may lift them.
+    """
     key = keys.person_key(keys.person_tag(person_id))
     was = await done(client.hdel(key, keys.OPT_OUT_FIELD))
     if was:  # lists that opting out left when it was cut short
@@ -105,6 +114,17 @@ async def remove_rows(
 def listed(fields: Iterable[bytes], prefix: bytes) -> list[bytes]:
     """The tags that a person's fields list under a prefix."""
     return [name[len(prefix) :] for name in fields if name.startswith(prefix)]
+
+
+def source_of(value: bytes) -> bytes:
+    """The source in a value of the list of rows."""
+    return value[SECONDS.size :].partition(MARK)[0]
+
+
+def _taken_s(value: bytes) -> int:
+    """When a row was taken over from somebody; 0: it was not."""
+    at = value[SECONDS.size :].partition(MARK)[2]
+    return int(SECONDS.unpack(at)[0]) if len(at) == SECONDS.size else 0
 
 
 async def _leave(client: Client, person_id: bytes, clusters: Iterable[bytes]) -> None:

@@ -5,8 +5,9 @@ Shapes: see stores/keys; profile and history of one advertiser change in one ste
     what was read. Whoever else wrote in between, the visits are added to that; nothing is lost or written twice.
 Units: `now_s` seconds since the epoch, `ttl_s` seconds.
 Limits: MAX_TTL_S since last seen, or less where the store is told so; MAX_MEMBERS people in a cluster and
-    MAX_CLUSTERS of a person with an advertiser, of more who was not seen for the longest goes; MAX_TRIES
-    against other processes that write the same person.
+    MAX_CLUSTERS of a person with an advertiser; of more nobody joins, since whoever left would leave
+    copies of what they did with the others, where their erasure would not find them. MAX_TRIES against other processes
+    that write the same person.
 Raises: redis.RedisError. Never wrap its calls in a time-out.
 Never: anything for a person who opted out, or of visits before the person was erased (see stores/guards); one
     advertiser's data because of another's.
@@ -56,6 +57,7 @@ READ: Final = Script("visitors_read", ("visitors_standing",))
 WRITE: Final = Script("visitors_write", ("visitors_standing",))
 JOIN: Final = Script("visitors_join", ("visitors_standing",))
 ENTER: Final = Script("visitors_enter", ("visitors_standing",))
+STAY: Final = Script("visitors_stay", ())
 DROP: Final = Script("visitors_drop", ())
 COUNT: Final = Script("visitors_count", ())
 AGE: Final = Script("visitors_age", ())
@@ -64,7 +66,6 @@ _Argument = bytes | str | int
 _SECONDS: Final = struct.Struct("<I")
 _DONE: Final = 1
 _NOT_IN_CLUSTER: Final = 0
-_OPTED_OUT: Final = -1
 
 
 class Observed(Struct, frozen=True):
@@ -140,7 +141,7 @@ class VisitorStore:
         if observed.kept:
             told = {person_id}
             for tag in clusters:
-                for member in await self._enter(tag, person_id, now_s):
+                for member in await self._enter(tag, person_id, now_s) or ():
                     if member not in told:
                         told.add(member)
                         await self._add(_Visitor(member, shop, now_s, 0, tag), seen)
@@ -148,19 +149,18 @@ class VisitorStore:
 
     async def join(self, person_id: bytes, advertiser_id: str, login: str, now_s: int) -> bool:
         """A person showed an advertiser a login (hashed, and with consent): what the person does there from now on is
-        known of all who showed the same. False where the person opted out, or was erased since; raises ValueError
-        above MAX_LOGIN."""
+        known of all who showed the same. False where the person opted out, or was erased since, or one of the bounds
+        was reached; raises ValueError above MAX_LOGIN."""
         tag = _cluster_tag(advertiser_id, login)
         value = _SECONDS.pack(now_s) + advertiser_id.encode()
         own = keys.person_tag(person_id)
         names = [keys.person_key(own), guard_key(own)]
-        left = await self._run(JOIN, names, [keys.cluster_field(tag), value, self._keep_s, MAX_CLUSTERS])
-        if left == _OPTED_OUT:
+        if (
+            await self._run(JOIN, names, [keys.cluster_field(tag), value, self._keep_s, MAX_CLUSTERS])
+            != _DONE
+        ):
             return False
-        for old in left:
-            await self._ask("HDEL", keys.cluster_key(old), person_id)
-        await self._enter(tag, person_id, now_s)
-        return True
+        return await self._enter(tag, person_id, now_s) is not None
 
     async def split(self, advertiser_id: str, login: str) -> int:
         """Erase a cluster, and all that the advertiser knows of the people in it; returns how many they were."""
@@ -199,6 +199,23 @@ class VisitorStore:
             if value is not None and len(value) == keys.PERSON_ID_BYTES:
                 return bytes(value)
         return None
+
+    async def traced(self, matches: Sequence[str]) -> tuple[bytes | None, int]:
+        """`resolve`, and the latest moment up to which somebody whom one of these led to was erased or opted out; -1:
+        nobody, as far as guards tell."""
+        found, guard_s = None, -1
+        for match in matches:
+            tag = keys.match_tag(match)
+            value, guard = await self._ask("MGET", keys.match_key(tag), guard_key(tag))
+            guard_s = max(guard_s, int(guard or -1))
+            if found is None and value is not None and len(value) == keys.PERSON_ID_BYTES:
+                found = bytes(value)
+        return found, guard_s
+
+    async def lives(self, person_id: bytes) -> bool:
+        """Whether something is known of a person who has not opted out."""
+        fields = await self._ask("HKEYS", keys.person_key(keys.person_tag(person_id)))
+        return bool(fields) and keys.OPT_OUT_FIELD not in fields
 
     async def age(self, person_id: bytes, advertiser_id: str, now_s: int) -> bool:
         """Remove what is too old of what an advertiser knows of a person who does not come any more; the keys' own ends
@@ -261,21 +278,33 @@ class VisitorStore:
         ]
         return await self._run(WRITE, names, arguments)
 
-    async def _enter(self, tag: bytes, person_id: bytes, now_s: int) -> list[bytes]:
-        """A person was seen in a cluster; returns the others who are in it, nobody where the person has left meanwhile:
-        by an erasure, or by opting out."""
-        bounds = self._keep_s, MAX_MEMBERS
-        gone, members = await self._run(
-            ENTER, [keys.cluster_key(tag)], [person_id, _SECONDS.pack(now_s), *bounds]
-        )
-        if not await self._ask(
-            "HEXISTS", keys.person_key(keys.person_tag(person_id)), keys.cluster_field(tag)
-        ):
-            await self._ask("HDEL", keys.cluster_key(tag), person_id)
-            members = []
+    async def _enter(self, tag: bytes, person_id: bytes, now_s: int) -> list[bytes] | None:
+        """A person was seen in a cluster; returns the others who are in it, None where the person is not: the cluster
+        was full, or the person has left meanwhile, by an erasure or by opting out."""
+        cluster, field, now = keys.cluster_key(tag), keys.cluster_field(tag), _SECONDS.pack(now_s)
+        arguments: list[_Argument] = [person_id, now, self._keep_s, MAX_MEMBERS]
+        entered, gone, members = await self._run(ENTER, [cluster], arguments)
+        if not entered and await self._thin(cluster, field, members):
+            entered, more, members = await self._run(ENTER, [cluster], arguments)
+            gone = [*gone, *more]
         for other in gone:
-            await self._ask("HDEL", keys.person_key(keys.person_tag(other)), keys.cluster_field(tag))
+            await self._ask("HDEL", keys.person_key(keys.person_tag(other)), field)
+        own = keys.person_key(keys.person_tag(person_id))
+        if not entered:
+            await self._ask("HDEL", own, field)
+            return None
+        if not await self._run(STAY, [own], [field, now]):
+            await self._ask("HDEL", cluster, person_id)
+            return None
         return cast("list[bytes]", members)
+
+    async def _thin(self, cluster: bytes, field: bytes, members: Sequence[bytes]) -> bool:
+        """Take those out of a cluster of whom nothing is known any more; whether there were any."""
+        thinner = False
+        for member in members:
+            if not await self._ask("HEXISTS", keys.person_key(keys.person_tag(member)), field):
+                thinner = bool(await self._ask("HDEL", cluster, member)) or thinner
+        return thinner
 
     async def _count(self, visitor: _Visitor, entered: Sequence[int]) -> None:
         """Count a person in the sizes of segments that the person is in today."""

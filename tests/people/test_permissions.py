@@ -351,10 +351,14 @@ async def _served(stage: Stage, signals: Signals, choice: str, what: tuple[str, 
         assert {record.person for record in records} == {OWN}
 
 
+SPOKEN = ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy")
+
+
 @LIVELY
 @given(ANYBODY, CHOICES, st.booleans(), st.sampled_from([UID, NEW_UID, ""]))
 def test_a_sync_of_an_exchange(stage: Stage, signals: Signals, choice: str, known: bool, uid: str) -> None:
-    """An exchange's id leads to a person, and ours leaves the house, where `sync` and `write id` allow."""
+    """An exchange's id leads to a person, and ours leaves the house, where `sync` and `write id` allow;
+    silence does not, since a sync knows no country."""
     stage.runner.run(_synced(stage, signals, choice, known, uid))
 
 
@@ -367,7 +371,8 @@ async def _synced(stage: Stage, signals: Signals, choice: str, known: bool, uid:
         "/sync/generic", params=query, headers=headers(said), cookies=_cookies(choice, known)
     )
     commands, records = await stage.looked()
-    may = Activity.SYNC in allowed and Activity.WRITE_ID in allowed and reply.status != 414
+    silent = not any(query.get(name) for name in SPOKEN)
+    may = not silent and Activity.SYNC in allowed and Activity.WRITE_ID in allowed and reply.status != 414
     out = choice == "store" and (known or uid == UID)
     event(f"sync: {'synced' if may else 'not allowed'}{', opted out' if out else ''}")
     assert records == []

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from bidder.keys import product_key
+from bidder.rights.erase import Eraser
 from bidder.shop.intake import STEP_TEXT
 from bidder.shop.receive import MAX_BATCHES, MAX_BATCHES_OF_SHOP
 from bidder.shop.slots import Share
@@ -191,6 +192,22 @@ async def test_people_are_known_by_any_of_their_ids(stand: Stand) -> None:
     assert people[2:] == [OWN, b"", b""]
     assert stand.count("paceline_shop_people_total", "boots", "unnamed") == 2
     assert await stand.visitors.resolve(["google/unheard-of"]) is None
+
+
+async def test_a_late_batch_brings_nobody_back(stand: Stand) -> None:
+    """An event of before an erasure leads to nobody, also once the id leads to somebody new; later ones are kept."""
+    told = {"person": {"fp": FP}, "consent": {"gdpr": 0}}
+    await stand.send(event(id="1", **told))
+    old = await stand.visitors.resolve([f"shop.boots/{FP}"])
+    assert old is not None
+    await Eraser(stand.client).erase(old, NOW_S, "person")
+    stand.clock.advance(60)
+    reply = await stand.send(event("cart", id="2", at=NOW_S - 3_600, items=[{"product": "a"}], **told))
+    assert [each["person"] for each in reply.json["events"]] == ["unnamed"]
+    assert await stand.visitors.resolve([f"shop.boots/{FP}"]) is None
+    reply = await stand.send(event(id="3", **told), event("cart", id="4", at=NOW_S - 3_600, **told))
+    assert [each["person"] for each in reply.json["events"]] == ["kept", "unnamed"]
+    assert len((await _known(stand, f"shop.boots/{FP}")).history.visits) == 1
 
 
 async def test_a_consented_login_joins_devices(stand: Stand) -> None:

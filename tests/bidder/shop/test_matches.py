@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bidder.rights.erase import Eraser
 from bidder.shop.matches import MAX_LINES, MAX_UPLOADS, MAX_UPLOADS_OF_EXCHANGE
 from bidder.shop.slots import Share
 from bidder.shop.tokens import SKEW_S, exchange_secret, sign
@@ -62,6 +63,17 @@ async def test_an_upload_sent_again_changes_nothing(stand: Stand) -> None:
     """The same lines lead to the same people."""
     body = _body({"uid": "g-1", "id": OWN, **AGREED})
     assert (await _upload(stand, body)).json == (await _upload(stand, body)).json
+
+
+async def test_who_was_erased_is_not_matched_again(stand: Stand) -> None:
+    """What an exchange sends every day writes nothing after an erasure, and the line says why."""
+    body = _body({"uid": "g-1", "id": OWN, **AGREED})
+    await _upload(stand, body)
+    await Eraser(stand.client).erase(bytes.fromhex(OWN), NOW_S, "person")
+    reply = await _upload(stand, body)
+    assert reply.json["lines"][0]["reason"] == "erased"
+    assert await stand.visitors.resolve(["google/g-1"]) is None
+    assert not await stand.visitors.lives(bytes.fromhex(OWN))
 
 
 async def test_who_opted_out_is_not_matched(stand: Stand) -> None:

@@ -22,6 +22,7 @@ from bidder.shop.receive import Shops
 from bidder.shop.syncs import Syncs
 from bidder.stores import keys
 from bidder.stores.memory_visitors import MemoryVisitorStore
+from bidder.stores.people_writer import Matched
 from tests.bidder.privacy.signals import GARBAGE, VENDOR, string, tc_strings
 from tests.bidder.shop.support import CONSENT, EXCHANGES, HANDLES, NOW_S, SHOPS, Kept, Shelves
 
@@ -58,13 +59,21 @@ class Witness:
         self.asked.append("resolve")
         return None
 
-    async def match(self, *_: Any) -> bool:
-        self.asked.append("match")
+    async def traced(self, matches: Sequence[str]) -> tuple[bytes | None, int]:
+        self.asked.append("traced")
+        return None, -1
+
+    async def lives(self, *_: Any) -> bool:
+        self.asked.append("lives")
         return True
 
-    async def allow(self, *_: Any) -> bool:
-        self.asked.append("allow")
-        return True
+    async def match(self, *_: Any) -> Matched:
+        self.asked.append("match")
+        return Matched.DONE
+
+    async def opted_out(self, *_: Any) -> bool:
+        self.asked.append("opted_out")
+        return False
 
     async def take(self, *_: Any) -> list[str]:
         self.asked.append("take")
@@ -149,7 +158,8 @@ def test_an_exchanges_id_is_touched_only_where_the_table_says_so(
     call = Call([("uid", "u"), *query.items()], headers, cookies)
     allowed = GATE.permit(call.signals(""), NOW_S)
     answer = asyncio.run(house.syncs.sync("google", call))
-    permitted = allowed.sync and allowed.write_id and "pl_optout" not in cookies
+    told = any(query.get(name) for name in ("gdpr", "gdpr_consent", "gpp", "gpp_sid", "us_privacy"))
+    permitted = told and allowed.sync and allowed.write_id and "pl_optout" not in cookies
     assert bool(house.witness.asked) == permitted
     if not permitted:
         assert answer.location == ""
@@ -193,11 +203,13 @@ class Rows:
     def __init__(self, store: MemoryVisitorStore) -> None:
         self.store = store
 
-    async def match(self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = 0.0) -> bool:
+    async def match(
+        self, source: str, uid: str, person_id: bytes, now_s: float, ttl_s: float = 0.0
+    ) -> Matched:
         self.store.values[keys.match_key(keys.match_tag(f"{source}/{uid}"))] = person_id
-        return True
+        return Matched.DONE
 
-    async def allow(self, source: str, uid: str) -> bool:
+    async def opted_out(self, person_id: bytes) -> bool:
         return False
 
 

@@ -121,9 +121,14 @@ async def test_the_first_party_id_leads_back_without_telling_who(stand: Stand) -
 
 
 async def test_our_cookie_goes_before_the_first_party_id(stand: Stand) -> None:
-    """Where both are known the cookie's person counts, and the shop's id leads there from then on."""
+    """Where both are known the cookie's person counts for the call, and takes the shop's id from nobody: it leads to
+    the other until that person is gone."""
     other = "ab" * 16
     await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
+    assert (await stand.pixel(**AGREED, fp=FP, cookies=_cookie(other))).person == other
+    assert stand.recorder.records[-1].person.hex() == other
+    assert await stand.visitors.resolve([f"shop.boots/{FP}"]) == bytes.fromhex(OWN)
+    await stand.client.delete(keys.person_key(OWN.encode()))
     await stand.pixel(**AGREED, fp=FP, cookies=_cookie(other))
     assert await stand.visitors.resolve([f"shop.boots/{FP}"]) == bytes.fromhex(other)
 
@@ -200,8 +205,24 @@ async def test_a_first_party_id_that_was_opted_out_is_nobody(stand: Stand) -> No
     assert stand.recorder.records[-1].person == b""
 
 
+async def test_an_id_that_was_opted_out_opts_no_other_browser_out(stand: Stand) -> None:
+    """Any page can make a browser send it: the browser keeps its number, nothing is kept of the call, and both cookies
+    and store stay as they were. Who has opted out themselves is told as ever."""
+    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    victim = "ab" * 16
+    await stand.pixel(**AGREED, cookies=_cookie(victim))
+    before = await stand.stored()
+    reply = await stand.pixel(**AGREED, fp=FP, cookies=_cookie(victim))
+    assert (reply.cookies, await stand.stored()) == ({}, before)
+    assert stand.recorder.records[-1].person == b""
+    reply = await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
+    assert reply.cookies["pl_optout"].startswith("1;")
+
+
 async def test_who_takes_part_again_is_somebody_new(stand: Stand) -> None:
-    """After opting in again the shop's id and an exchange's lead to the browser's new number; the old stays gone."""
+    """After opting in again a browser gets a number in spite of ids that were opted out; those stay out, since anybody
+    can opt in and send them."""
     query = {**AGREED, "uid": "q"}
     await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
     await stand.call("/sync/quiet", params=query, cookies=_cookie(OWN))
@@ -212,7 +233,7 @@ async def test_who_takes_part_again_is_somebody_new(stand: Stand) -> None:
     assert stand.recorder.records[-1].person == bytes.fromhex(again.person)
     await stand.call("/sync/quiet", params=query, cookies={"pl_optin": "1", "pl_id": again.person})
     for match in (f"shop.boots/{FP}", "quiet/q"):
-        assert await stand.visitors.resolve([match]) == bytes.fromhex(again.person)
+        assert await stand.visitors.resolve([match]) == keys.OPTED_OUT
     both = await stand.pixel(**AGREED, cookies={"pl_optin": "1", "pl_optout": "1", "pl_id": again.person})
     assert "Max-Age=0" in both.cookies["pl_id"]
 

@@ -124,6 +124,50 @@ async def test_who_opted_out_is_not_synced(stand: Stand) -> None:
     assert await stand.stored() == before
 
 
+async def test_an_id_that_was_opted_out_opts_no_browser_out(stand: Stand) -> None:
+    """Any page can make a browser send it: nothing is written, no cookie is set or taken, nobody is told an id."""
+    query = {**AGREED, "uid": "g"}
+    await stand.call("/sync/google", params=query, cookies=COOKIE)
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    before = await stand.stored()
+    for cookies in ({"pl_id": "ab" * 16}, {}):
+        reply = await stand.call("/sync/google", params=query, cookies=cookies)
+        assert (reply.status, reply.cookies) == (200, {})
+    assert await stand.stored() == before
+    assert stand.count("paceline_syncs_total", "google", "id_opted_out") == 2
+
+
+async def test_opting_in_lifts_nobody_elses_tombstone(stand: Stand) -> None:
+    """Whoever opted in goes on being known by our own number; the exchange's id that was opted out stays out."""
+    query = {**AGREED, "uid": "q"}
+    await stand.call("/sync/quiet", params=query, cookies=COOKIE)
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
+    other = "ab" * 16
+    reply = await stand.call("/sync/quiet", params=query, cookies={"pl_id": other, "pl_optin": "1"})
+    assert reply.person == other
+    assert await stand.visitors.resolve(["quiet/q"]) == keys.OPTED_OUT
+
+
+async def test_taking_an_id_and_opting_out_leaves_the_owner_in(stand: Stand) -> None:
+    """The owner's next sync is matched again, and the owner keeps the cookie."""
+    query, taker = {**AGREED, "uid": "q"}, "ab" * 16
+    for person in (OWN, taker):
+        await stand.call("/sync/quiet", params=query, cookies={"pl_id": person})
+    await PeopleWriter(stand.client).opt_out(bytes.fromhex(taker), NOW_S)
+    reply = await stand.call("/sync/quiet", params=query, cookies=COOKIE)
+    assert (reply.person, "pl_optout" in reply.cookies) == (OWN, False)
+    assert await stand.visitors.resolve(["quiet/q"]) == bytes.fromhex(OWN)
+
+
+@pytest.mark.parametrize("query", [{}, {"gdpr": ""}, {"gpp": ""}])
+async def test_silence_is_no_consent(stand: Stand, query: dict[str, str]) -> None:
+    """A sync knows no country: who says nothing of consent gets a GIF, and nothing else."""
+    reply = await stand.call("/sync/quiet", params={**query, "uid": "q"}, cookies=COOKIE)
+    assert (reply.status, reply.cookies, await stand.stored()) == (200, {}, {})
+    reply = await stand.call("/sync/quiet", params={"gdpr": "0", "uid": "q"}, cookies=COOKIE)
+    assert reply.person == OWN
+
+
 @pytest.mark.parametrize(
     "uid", ["a b", "é", "x" * 257, "a\r\nSet-Cookie: a=b", "jane@mail.example", "jane%40mail.example", "\x00"]
 )

@@ -15,7 +15,7 @@ from bidder.audience.person import Profile
 from bidder.config import Stores
 from bidder.stores import keys, removal
 from bidder.stores.guards import GUARD_PREFIX, GUARD_S, guard_key
-from bidder.stores.people_writer import MAX_TTL_S, PeopleWriter, open_client
+from bidder.stores.people_writer import MAX_TTL_S, Matched, PeopleWriter, open_client
 from bidder.stores.removal import OPT_OUT_S, Client
 from tests.servers import RealServer
 
@@ -130,17 +130,50 @@ async def test_concurrent_matches_survive_no_erasure(known: PeopleWriter, redis_
 
 
 async def test_opting_in_takes_the_tombstone_away(known: PeopleWriter, redis_server: RealServer) -> None:
-    """The hash is gone at once; an id's row when it is allowed; then matches lead to the person as before."""
+    """The hash is gone at once; an id's row stays out, whoever sends it, and the old number is nobody's."""
     await known.opt_out(ONE, NOW_S)
     assert await known.opt_in(ONE)
     assert not await known.opt_in(ONE)
     assert keys.person_key(TAG) not in _dump(redis_server)
-    assert not await known.match("exchange", "a", ONE, NOW_S)
-    assert await known.allow("exchange", "a")
-    assert not await known.allow("exchange", "a")
-    assert await known.match("exchange", "a", ONE, NOW_S)
+    assert await known.match("exchange", "new", ONE, NOW_S) is Matched.PERSON_ERASED
+    assert await known.match("exchange", "a", TWO, NOW_S) is Matched.ID_OUT
+    assert await known.match("exchange", "new", TWO, NOW_S)
+
+
+async def test_nobody_opts_others_out_by_taking_their_ids(
+    known: PeopleWriter, redis_server: RealServer
+) -> None:
+    """A row that was taken over from somebody who is known is removed by the taker's opting out, however often it was
+    matched since; the other matches it again, and opts out with it as ever."""
+    for later in (0, 60):
+        assert await known.match("exchange", "a", TWO, NOW_S + later)
+    assert await known.match("exchange", "own", TWO, NOW_S)
+    await known.opt_out(TWO, NOW_S + 120)
+    left = _dump(redis_server)
+    assert keys.match_key(_row("a")) not in left
+    assert left[keys.match_key(_row("own"))] == keys.OPTED_OUT
+    assert await known.match("exchange", "a", ONE, NOW_S + 180)
+    await known.opt_out(ONE, NOW_S + 240)
+    assert _dump(redis_server)[keys.match_key(_row("a"))] == keys.OPTED_OUT
+
+
+async def test_a_row_is_the_takers_in_time(known: PeopleWriter, redis_server: RealServer) -> None:
+    """After TAKEN_S the row goes with whoever has it; so does one whose person is gone from the beginning."""
+    assert await known.match("exchange", "a", TWO, NOW_S)
     with redis_server.client() as look:
-        assert 0 < _ttl(look, keys.person_key(TAG)) <= MAX_TTL_S
+        look.delete(keys.person_key(TAG))
+    assert await known.match("exchange", "b", TWO, NOW_S)
+    await known.opt_out(TWO, NOW_S + removal.TAKEN_S)
+    left = _dump(redis_server)
+    assert [left[keys.match_key(_row(uid))] for uid in "ab"] == [keys.OPTED_OUT] * 2
+
+
+async def test_who_was_erased_is_not_matched_again(known: PeopleWriter, redis_server: RealServer) -> None:
+    """As long as the guard stands a repeated match writes nothing."""
+    await known.erase(ONE, NOW_S)
+    before = _dump(redis_server)
+    assert await known.match("exchange", "a", ONE, NOW_S + 3_600) is Matched.PERSON_ERASED
+    assert _dump(redis_server) == before
 
 
 async def test_erasure_spares_the_tombstone(known: PeopleWriter, redis_server: RealServer) -> None:

@@ -81,17 +81,20 @@ async def test_a_member_who_opted_out_gets_nothing(shelf: Shelf) -> None:
 
 
 async def test_a_cluster_is_bounded(shelf: Shelf) -> None:
-    """At MAX_MEMBERS all are in; one more and who was not seen for the longest is out, in both places."""
+    """At MAX_MEMBERS all are in; one more is not, in both places, until one of them is erased or not known any more."""
     people = [bytes([n]) * 16 for n in range(1, MAX_MEMBERS + 2)]
     for n, person in enumerate(people[:-1]):
         await shelf.store.join(person, "shop", "login", NOW_S + n)
     assert (await shelf.fields(cluster_of("login"))).keys() == set(people[:-1])
     await shelf.store.observe(people[0], SHOP, [seen(1)], NOW_S + 50)
-    await shelf.store.join(people[-1], "shop", "login", NOW_S + 60)
-    assert (await shelf.fields(cluster_of("login"))).keys() == {people[0], *people[2:]}
+    assert not await shelf.store.join(people[-1], "shop", "login", NOW_S + 60)
+    assert (await shelf.fields(cluster_of("login"))).keys() == set(people[:-1])
     field = keys.cluster_field(keys.cluster_tag("shop", "login"))
-    assert field not in await shelf.fields(hash_of(people[1]))
-    assert field in await shelf.fields(hash_of(people[0]))
+    assert field not in await shelf.fields(hash_of(people[-1]))
+    await shelf.remove(hash_of(people[1]))
+    assert await shelf.store.join(people[-1], "shop", "login", NOW_S + 70)
+    assert (await shelf.fields(cluster_of("login"))).keys() == {people[0], *people[2:]}
+    assert field in await shelf.fields(hash_of(people[-1]))
 
 
 async def test_who_was_not_seen_for_a_month_leaves(shelf: Shelf) -> None:
@@ -102,15 +105,30 @@ async def test_who_was_not_seen_for_a_month_leaves(shelf: Shelf) -> None:
 
 
 async def test_logins_of_one_browser_are_bounded(shelf: Shelf) -> None:
-    """One more than MAX_CLUSTERS with one advertiser, and the oldest is left; those with others stay."""
+    """One more than MAX_CLUSTERS with one advertiser is not joined, so that nobody leaves one in which the others know
+    what they did; after a month without a visit the oldest makes room."""
     await shelf.store.join(ONE, "store", "login", NOW_S - 1)
     for n in range(MAX_CLUSTERS + 1):
-        await shelf.store.join(ONE, "shop", f"login {n}", NOW_S + n)
+        assert await shelf.store.join(ONE, "shop", f"login {n}", NOW_S + n) == (n < MAX_CLUSTERS)
     fields = await shelf.fields(hash_of(ONE))
-    expected = {keys.cluster_tag("shop", f"login {n}") for n in range(1, MAX_CLUSTERS + 1)}
+    expected = {keys.cluster_tag("shop", f"login {n}") for n in range(MAX_CLUSTERS)}
     expected.add(keys.cluster_tag("store", "login"))
     assert fields.keys() == {keys.SEEN_FIELD, *map(keys.cluster_field, expected)}
-    assert cluster_of("login 0") not in await shelf.standing()
+    assert cluster_of(f"login {MAX_CLUSTERS}") not in await shelf.standing()
+    assert not await shelf.store.join(ONE, "shop", "later", NOW_S + MAX_TTL_S - 1)
+    assert await shelf.store.join(ONE, "shop", "later", NOW_S + MAX_TTL_S)
+    assert keys.cluster_field(keys.cluster_tag("shop", "login 0")) not in await shelf.fields(hash_of(ONE))
+
+
+async def test_a_visit_keeps_the_cluster_listed(shelf: Shelf) -> None:
+    """A person's hash names a cluster since the last visit that its others were told of: so long, too, an erasure
+    finds them."""
+    for person in (ONE, TWO):
+        await shelf.store.join(person, "shop", "login", NOW_S)
+    await shelf.store.observe(ONE, SHOP, [seen(1, at_s=NOW_S + DAY_S)], NOW_S + DAY_S)
+    field = keys.cluster_field(keys.cluster_tag("shop", "login"))
+    assert int.from_bytes((await shelf.fields(hash_of(ONE)))[field][:4], "little") == NOW_S + DAY_S
+    assert int.from_bytes((await shelf.fields(hash_of(TWO)))[field][:4], "little") == NOW_S
 
 
 async def test_damaged_lists_break_nothing(shelf: Shelf) -> None:

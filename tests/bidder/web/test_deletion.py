@@ -116,7 +116,7 @@ async def test_a_request_is_carried_out(port: Port, known: House, form: str) -> 
 async def test_a_repeated_request_is_acknowledged_and_not_repeated(port: Port, known: House) -> None:
     """What was carried out once is not again, though somebody with that id is back."""
     assert (await port.post(request_1()))[0] == 202
-    await known.writer.match("exchange", "again", ONE, NOW_S)
+    await known.writer.save(ONE, {}, NOW_S)
     assert (await port.post(request_1()))[1]["raResultCode"] == 0
     assert await in_store(known.client, ONE)
     assert (await port.post(request_1(jti="another")))[0] == 202
