@@ -62,6 +62,8 @@ METRICS = (
     Metric("paceline_model_info", "gauge", "1 for what predicts response rates", ("kind",), merge="max"),
 )
 
+BEAT_S = 1.0
+"""A loop that does not beat for slots.HUNG_LOOKS looks of slots.LOOK_S is replaced with its worker."""
 VIEWS_S = 2.0
 """Views that the store has not taken by then, at the end, are given up."""
 
@@ -102,6 +104,7 @@ class Worker:
         gc.set_threshold(*GC_THRESHOLDS)
         gc.freeze()
         exchange, public = await self._listen()
+        self._beat()
         self._announce(ready=True)
         await self._stopping.wait()
         self._announce(ready=False, detail="draining")
@@ -113,6 +116,11 @@ class Worker:
         await views.drain(VIEWS_S)
         views.close()
         await source.close()
+
+    def _beat(self) -> None:
+        """Tell the supervisor, as long as the loop turns, that it does."""
+        self._tally.beat()
+        asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     async def _listen(self) -> tuple[ExchangeServer, PublicServer]:
         config, setup = self._config, self._setup

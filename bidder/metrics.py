@@ -20,7 +20,8 @@ import msgspec
 MAX_CELLS = 65_536
 NAMES_BYTES = 8 * 1024 * 1024
 _MAGIC = int.from_bytes(b"PACETAL1", "little")
-_HEADER_CELLS = 8  # magic, names used, then spare
+_HEADER_CELLS = 8  # magic, names used, beats, then spare
+_BEATS = 2
 _CELLS_AT = _HEADER_CELLS * 8 + NAMES_BYTES
 _FILE_BYTES = _CELLS_AT + MAX_CELLS * 8
 OVERFLOW = "paceline_series_overflow_total"
@@ -101,6 +102,10 @@ class Tally:
         """Set a gauge by name."""
         self.cells[self.slot(name, *labels)] = value
 
+    def beat(self) -> None:
+        """Say that the process goes on; whoever reads the tally sees that it did."""
+        self._header[_BEATS] += 1
+
     def samples(self) -> Iterator[tuple[Cell, int]]:
         """Every cell with its value."""
         for i, cell in enumerate(self.names()):
@@ -152,6 +157,11 @@ class TallyReader:
         self._read = 0
         if self._header[0] != _MAGIC:
             raise ValueError(f"{path} is not a tally")
+
+    @property
+    def beats(self) -> int:
+        """How often processes of this tally said that they go on."""
+        return int(self._header[_BEATS])
 
     def samples(self) -> Iterator[tuple[Cell, int]]:
         """Every cell with its value; names are decoded once."""

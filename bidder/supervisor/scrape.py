@@ -17,6 +17,7 @@ from bidder.web.exposition import Samples, Tallies, merge, render
 from bidder.web.processes import process_use
 
 METRICS = (
+    Metric("paceline_workers_hung_total", "counter", "Workers that were killed because they hung"),
     Metric("paceline_ledger_restarts_total", "counter", "Times the embedded ledger was started again"),
     Metric("paceline_bookkeeper_up", "gauge", "1 while the bookkeeper paces or waits to take over"),
     Metric("paceline_bookkeeper_restarts_total", "counter", "Times the bookkeeper was started again"),
@@ -59,6 +60,7 @@ class Scrape:
         pids |= {"supervisor": os.getpid()} | {name: state.pid for name, state in servers.items()}
         own: Samples = {
             ("paceline_workers_configured", ()): {"": len(self._slots)},
+            ("paceline_workers_hung_total", ()): {"": sum(slot.hung for slot in self._slots)},
             ("paceline_workers_failing", ()): {"": sum(slot.failing for slot in self._slots)},
             **{
                 (f"paceline_{name}_restarts_total", ()): {"": state.restarts}

@@ -3,7 +3,9 @@
 Place: the supervisor holds one `Slot` per worker, one for the bookkeeper and one for the caretaker.
 Rule: a worker that lived at least STEADY_S is replaced at once; one that dies young is replaced at once
     the first time, then after a pause that doubles from BACKOFF_S to BACKOFF_MAX_S. After ALARM_DEATHS young
-    deaths in a row the slot is `failing`, until a worker lives long enough.
+    deaths in a row the slot is `failing`, until a worker lives long enough. A worker that is ready, has beaten in its
+    tally, and does not at HUNG_LOOKS looks in a row hangs: it is killed. Looks are counted, not seconds, so that a
+    machine which stood still kills nobody.
 """
 
 import asyncio
@@ -14,17 +16,21 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from bidder.config import Announcement, Config, WorkerSetup, of_children
 from bidder.link import EXIT_CONFIG, Handover
+from bidder.metrics import TallyReader
 
 STEADY_S: Final = 10.0
 BACKOFF_S: Final = 0.2
 BACKOFF_MAX_S: Final = 10.0
 ALARM_DEATHS: Final = 3
+LOOK_S: Final = 1.0
+HUNG_LOOKS: Final = 15
 
 _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(Announcement).decode
@@ -51,6 +57,8 @@ class Slot:
         self.ready = False
         self.restarts = 0
         self.young_deaths = 0
+        self.hung = 0
+        """Workers that were killed because they hung."""
         self._command, self._config, self._setup = command, config, setup
         self._process: asyncio.subprocess.Process | None = None
         self._was_ready = False
@@ -124,19 +132,46 @@ class Slot:
             theirs.close()
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         steady = asyncio.get_running_loop().call_later(STEADY_S, self._steady)
+        setup = self._setup(self.number, descriptor)
+        watch = asyncio.create_task(self._watch(Path(setup.tally_path)))
         try:
             if self._stop.is_set():  # told between the decision and the start
                 self.signal(signal.SIGTERM)
             with contextlib.suppress(ConnectionError):
-                handover = Handover(self._config, self._setup(self.number, descriptor), os.getpid())
+                handover = Handover(self._config, setup, os.getpid())
                 writer.write(msgspec.json.encode(handover) + b"\n")
                 await self._listen(reader)
             return await self._process.wait()
         finally:
             steady.cancel()
+            watch.cancel()
             writer.close()
             self.ready = False
             self._process = None
+
+    async def _watch(self, tally: Path) -> None:
+        """Kill the worker when it hangs; ends by being cancelled."""
+        last = first = still = 0
+        reader: TallyReader | None = None
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not self.ready:  # it starts, or drains, which has its own time
+                reader = None
+                continue
+            if reader is None:
+                with contextlib.suppress(OSError, ValueError):
+                    reader = TallyReader(tally)
+                    last = first = reader.beats
+                still = 0
+                continue
+            beats = reader.beats
+            still = 0 if beats != last or beats == first else still + 1
+            last = beats
+            if still >= HUNG_LOOKS:
+                _log.error("%s hangs and is killed", self.name)
+                self.hung += 1
+                self.signal(signal.SIGKILL)
+                still = 0
 
     def _steady(self) -> None:
         self.young_deaths = 0

@@ -1,7 +1,8 @@
 """A worker that bids nothing: it listens, announces, obeys signals, and counts one `paceline_notices_total`.
 
 Place: run as a process by the supervisor's tests. A reload counts as a `test` notice. What the variable
-    STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains.
+    STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains, `hung` beats for seconds and then
+    no more, `alive` goes on beating.
 """
 
 import os
@@ -36,8 +37,11 @@ def main() -> int:
     for bound in listening:
         bound.listen(socket.SOMAXCONN)
     announce(setup.announce_fd, Announcement(ready=True))
+    turns = 0
     while not stop.wait(0.05):
-        pass
+        turns += 1
+        if mode == "alive" or (mode == "hung" and turns <= 60):
+            tally.beat()
     announce(setup.announce_fd, Announcement(ready=False, detail="draining"))
     return 0
 

@@ -1,0 +1,79 @@
+"""A worker whose loop stands still is killed and replaced; one that beats, or never did, is left alone."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from bidder.config import Config, WorkerSetup
+from bidder.metrics import TallyReader
+from bidder.stores.embedded import free_port
+from bidder.supervisor import slots
+from bidder.supervisor.slots import Slot
+from tests.bidder.supervisor.serving import until
+
+STANDIN = (sys.executable, "-m", "tests.bidder.supervisor.standin")
+pytestmark = pytest.mark.process
+
+
+def _slot(folder: Path) -> Slot:
+    ports = (free_port(), free_port())
+
+    def setup(number: int, descriptor: int) -> WorkerSetup:
+        return WorkerSetup(
+            slot=number,
+            redis_url="",
+            tally_path=str(folder / "tally"),
+            token_keys=(),
+            exchange_port=ports[0],
+            public_port=ports[1],
+            base_url="http://127.0.0.1",
+            announce_fd=descriptor,
+        )
+
+    return Slot(0, STANDIN, Config(), setup)
+
+
+async def _until(slot: Slot, done: str) -> None:
+    await asyncio.to_thread(until, lambda: getattr(slot, done), done)
+
+
+async def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It beat, then did not for HUNG_LOOKS looks: it is killed, counted, and another takes its place."""
+    monkeypatch.setattr(slots, "LOOK_S", 0.2)
+    monkeypatch.setattr(slots, "HUNG_LOOKS", 4)
+    monkeypatch.setenv("STANDIN", "hung")
+    slot = _slot(tmp_path)
+    keeping = asyncio.create_task(slot.keep())
+    await _until(slot, "restarts")
+    assert slot.hung == 1
+    await _until(slot, "ready")
+    slot.stop()
+    await keeping
+
+
+@pytest.mark.parametrize("mode", ["alive", ""])
+async def test_a_worker_that_goes_on_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """So does a process that beats never, as helpers do."""
+    monkeypatch.setattr(slots, "LOOK_S", 0.1)
+    monkeypatch.setattr(slots, "HUNG_LOOKS", 10)
+    looks: list[int] = []
+
+    class Looked(TallyReader):
+        @property
+        def beats(self) -> int:
+            looks.append(super().beats)
+            return looks[-1]
+
+    monkeypatch.setattr(slots, "TallyReader", Looked)
+    monkeypatch.setenv("STANDIN", mode)
+    slot = _slot(tmp_path)
+    keeping = asyncio.create_task(slot.keep())
+    await _until(slot, "ready")
+    await asyncio.to_thread(until, lambda: len(looks) >= 3 * slots.HUNG_LOOKS, "looks")
+    assert (slot.hung, slot.restarts) == (0, 0)
+    slot.stop()
+    await keeping
