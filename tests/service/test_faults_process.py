@@ -83,7 +83,9 @@ async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
         async with load(service.exchange, BODIES) as crowd:
             await crowd.more(200)
             service.look()
-            assert len(service.left()) == 6, "two workers, bookkeeper, caretaker, the people's store, the ledger"
+            assert len(service.left()) == 6, (
+                "two workers, bookkeeper, caretaker, the people's store, the ledger"
+            )
             service.process.kill()
             await asyncio.to_thread(service.wait)
             await asyncio.to_thread(service.gone)
