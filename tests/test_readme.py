@@ -39,6 +39,7 @@ def folder(tmp_path: Path) -> Path:
     book = next(iter(sorted((ROOT / "bidder/campaigns/demo").glob("*.yaml"))))
     (tmp_path / "campaigns").mkdir()
     shutil.copy(book, tmp_path / "campaigns")
+    shutil.copytree(book.parent / "feeds", tmp_path / "campaigns" / "feeds")
     shutil.copytree(tmp_path / "campaigns", tmp_path / "live")
     (tmp_path / "paceline.toml").write_text(
         'campaigns = "live"\n[exchange]\nport = 0\n[public]\nport = 0\n[ops]\nport = 0\n'
