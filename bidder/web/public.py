@@ -334,11 +334,11 @@ class _Connection(web.RequestHandler):
         """What aiohttp itself could not read (400), or what failed outside of every handler (404)."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun")
-        ours = status >= 500
+        ours = status >= 500 and not isinstance(exc, ConnectionError)  # who hung up is nobody's fault
         if ours:
             self._tally.count("paceline_public_faults_total")
             _log.error("the public port failed outside of a request", exc_info=exc)
-        status = 404 if ours else status
+        status = 404 if status >= 500 else status
         headers = {**_HEADERS, "Server": "paceline"}
         response = web.Response(status=status, text="This is no call of HTTP.\n", headers=headers)
         response.force_close()

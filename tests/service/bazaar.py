@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import redis
 import yaml
@@ -144,6 +145,12 @@ class Bazaar:
             line.close()
         return found
 
+    def shows_products(self) -> bool:
+        """Whether the worker draws ads with the shop's products."""
+        host, port = self.service.public
+        with urlopen(f"http://{host}:{port}/render?t={self.links()['render']}") as answer:
+            return b"<li" in answer.read()
+
     def links(self, **more: Any) -> dict[str, str]:
         """The tokens of a fresh bid by what they are for: win, bill and loss of the exchange, imp and render of the
         browser; clicks take render's."""
@@ -185,6 +192,7 @@ def opened(folder: Path) -> Iterator[Bazaar]:
             until(
                 lambda: all((shelves / each / "current").exists() for each in (SHOP, CHILDREN)), "catalogues"
             )
+            until(bazaar.shows_products, "the worker's catalogue")
             (worker,) = service.workers()
             yield bazaar
             assert service.workers() == [worker], "the worker that began still runs"
