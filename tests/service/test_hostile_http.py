@@ -15,7 +15,7 @@ import pytest
 import redis
 from msgspec import json as wire
 
-from bidder.shop.receive import MAX_BATCHES
+from bidder.shop.receive import MAX_BATCHES_OF_SHOP
 from bidder.shop.tokens import sign
 from bidder.shop.wire import MAX_BATCH
 from bidder.stores.keys import person_key, person_tag
@@ -213,7 +213,7 @@ async def test_numbers_that_are_none(house: House) -> None:
             ids.append(f"number-{place}-{at}")
             event = b'{"event":"cart","id":"%b",%b}' % (ids[-1].encode(), field % number)
             calls.append(house.post("/v1/events", b'{"events":[%b]}' % event))
-    answers = await all_said(house.at, calls, at_once=MAX_BATCHES)
+    answers = await all_said(house.at, calls, at_once=MAX_BATCHES_OF_SHOP)
     assert {answer.status for answer in answers} == {200, 400}
     taken = {id_ for id_, answer in zip(ids, answers, strict=True) if answer.status == 200}
     await asyncio.to_thread(house.bazaar.recorded, taken)
@@ -249,7 +249,7 @@ async def test_deep_wide_and_strange_json(house: House) -> None:
         b'{"events":[{"event":"cart","id":"a","id":"b"}]}{"events":[]}': 400,
     }
     answers = await all_said(
-        house.at, [house.post("/v1/events", body) for body in bodies], at_once=MAX_BATCHES
+        house.at, [house.post("/v1/events", body) for body in bodies], at_once=MAX_BATCHES_OF_SHOP
     )
     assert [answer.status for answer in answers] == list(bodies.values())
     assert all(set(wire.decode(answer.body)) & {"error"} for answer in answers)
@@ -296,7 +296,7 @@ async def test_ids_that_look_like_others_keys(house: House) -> None:
     events += [
         {"event": "product_view", "id": f"o-{n}", "items": [{"product": t}]} for n, t in enumerate(odd)
     ]
-    answers = await all_said(house.at, [house.batch(event) for event in events], at_once=MAX_BATCHES)
+    answers = await all_said(house.at, [house.batch(event) for event in events], at_once=MAX_BATCHES_OF_SHOP)
     assert {answer.status for answer in answers} <= {200, 400}
     lines = "\n".join(json.dumps({"uid": text, "id": PERSON}) for text in odd)
     assert (await said(house.at, house.post(f"/v1/matches/{MARKET}", lines.encode()))).status == 200
