@@ -30,15 +30,19 @@ PEOPLE = [bytes([n]) * 16 for n in range(1, 25)]
 @pytest.fixture
 async def client(nodes: Nodes) -> AsyncIterator[Client]:
     """A cluster in which many are known, two of them by one login."""
+    for server in nodes.servers:
+        server.flush()
     client = open_client(Stores(redis_url=nodes.urls))
     writer, visitors = PeopleWriter(client), VisitorStore(client, Tally())
-    for number, person in enumerate(PEOPLE):
-        await writer.save(person, {"shop": Profile(NOW_S, np.zeros(2, np.float16))}, NOW_S)
-        assert await writer.match("exchange", str(number), person, NOW_S)
-    for person in PEOPLE[:2]:
-        await visitors.join(person, "shop", "ab" * 32, NOW_S)
-    yield client
-    await client.aclose()
+    try:
+        for number, person in enumerate(PEOPLE):
+            await writer.save(person, {"shop": Profile(NOW_S, np.zeros(2, np.float16))}, NOW_S)
+            assert await writer.match("exchange", str(number), person, NOW_S)
+        for person in PEOPLE[:2]:
+            await visitors.join(person, "shop", "ab" * 32, NOW_S)
+        yield client
+    finally:
+        await client.aclose()
 
 
 async def test_rights_cross_nodes(client: Client, nodes: Nodes) -> None:
