@@ -22,6 +22,11 @@ SETTINGS = "cluster-enabled yes\ncluster-port {bus}\ncluster-require-full-covera
 ADVERTISERS = [f"shop-{i}" for i in range(8)]
 
 
+def _complete(told: dict[str, str]) -> bool:
+    """Whether a node has heard of every slot, and answers for the cluster."""
+    return told["cluster_state"] == "ok" and told["cluster_slots_ok"] == str(SLOTS)
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[RedisStore]:
     """A ledger on two masters with half of the slots each."""
@@ -35,7 +40,7 @@ async def store(tmp_path: Path) -> AsyncIterator[RedisStore]:
         client.execute_command("CLUSTER MEET", "127.0.0.1", servers[1].port, buses[1])
     for server in servers:
         with server.client() as client:
-            while client.execute_command("CLUSTER INFO")["cluster_slots_ok"] != str(SLOTS):
+            while not _complete(client.execute_command("CLUSTER INFO")):
                 pass
     cluster = RedisCluster.from_url(servers[0].url)
     yield RedisStore(cluster)
