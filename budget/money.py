@@ -47,3 +47,10 @@ def micros_from_text(text: str | int | float) -> Micros:
     if micros != amount * MICROS_PER_UNIT:
         raise ValueError(f"finer than a millionth: {text!r}")
     return Micros(int(micros))
+
+
+def amount_text(micros: int) -> str:
+    """Micros as people read them, 1,234.50: exact, at least two decimals."""
+    whole, part = divmod(abs(micros), MICROS_PER_UNIT)
+    decimals = f"{part:06}".rstrip("0").ljust(2, "0")
+    return f"{'-' if micros < 0 else ''}{whole:,}.{decimals}"

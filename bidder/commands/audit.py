@@ -16,11 +16,11 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from bidder.campaigns.model import Advertiser
-from bidder.commands.ledger import CannotBe, amount_text, hint, readable_advertisers, run
+from bidder.commands.ledger import CannotBe, hint, readable_advertisers, run
 from bidder.config import Config
 from budget.audit import Audit, Finding, audit
 from budget.journal import Damaged, JournaledStore, folder_of, read
-from budget.money import Micros
+from budget.money import Micros, amount_text
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

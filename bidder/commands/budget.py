@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidder.campaigns.model import Advertiser
-from bidder.commands.ledger import CannotBe, advertisers, amount_text, hint, readable_advertisers, run
+from bidder.commands.ledger import CannotBe, advertisers, hint, readable_advertisers, run
 from bidder.commands.statement import as_json, as_text
 from bidder.config import Config
 from budget.accounts import WALLET
-from budget.money import Micros, micros_from_text
+from budget.money import Micros, amount_text, micros_from_text
 from budget.store import Books, LedgerDown, Status, Store
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from bidder.campaigns.model import Advertiser
 from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
 from budget.journal import JournaledStore
-from budget.money import MICROS_PER_UNIT
+from budget.money import amount_text
 from budget.store import LedgerDown
 
 FILE_NAME: Final = "ledger.url"
@@ -96,13 +96,6 @@ def hint(known: Iterable[str]) -> str:
     names = sorted(known)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"known: {', '.join(names[:NAMED])}{more}" if names else "none is known"
-
-
-def amount_text(micros: int) -> str:
-    """1,234.50: exact, at least two decimals."""
-    whole, part = divmod(abs(micros), MICROS_PER_UNIT)
-    decimals = f"{part:06}".rstrip("0").ljust(2, "0")
-    return f"{'-' if micros < 0 else ''}{whole:,}.{decimals}"
 
 
 def amount_texts(column: Sequence[int | None]) -> list[str]:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bidder.campaigns.model import Advertiser
-from bidder.commands.ledger import amount_text, amount_texts, table
+from bidder.commands.ledger import amount_texts, table
 from budget.accounts import WALLET
-from budget.money import Micros
+from budget.money import Micros, amount_text
 from budget.store import Balance, Books, LeaseBalance
 
 BAR: Final = 10

@@ -17,10 +17,10 @@ from bidder.campaigns.model import Advertiser, LineItem
 from bidder.catalogue.product import Product
 from bidder.keys import category_key, key32, name_key, segment_key
 from bidder.rights.holdings import Holdings, ShopHolding
+from budget.money import amount_text
 
 SHOP_SOURCE: Final = "shop."
 IFA_SOURCE: Final = "ifa"
-MICROS: Final = 1_000_000
 
 
 class Catalogue(Protocol):
@@ -214,7 +214,7 @@ def _deed(names: _Names, visit: Visit) -> Deed:
         at=when(visit.at_s),
         product=names.product_name(visit.product) if visit.product else "",
         category=names.category(visit) if visit.category else "",
-        amount=f"{visit.value_micros / MICROS:.2f} {names.currency}".strip() if visit.value_micros else "",
+        amount=f"{amount_text(visit.value_micros)} {names.currency}".strip() if visit.value_micros else "",
     )
 
 

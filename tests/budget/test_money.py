@@ -13,6 +13,7 @@ from budget.money import (
     MAX_UNITS,
     PPM,
     CpmMicros,
+    amount_text,
     cost_of_one,
     cpm_to_units,
     exchanged,
@@ -90,3 +91,19 @@ def test_what_is_no_amount(text: str | float, words: str) -> None:
     """Said in words that a person understands."""
     with pytest.raises(ValueError, match=words):
         micros_from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0.00"),
+        (1, "0.000001"),
+        (129_000_000, "129.00"),
+        (1_234_500_000, "1,234.50"),
+        (-2_050_000, "-2.05"),
+        (9_007_199_254_740_993, "9,007,199,254.740993"),
+    ],
+)
+def test_people_read_exact_amounts(micros: int, text: str) -> None:
+    """To the last micro, also beyond what a float holds."""
+    assert amount_text(micros) == text

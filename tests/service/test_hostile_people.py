@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from playwright.async_api import async_playwright
 from bidder.rights.forms import LIFE_S, form_token
 from bidder.stores.keys import person_key, person_tag
 from tests.bidder.supervisor.serving import until
+from tests.browser import CHROMIUM, needs_browser
 from tests.service.bazaar import CHILDREN, DOMAIN, MARKET, MERCHANT, SHOP, WOUNDS, Bazaar, opened
 from tests.service.markup import FORM, PERSON, SCRIPT, Markup, clean
 from tests.service.raw import all_said, call, said
@@ -27,7 +27,6 @@ from tests.service.service import Service
 
 pytestmark = pytest.mark.process
 
-CHROMIUM: Final = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS: Final = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"]
 """A page that the test answers itself has no address, and may not ask for one of this machine."""
 NONCE: Final = "ab" * 16
@@ -182,7 +181,7 @@ async def test_what_shops_and_feeds_say_is_text(bazaar: Bazaar) -> None:
     assert len(seen) == 3
 
 
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}")
+@needs_browser
 async def test_a_browser_runs_nothing(bazaar: Bazaar) -> None:
     """Chromium with the ad in a frame, the pages of somebody with a past, and pages with scripts in their queries: no
     dialog, no error, no script, no call to anybody but us and the shop's pictures."""

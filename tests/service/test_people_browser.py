@@ -10,16 +10,17 @@ import pytest
 
 from bidder.notices.token import NOBODY
 from tests.bidder.supervisor.serving import until
+from tests.browser import needs_browser
 from tests.service.shop_site import FJELL, KRUS
 from tests.service.story import BEST, Story, told
-from tests.service.visitor import CHROMIUM, Visitor, somebody
+from tests.service.visitor import Visitor, somebody
 
 PICTURES = os.environ.get("PEOPLE_PICTURES", "")
 """A folder for pictures of the pages; empty: none are kept."""
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}"),
+    needs_browser,
 ]
 
 

@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, Route, async_playwright
 
 from bidder.shop.cookies import ID
+from tests.browser import CHROMIUM
 from tests.service.shop_site import CDN, Goods, Shop, picture
 from tests.service.street import Street
 
 PATIENCE = 20
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +15,8 @@ from bidder.campaigns.layouts import suited
 from bidder.campaigns.model import Layout
 from bidder.render.page import Links, document
 from tests.bidder.render.test_page import CASES, WOUNDS
+from tests.browser import CHROMIUM, needs_browser
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 BASE = "https://ads.test"
 FRAME = (
     '<!doctype html><iframe id="ad" src="https://ads.test/ad" width="{w}" height="{h}" scrolling="no" frameborder="0" '
@@ -36,7 +34,7 @@ OUTSIDE = """() => {
   return out;
 }"""
 
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")

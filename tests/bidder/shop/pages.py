@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -17,8 +16,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from bidder.campaigns.model import DeclaredEvents
 from bidder.exchanges import Exchange
 from tests.bidder.shop.support import AMERICA, CONSENT, EUROPE, Stand
+from tests.browser import CHROMIUM
 
-CHROMIUM = Path("/usr/bin/chromium")
 LOCAL = DeclaredEvents(custom=("quiz",), origins=("localhost",))
 SHOPS = (replace(EUROPE, events=LOCAL), replace(AMERICA, events=LOCAL))
 

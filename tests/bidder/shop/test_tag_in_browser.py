@@ -9,11 +9,12 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
 from bidder.shop.tag import snippet
-from tests.bidder.shop.pages import AGREES, CHROMIUM, SHOPS, Pages, chromium, syncing, watched
+from tests.bidder.shop.pages import AGREES, SHOPS, Pages, chromium, syncing, watched
 from tests.bidder.shop.support import EUROPE, HANDLES, standing
+from tests.browser import needs_browser
 from tests.servers import RealServer, eventually
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium at /usr/bin/chromium")
+pytestmark = needs_browser
 
 
 @pytest.fixture

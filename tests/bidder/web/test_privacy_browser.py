@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
@@ -14,10 +13,10 @@ from bidder.rights.texts import TEXTS
 from bidder.rights.verify import in_store
 from tests.bidder.rights.conftest import NOW_S, ONE, Catalogues, House, advertisers, house, known
 from tests.bidder.web.privacy_desk import desk_of, serving
+from tests.browser import CHROMIUM, needs_browser
 
 __all__ = ["advertisers", "house", "known"]  # fixtures
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no chromium in /usr/bin")
+pytestmark = needs_browser
 PATHS = ("/privacy", "/privacy/data", "/privacy/erase")
 
 
