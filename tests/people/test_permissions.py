@@ -6,149 +6,46 @@ Shapes: signals of all kinds, a choice (none, in the browser, in the store), a s
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bidder.audience.handles import Handles
-from bidder.audience.history import History, pack_history
-from bidder.audience.person import Profile, field_name
-from bidder.audience.visit import EventKind, Visit
 from bidder.events.records import ShopEvent
-from bidder.keys import product_key, segment_key
-from bidder.privacy.gate import Gate
 from bidder.privacy.permissions import Activity, Cause
 from bidder.privacy.signals import Signals
 from bidder.shop.tokens import exchange_secret, shop_token
 from bidder.stores import keys
-from bidder.stores.people_writer import PeopleWriter
-from bidder.stores.removal import done
-from tests.bidder.privacy.signals import SIGNALS, VENDOR
+from tests.bidder.privacy.signals import SIGNALS
 from tests.people.book import CHILD_DIRECTED, COUNTRY
 from tests.people.calls import bid_request, consent, headers, parameters
-from tests.people.house import EIDS, RING, START_S, House, Reply, housed
-from tests.people.monitor import Command, Monitor
-from tests.servers import RealServer
-
-OWN: Final = bytes(range(1, 17))
-UID, FP, IFA, EID = "exchange-uid-1", "f" * 32, "6d92078a-8246-4ba4-ae5b-76104861e7dc", "eid-1"
-LOGIN: Final = "ab" * 32
-NEW_UID: Final = "exchange-uid-2"
-PERSONAL: Final = (
-    b"p:{",
-    b"m:{",
-    b"h:{",
-    b"f:{",
-    b"b:{",
-    b"c:{",
-    b"g:{",
-    b"x:{",
-    b"j:",
-    b"erasures",
-    b"deletions",
+from tests.people.house import EIDS, RING, START_S, Reply
+from tests.people.monitor import Command
+from tests.people.stage import (
+    ANYBODY,
+    CHOICES,
+    EID,
+    FP,
+    FREE,
+    GATE,
+    IFA,
+    LOGIN,
+    NEW_UID,
+    OWN,
+    SHOPS,
+    TOKENS,
+    UID,
+    Allowed,
+    Stage,
 )
-FREE: Final = Signals(gdpr=0)
-"""Somebody outside the GDPR who said nothing."""
-GATE: Final = Gate(VENDOR)
-MATCHES: Final = {f"generic/{UID}", f"ifa/{IFA}", f"{EIDS}/{EID}"}
-_TOKENS: Final = re.compile(r"/(bill|imp|click|render)\?[^\"\\]*?t=([\w-]+)")
-
-CHOICES: Final = st.sampled_from(["none", "none", "none", "browser", "store"])
-SHOPS: Final = st.sampled_from(["boots", "boots", "hats", "hats", "mugs", "toys"])
-ANYBODY: Final = st.one_of(st.just(FREE), SIGNALS, SIGNALS, SIGNALS)
-
-
-class Allowed:
-    """What the table allows, asked of its long way."""
-
-    def __init__(self, signals: Signals, *, opted_out: bool = False, nothing: bool = False) -> None:
-        told = GATE.explain(signals, START_S, opted_out)
-        self.child = nothing or told.permissions.child
-        self.activities = {line.activity for line in told.lines if line.allowed and not self.child}
-
-    def __contains__(self, activity: Activity) -> bool:
-        return activity in self.activities
-
-
-class Stage:
-    """A worker, a monitor, and a loop that both live on."""
-
-    def __init__(self, folder: Path, server: RealServer) -> None:
-        self.runner, self._server = asyncio.Runner(), server
-        self._opened = housed(folder, server.url)
-        self.house: House = self.runner.run(self._opened.__aenter__())
-        self.monitor = Monitor(server.port)
-        self.runner.run(self.monitor.open())
-        self._dumps: dict[str, list[tuple[bytes, bytes]]] = {}
-
-    def close(self) -> None:
-        self.runner.run(self.monitor.close())
-        self.runner.run(self._opened.__aexit__(None, None, None))
-        self.runner.close()
-
-    async def populate(self, choice: str) -> None:
-        """A store in which all shops know one person by every id; who may have opted out."""
-        client, kind = self.house.client, "store" if choice == "store" else "none"
-        if kind not in self._dumps:
-            await self._write_people(kind)
-            names = [name async for name in client.scan_iter()]
-            self._dumps[kind] = [(name, await done(client.dump(name))) for name in names]
-        pipeline = client.pipeline(transaction=False)
-        pipeline.flushall()
-        for name, value in self._dumps[kind]:
-            pipeline.restore(name, 86_400_000, value)
-        await pipeline.execute()
-        await self.house.settle()
-        self.house.records()
-        await self.monitor.seen()
-
-    async def _write_people(self, choice: str) -> None:
-        house, now_s = self.house, START_S - 3_600
-        client, writer = house.client, PeopleWriter(house.client)
-        await done(client.flushall())
-        profiles = {shop: _profile(shop) for shop in COUNTRY}
-        await writer.save(OWN, profiles, now_s)
-        history = keys.history_key(keys.person_tag(OWN))
-        for shop in COUNTRY:
-            visit = Visit(EventKind.PRODUCT_VIEW, int(now_s), product_key(shop, f"{shop}-1"))
-            await done(client.hset(history, field_name(shop), pack_history(History((visit,)))))
-        await done(client.expire(history, 86_400))
-        for match in (*MATCHES, *(f"shop.{shop}/{FP}" for shop in COUNTRY)):
-            source, _, uid = match.partition("/")
-            assert await writer.match(source, uid, OWN, now_s)
-        if choice == "store":
-            await writer.opt_out(OWN, now_s)
-
-    async def looked(self) -> tuple[list[Command], list[Any]]:
-        """What was done with people since `populate`, and what was recorded."""
-        await self.house.settle()
-        commands = [
-            command
-            for command in await self.monitor.seen()
-            if any(argument.startswith(PERSONAL) for argument in command.arguments)
-        ]
-        return commands, self.house.records()
-
-
-def _profile(shop: str) -> Profile:
-    viewers = ((segment_key(shop, "viewers"), int(START_S) + 86_400),)
-    return Profile(
-        int(START_S) - 3_600,
-        np.ones(32, np.float16),
-        viewers,
-        ((product_key(shop, f"{shop}-1"), int(START_S) - 3_600),),
-    )
+from tests.servers import RealServer
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +122,7 @@ async def _bid(stage: Stage, signals: Signals, choice: str, what: tuple[str, str
         _nothing_written(commands)
     if answer.status != 200:
         return
-    tokens = dict(_TOKENS.findall(answer.body.decode()))
+    tokens = dict(TOKENS.findall(answer.body.decode()))
     event(f"bid for {who}: {'read' if may_read else 'not read'}{', opted out' if out else ''}")
     named = may_read and known and not out and shop != CHILD_DIRECTED
     await _shown(stage, tokens, named and Activity.BID_PERSONALISED in allowed, says_no)
@@ -487,7 +384,7 @@ async def _everything(stage: Stage) -> None:
     assert any(
         c.name == b"HGETALL" and c.arguments == (keys.person_key(keys.person_tag(OWN)),) for c in commands
     )
-    tokens = dict(_TOKENS.findall(answer.body.decode()))
+    tokens = dict(TOKENS.findall(answer.body.decode()))
     assert b"hats-" not in answer.body
     drawn = await house.call(f"/render?t={tokens['render']}")
     assert b"/p/" not in drawn.body or b"Hats no. 1" in drawn.body
