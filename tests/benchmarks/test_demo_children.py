@@ -14,6 +14,7 @@ from benchmarks.demo.children import Child, memory_mb
 from benchmarks.demo.service import DemoError
 from benchmarks.demo.session import Options, Session
 from tests.corpus import ROOT
+from tests.processes import command
 
 SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
 STUBBORN = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -106,7 +107,7 @@ async def test_an_interrupt_before_the_service_is_ready_ends_it(tmp_path: Path) 
     started: list[psutil.Process] = []
 
     def interrupt(text: str) -> None:
-        started.extend(child for child in psutil.Process().children() if silent[2] in child.cmdline())
+        started.extend(child for child in psutil.Process().children() if silent[2] in command(child))
         os.kill(os.getpid(), signal.SIGINT)
 
     session = Session(Options(service=silent, campaigns=SHOP), tmp_path, lambda reading: None, interrupt)

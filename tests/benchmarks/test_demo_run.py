@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.demo.stage import DEMANDS
 from tests.corpus import ROOT
+from tests.processes import command
 
 pytestmark = pytest.mark.process
 SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
@@ -105,9 +106,7 @@ def test_a_service_that_dies_ends_the_demo(tmp_path: Path) -> None:
         assert process.stdout is not None
         next(line for line in process.stdout if "req/s" in line)
         started = family(process)
-        (service,) = [
-            child for child in started if child.ppid() == process.pid and "serve" in child.cmdline()
-        ]
+        (service,) = [child for child in psutil.Process(process.pid).children() if "serve" in command(child)]
         service.kill()
         out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err

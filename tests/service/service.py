@@ -24,6 +24,7 @@ from bidder.campaigns.load import load_book
 from bidder.stores.embedded import EmbeddedServer
 from budget.money import Micros
 from tests.bidder.supervisor.serving import Serving, until
+from tests.processes import command
 from tests.service.money import fund
 
 BOOK = Path(__file__).parent / "data" / "book.yaml"
@@ -165,12 +166,8 @@ class Service(Serving):
         """Wait until every process that was ever seen has ended."""
         until(lambda: not self.left(), "the end of every process")
 
-    def _running(self, command: str) -> int:
-        for process in self.descendants():
-            with contextlib.suppress(psutil.Error):
-                if command in process.cmdline():
-                    return process.pid
-        return 0
+    def _running(self, name: str) -> int:
+        return next((process.pid for process in self.descendants() if name in command(process)), 0)
 
     def left(self) -> list[psutil.Process]:
         """Processes that still run."""

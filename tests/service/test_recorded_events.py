@@ -14,6 +14,7 @@ import pytest
 
 from bidder.events import parquet, segments
 from tests.bidder.supervisor.serving import until
+from tests.processes import command
 from tests.service.service import Service, started
 from tests.service.test_notices_money import bills, send
 
@@ -68,7 +69,7 @@ def test_a_worker_that_is_killed_loses_what_it_had_not_flushed_and_no_more(servi
     until(lambda: len(on_disk(events)) >= len(targets), "what was flushed")
     before = on_disk(events)
     for process in service.descendants():
-        if {"worker", "caretaker"} & set(process.cmdline()):
+        if {"worker", "caretaker"} & set(command(process)):
             process.send_signal(signal.SIGKILL)
     until(lambda: service.scrape().total("paceline_caretaker_restarts_total") == 1, "another caretaker")
     service.ready()

@@ -15,6 +15,8 @@ from typing import TypeVar
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.processes import command
+
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 60.0
 T = TypeVar("T")
@@ -98,13 +100,15 @@ class Serving:
 
     def workers(self) -> list[int]:
         """Process ids of the workers that run."""
-        found = []
-        for child in self.descendants():
-            with contextlib.suppress(psutil.Error):
-                line = " ".join(child.cmdline())
-                if "supervisor.standin" in line or "bidder worker" in line:
-                    found.append(child.pid)
-        return found
+        return [
+            child.pid
+            for child in self.descendants()
+            if "supervisor.standin" in (line := " ".join(command(child))) or "bidder worker" in line
+        ]
+
+    def running(self, name: str) -> list[psutil.Process]:
+        """The processes whose command has this word; one that just ended has none."""
+        return [child for child in self.descendants() if name in command(child)]
 
     def descendants(self) -> list[psutil.Process]:
         """Everything that this supervisor started and that still runs."""

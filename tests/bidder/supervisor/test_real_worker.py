@@ -89,7 +89,7 @@ def test_a_caretaker_that_is_killed_is_started_again(serving: Serving) -> None:
     """kill -9 of the caretaker: another one does its chores, and it shows."""
     serving.until_ready(1)
     until(lambda: serving.metric("paceline_caretaker_up") == 1, "the caretaker")
-    (caretaker,) = [process for process in serving.descendants() if "caretaker" in process.cmdline()]
+    (caretaker,) = serving.running("caretaker")
     caretaker.kill()
     until(lambda: serving.metric("paceline_caretaker_restarts_total") == 1, "a restart")
     until(lambda: serving.metric("paceline_caretaker_up") == 1, "another caretaker")

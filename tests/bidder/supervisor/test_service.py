@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.bidder.supervisor.serving import Serving, until
+from tests.processes import command, variables
 
 pytestmark = pytest.mark.process
 Serve = Callable[..., Serving]
@@ -185,9 +186,9 @@ def test_no_secret_stands_in_logs_arguments_variables_or_metrics(serve: Serve) -
     secret = "5ec4e7" * 12
     serving = serve(PACELINE_TOKEN_KEYS=f"1:{secret}").until_ready()
     children = serving.descendants()
-    lines = [" ".join(child.cmdline()) for child in children]
+    lines = [" ".join(command(child)) for child in children]
     assert secret not in serving.log.read_text() + serving.get("/metrics")[1].decode() + " ".join(lines)
-    assert not [name for child in children for name in child.environ() if name.startswith("PACELINE_")]
+    assert not [name for child in children for name in variables(child) if name.startswith("PACELINE_")]
     assert not (serving.data_dir / "token.keys").exists()
 
 
