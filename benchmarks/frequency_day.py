@@ -30,8 +30,8 @@ from msgspec.structs import asdict
 from bidder.audience.frequency import BidRecord, Exposure, Verdict
 from bidder.audience.identity import Lookup
 from bidder.campaigns.caps import ADVERTISER, CAMPAIGN, CREATIVE, LINE, Cap
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.spending.exposures import PeopleLogs
 from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.address import parse

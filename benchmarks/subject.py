@@ -29,10 +29,11 @@ from bidder.app import Worker
 from bidder.audience.person import Profile
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import load_rates
-from bidder.config import AuctionRules, Config, PrivacyRules, Stores, WorkerSetup
+from bidder.config import Config, WorkerSetup
 from bidder.live import Live, build_world
 from bidder.notices.keys import Keyring
 from bidder.screening import FraudRules, Policies
+from bidder.settings import AuctionRules, PrivacyRules, Stores
 from bidder.stores.embedded import EmbeddedServer, free_port
 from bidder.stores.people_writer import PeopleWriter, open_client
 from budget.money import micros_from_text

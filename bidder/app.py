@@ -21,7 +21,7 @@ from bidder.auction.run import Auction, Hands
 from bidder.campaigns.load import CampaignError
 from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
-from bidder.config import Announcement, Config, Stores, WorkerSetup
+from bidder.config import Announcement, Config, WorkerSetup
 from bidder.household import Household
 from bidder.link import announce
 from bidder.live import LineDirectory, Live, keep_currencies, load_live
@@ -29,6 +29,7 @@ from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.keys import Keyring
+from bidder.settings import Stores
 from bidder.stores.cluster import open_source
 from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader

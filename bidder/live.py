@@ -28,7 +28,7 @@ from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates, load_rates
 from bidder.catalogue.snapshot import Catalogues
 from bidder.catalogue.tastes import with_vectors
-from bidder.config import Config, Priors
+from bidder.config import Config
 from bidder.keys import key64
 from bidder.learning.priors import ConstantShading, PriorRates, Rest
 from bidder.notices.apply import Entry
@@ -36,6 +36,7 @@ from bidder.notices.keys import Key, Keyring
 from bidder.notices.urls import url_parts
 from bidder.opportunity import AUDIO, BANNER, NATIVE, VIDEO
 from bidder.privacy.gate import Gate
+from bidder.settings import Priors
 
 RETIRED = 200_000
 MAX_SCORE = 2.0

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from bidder.campaigns.load import load_book
-from bidder.config import ENVIRONMENT, SECRETS, Config, Stores, load
+from bidder.config import ENVIRONMENT, SECRETS, Config, load
 from bidder.exchanges import SHIPPED
+from bidder.settings import Stores
 from bidder.stores.embedded import EmbeddedServer
 from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.corpus import ROOT

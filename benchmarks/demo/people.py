@@ -24,8 +24,8 @@ from bidder.audience.person import field_name, pack, unpack
 from bidder.audience.segments import compile_rules
 from bidder.audience.visit import KINDS, Visit
 from bidder.campaigns.model import Advertiser
-from bidder.config import Stores
 from bidder.keys import category_key, name_key, product_key, segment_key
+from bidder.settings import Stores
 from bidder.stores.keys import person_key, person_tag
 from bidder.stores.memory_visitors import MemoryVisitorStore
 from bidder.stores.people_writer import PeopleWriter, open_client

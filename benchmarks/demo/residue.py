@@ -16,9 +16,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from bidder.config import Stores
 from bidder.events import erasure
 from bidder.rights.walk import asked, batches
+from bidder.settings import Stores
 from bidder.stores.keys import OPT_OUT_FIELD
 from bidder.stores.people_writer import Client, open_client
 

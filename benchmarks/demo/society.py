@@ -15,8 +15,8 @@ from msgspec import Struct
 from benchmarks.demo.residue import Residue
 from benchmarks.exchange.report import PeopleTotals
 from bidder.campaigns.model import Book
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores.people_writer import open_client
 from bidder.stores.visitors import VisitorStore
 

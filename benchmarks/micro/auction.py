@@ -34,7 +34,7 @@ from bidder.audience.person import Person, field_name, pack
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import load_rates
 from bidder.clock import SystemClock
-from bidder.config import Config, PrivacyRules
+from bidder.config import Config
 from bidder.exchanges import SHIPPED, Exchange
 from bidder.fraud.networks import Networks
 from bidder.fraud.score import Screen
@@ -45,6 +45,7 @@ from bidder.opportunity import Context
 from bidder.outcome import Outcome
 from bidder.privacy.signals import signals_of
 from bidder.screening import FraudRules
+from bidder.settings import PrivacyRules
 from budget.allowance import Allowance
 from openrtb.check import first_fault
 from openrtb.request import BidRequest

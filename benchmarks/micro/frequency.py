@@ -26,9 +26,9 @@ from bidder.audience.frequency import BidRecord, Exposure
 from bidder.audience.identity import Lookup
 from bidder.campaigns.caps import ADVERTISER, CAMPAIGN, LINE, Cap
 from bidder.clock import SystemClock
-from bidder.config import Stores
 from bidder.keys import field_name
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.spending.exposures import PeopleLogs
 from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.address import parse

@@ -26,8 +26,8 @@ from redis.asyncio import Redis
 
 from bidder.audience.identity import Lookup, match_key
 from bidder.audience.person import Profile, pack
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.address import parse
 from bidder.stores.connection import Connection

@@ -36,13 +36,13 @@ from bidder.campaigns.layouts import suited
 from bidder.catalogue.product import DIMENSIONS
 from bidder.catalogue.snapshot import Catalogues
 from bidder.clock import SystemClock
-from bidder.config import Stores
 from bidder.keys import product_key
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.notices.token import LATE_S, NOBODY, PERSONAL, Claim, seal
 from bidder.render.bandit import Bandit
 from bidder.render.showcases import Showcases
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.embedded import EmbeddedServer
 from bidder.stores.people_writer import open_client

@@ -27,8 +27,8 @@ from bidder.audience.known import Known, Seen, ShopRules, added
 from bidder.audience.segments import compile_rules
 from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.model import Advertiser, Campaign, Creative, EventRule, Goal, LineItem, Segment
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores.embedded import EmbeddedServer
 from bidder.stores.people_writer import open_client
 from bidder.stores.visitors import VisitorStore

@@ -13,10 +13,10 @@ import uvloop
 
 from benchmarks.peers import ANSWER
 from bidder.clock import SystemClock
-from bidder.config import ExchangePort
 from bidder.exchanges import SHIPPED
 from bidder.metrics import Tally
 from bidder.outcome import Outcome
+from bidder.settings import ExchangePort
 from bidder.web.exchange import Call, ExchangeServer
 from openrtb.codec import decode_request
 

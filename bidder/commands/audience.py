@@ -19,7 +19,8 @@ from bidder.campaigns.load import CampaignError
 from bidder.campaigns.model import Advertiser, EventRule, LineItem, Segment
 from bidder.commands.ledger import CannotBe, advertisers, hint, table
 from bidder.commands.serve import configured
-from bidder.config import Config, ConfigError, Stores
+from bidder.config import Config, ConfigError
+from bidder.settings import Stores
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

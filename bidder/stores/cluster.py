@@ -18,8 +18,8 @@ from functools import partial
 
 import hiredis
 
-from bidder.config import Stores
 from bidder.metrics import Metric, Tally
+from bidder.settings import Stores
 from bidder.stores.address import Address, parse_all
 from bidder.stores.connection import NOT_YET, Batch, Connection, Done, Reply, pack
 from bidder.stores.errors import StoreDown, StoreError

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from bidder.audience.identity import Lookup
 from bidder.clock import Clock, SystemClock
-from bidder.config import Stores
 from bidder.metrics import Metric, Tally
+from bidder.settings import Stores
 from bidder.stores.asking import Marks, ask, ask_found, follow, refused_twice, take, unknown_scripts
 from bidder.stores.breaker import Breaker
 from bidder.stores.connection import NOT_YET, Batch, Done

@@ -29,7 +29,7 @@ from redis.retry import Retry
 
 from bidder.audience.identity import match_key as match_name
 from bidder.audience.person import Profile, field_name, pack
-from bidder.config import Stores
+from bidder.settings import Stores
 from bidder.stores import keys, removal
 from bidder.stores.address import parse_all
 from bidder.stores.guards import guard_key

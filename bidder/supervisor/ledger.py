@@ -14,8 +14,8 @@ import redis.asyncio
 
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
-from bidder.config import Stores
 from bidder.logs import redact
+from bidder.settings import Stores
 from bidder.stores.people_writer import open_client
 from budget.accounts import WALLET
 from budget.money import Micros, micros_from_text

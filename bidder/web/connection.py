@@ -3,7 +3,7 @@
 Place: ExchangeServer makes one per accepted socket.
 Shapes: `queue` holds what was read and not answered yet, in order: pipelined answers leave in the order of
     their requests, whenever each was decided.
-Limits: those of config.ExchangePort; SLICE_BYTES, LINGER_S, DECIDE_TIMEOUT_S.
+Limits: those of settings.ExchangePort; SLICE_BYTES, LINGER_S, DECIDE_TIMEOUT_S.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Place: app starts one per worker on a shared port and connects `decide` to the auction.
 Shapes: bytes -> Connection (httptools) -> Tick -> decide(batch of Call) -> Call.answer -> bytes.
     POST /bid/{exchange}: 200, 204, 400, 413, 415; GET, HEAD /ready: 200 `1` or 503; else 404, 405; 431, 408.
-Limits: config.ExchangePort holds them all; SWEEP_S, DRAIN_QUIET_S, BACKLOG.
+Limits: settings.ExchangePort holds them all; SWEEP_S, DRAIN_QUIET_S, BACKLOG.
 Never: answers 5xx to a bid request, or rejects one for its Content-Type.
 """
 
@@ -13,9 +13,9 @@ import ssl
 from collections.abc import Iterable
 
 from bidder.clock import Clock
-from bidder.config import ExchangePort
 from bidder.exchanges import Exchange
 from bidder.metrics import Tally
+from bidder.settings import ExchangePort
 from bidder.web.admission import Admission
 from bidder.web.call import Call, Deciders
 from bidder.web.connection import Connection

@@ -6,9 +6,9 @@ Place: ExchangeServer makes one; every connection holds it.
 import asyncio
 from typing import Protocol
 
-from bidder.config import ExchangePort
 from bidder.exchanges import Exchange
 from bidder.metrics import Tally
+from bidder.settings import ExchangePort
 from bidder.web.counts import NONE, Counts, PortCells
 from bidder.web.tick import Tick
 

@@ -22,7 +22,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from bidder.config import PublicPort
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices
 from bidder.notices.urls import (
@@ -35,6 +34,7 @@ from bidder.notices.urls import (
     IN_REASON,
     IN_SEAL,
 )
+from bidder.settings import PublicPort
 from bidder.web.listener import Listener
 from bidder.web.openapi import openapi_routes
 from bidder.web.routes import Route

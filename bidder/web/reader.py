@@ -1,7 +1,7 @@
 """The requests of one connection as httptools reads them: heads, routes, bodies, refusals.
 
 Place: the reading half of a Connection; httptools calls the `on_` methods while it is fed.
-Limits: head and body by config.ExchangePort; a head is counted as it would be spelled without spare blanks.
+Limits: head and body by settings.ExchangePort; a head is counted as it would be spelled without spare blanks.
 Source: RFC 9112 (framing; smuggling shapes are refused by llhttp's strict mode), RFC 9110 section 10.1.1
     (Expect), section 7.8 (an Upgrade that is declined is an ordinary request).
 Never: writes.

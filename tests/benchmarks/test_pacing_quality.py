@@ -10,7 +10,7 @@ from msgspec import structs
 
 from benchmarks.pacing import action, dense, replay
 from benchmarks.pacing.dense import MINUTES, Day, average_error, ordinary, recovery, simulate, stepped
-from bidder.config import Ledger
+from bidder.settings import Ledger
 
 NOON = 720
 

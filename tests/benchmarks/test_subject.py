@@ -21,7 +21,7 @@ from benchmarks.exchange.dialects import BY_NAME
 from benchmarks.exchange.population import Population
 from benchmarks.exchange.requests import prepare
 from benchmarks.subject import SEED, VISITED, seed
-from bidder.config import Stores
+from bidder.settings import Stores
 from bidder.stores.people_writer import open_client
 from tests.servers import RealServer
 from tests.service.client import connected

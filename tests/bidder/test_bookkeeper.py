@@ -13,8 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from bidder.bookkeeper import Bookkeeper
-from bidder.config import Announcement, Config, Ledger, WorkerSetup
+from bidder.config import Announcement, Config, WorkerSetup
 from bidder.metrics import Tally
+from bidder.settings import Ledger
 from bidder.spending.board import Board
 from bidder.stores.embedded import EmbeddedServer
 from budget.accounts import Level

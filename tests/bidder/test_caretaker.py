@@ -13,12 +13,13 @@ from pathlib import Path
 from bidder.caretaker import METRICS, Caretaker
 from bidder.chores import CHORES, Chore, Hands
 from bidder.clock import SystemClock
-from bidder.config import Config, Events, Stores, WorkerSetup
+from bidder.config import Config, WorkerSetup
 from bidder.events import compaction, parquet, segments
 from bidder.events.erasure import holds
 from bidder.events.requests import request
 from bidder.events.writer import DAY_S, Bounds, Recorder
 from bidder.metrics import Tally
+from bidder.settings import Events, Stores
 from bidder.stores.people_writer import open_client
 from tests.bidder.events.samples import ANNA, BERT, impression, shop, write
 from tests.servers import RealServer, eventually

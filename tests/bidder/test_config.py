@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, Events, PrivacyRules, load
+from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, load
 from bidder.exchanges import SHIPPED
+from bidder.settings import Events, PrivacyRules
 
 TOML = """
 workers = 3

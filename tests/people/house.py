@@ -22,7 +22,7 @@ from bidder import household as household_module
 from bidder.auction.run import Auction, Hands
 from bidder.chores import Hands as ChoreHands
 from bidder.chores import catalogues
-from bidder.config import Config, Events, ExchangePort, PrivacyRules, Stores, WorkerSetup
+from bidder.config import Config, WorkerSetup
 from bidder.events import segments
 from bidder.events.records import Record
 from bidder.exchanges import Exchange
@@ -34,6 +34,7 @@ from bidder.notices.clearing import terms_of
 from bidder.notices.keys import Keyring
 from bidder.notices.series import LineSeries
 from bidder.screening import FraudRules
+from bidder.settings import Events, ExchangePort, PrivacyRules, Stores
 from bidder.spending.charges import Charges
 from bidder.spending.drain import open_drain
 from bidder.spending.exposures import PeopleLogs

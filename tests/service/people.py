@@ -12,8 +12,8 @@ import numpy as np
 from redis.exceptions import ResponseError
 
 from bidder.audience.person import Profile
-from bidder.config import Stores
 from bidder.keys import segment_key
+from bidder.settings import Stores
 from bidder.stores.people_writer import PeopleWriter, open_client
 from tests.service.client import bid_request
 

@@ -21,7 +21,7 @@ from bidder.audience.person import Person, Profile, field_name, pack, segment_ke
 from bidder.campaigns.model import Book
 from bidder.campaigns.rates import Rates, load_rates
 from bidder.clock import ManualClock
-from bidder.config import AuctionRules, Config, PrivacyRules
+from bidder.config import Config
 from bidder.exchanges import Exchange
 from bidder.fraud.score import Screen
 from bidder.live import build_world
@@ -29,6 +29,7 @@ from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.outcome import Outcome
 from bidder.screening import FraudRules
+from bidder.settings import AuctionRules, PrivacyRules
 from budget.money import Micros
 from openrtb.check import Fault, faults
 from openrtb.codec import decode_request

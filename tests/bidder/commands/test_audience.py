@@ -18,8 +18,8 @@ from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import EventRule
 from bidder.commands.audience import rule_words
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores.embedded import free_port
 from bidder.stores.people_writer import open_client
 from bidder.stores.visitors import VisitorStore

@@ -12,7 +12,6 @@ import pytest
 
 from bidder.__main__ import main
 from bidder.commands.erase import MAX_WAIT_S, NOBODY, PENDING, wait
-from bidder.config import Stores
 from bidder.events.compaction import compact
 from bidder.events.erased import digest
 from bidder.events.frames import encode_record, framed
@@ -21,6 +20,7 @@ from bidder.events.requests import ERASURES
 from bidder.events.segments import OpenSegment
 from bidder.metrics import Tally
 from bidder.rights.pending import Pending
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter, open_client
 from bidder.stores.visitors import VisitorStore

@@ -15,9 +15,9 @@ from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.load import load_book
 from bidder.campaigns.model import Advertiser
 from bidder.catalogue.product import Product
-from bidder.config import Stores
 from bidder.keys import category_key
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter, open_client
 from bidder.stores.removal import Client, done

@@ -9,12 +9,12 @@ import pytest
 
 from bidder.audience.person import Profile
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.metrics import Tally
 from bidder.rights.erase import Eraser
 from bidder.rights.holdings import holdings
 from bidder.rights.sweep import rewrite_logs, sweep_store
 from bidder.rights.verify import in_store
+from bidder.settings import Stores
 from bidder.spending.exposures import PeopleLogs
 from bidder.spending.sightings import Sighting, Verb
 from bidder.stores.cluster import open_source

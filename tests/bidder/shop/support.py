@@ -18,13 +18,13 @@ from bidder.campaigns.model import Advertiser, DeclaredEvents, EventRule, Segmen
 from bidder.campaigns.rates import load_rates
 from bidder.catalogue.product import Product
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.events.records import Record, ShopEvent
 from bidder.exchanges import Exchange
 from bidder.keys import product_key
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring
 from bidder.privacy.gate import Gate
+from bidder.settings import Stores
 from bidder.shop.hands import Hands, Matcher, SyncTimes, Visitors
 from bidder.shop.matches import Matches
 from bidder.shop.receive import Shops

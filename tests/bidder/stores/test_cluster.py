@@ -13,8 +13,8 @@ from bidder.audience.identity import Lookup, match_key
 from bidder.audience.person import Person, Profile
 from bidder.campaigns.caps import ADVERTISER, Cap
 from bidder.clock import SystemClock
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.spending.exposures import PeopleLogs
 from bidder.spending.sightings import Sighting, Verb
 from bidder.stores import cluster as module

@@ -16,8 +16,8 @@ from bidder.audience.person import field_name
 from bidder.audience.segments import compile_rules
 from bidder.audience.visit import EventKind, Visit
 from bidder.campaigns.model import EventRule, Segment
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import open_client
 from tests.bidder.audience.visits import NOW_S, shop

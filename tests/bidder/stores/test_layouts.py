@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bidder.config import Stores
+from bidder.settings import Stores
 from bidder.stores.keys import layout_key
 from bidder.stores.layouts import KEEP_DAYS, LayoutStore
 from bidder.stores.people_writer import Client, open_client

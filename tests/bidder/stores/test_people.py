@@ -11,8 +11,8 @@ import pytest
 from bidder.audience.identity import MAX_MATCHES, Lookup
 from bidder.audience.person import Person, field_name, unpack
 from bidder.clock import ManualClock, SystemClock
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.connection import Batch, Done
 from bidder.stores.people import METRICS, PeopleReader, Reading, ReadStatus

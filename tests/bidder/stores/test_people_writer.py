@@ -10,8 +10,8 @@ import redis
 
 from bidder.audience.identity import MAX_ID_LENGTH, Lookup, match_key
 from bidder.audience.person import Profile, field_name, unpack
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.address import AddressError
 from bidder.stores.guards import GUARD_PREFIX

@@ -12,7 +12,7 @@ import redis as plain
 
 from bidder.audience.identity import match_key
 from bidder.audience.person import Profile
-from bidder.config import Stores
+from bidder.settings import Stores
 from bidder.stores import keys, removal
 from bidder.stores.guards import GUARD_PREFIX, GUARD_S, guard_key
 from bidder.stores.people_writer import MAX_TTL_S, Matched, PeopleWriter, open_client

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bidder.config import Stores
 from bidder.keys import key32
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import Client, PeopleWriter, open_client
 from bidder.stores.sync_times import MAX_EXCHANGES, TTL_S, SyncTimes, unpack_syncs

@@ -15,9 +15,9 @@ from bidder.audience.history import MAX_VISITS
 from bidder.audience.known import Known
 from bidder.audience.person import field_name, pack, segments_of
 from bidder.audience.visit import EventKind
-from bidder.config import Stores
 from bidder.keys import segment_key
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys, visitors
 from bidder.stores.guards import guard_key
 from bidder.stores.people_writer import MAX_TTL_S, PeopleWriter, open_client

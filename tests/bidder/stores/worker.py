@@ -8,8 +8,8 @@ from bidder.audience.frequency import BidRecord, Exposure, open_log
 from bidder.audience.identity import Lookup
 from bidder.campaigns.caps import ADVERTISER, Cap
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.metrics import Tally
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.connection import Connection
 from bidder.stores.frequency_writer import FrequencyWriter

@@ -8,7 +8,8 @@ import pytest
 
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
-from bidder.config import Config, Ledger, Stores
+from bidder.config import Config
+from bidder.settings import Ledger, Stores
 from bidder.stores.errors import AddressError
 from bidder.supervisor import ledger
 from bidder.supervisor.ledger import PLAY_MONEY, fund_demo, misgivings, opened, prepare

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from bidder.clock import SystemClock
-from bidder.config import ExchangePort
 from bidder.exchanges import SHIPPED, Exchange
 from bidder.metrics import Tally
 from bidder.outcome import Outcome
+from bidder.settings import ExchangePort
 from bidder.web.exchange import Call, Deciders, ExchangeServer
 
 GET_READY = b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -12,7 +12,6 @@ import pytest
 from aiohttp import ClientSession
 
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.metrics import Tally
 from bidder.rights import requests
 from bidder.rights.deletion import Office
@@ -21,6 +20,7 @@ from bidder.rights.partners import Partners
 from bidder.rights.requests import SEEN, WAITING, Desk, work_off
 from bidder.rights.signing import SigningKeys, load_signing_keys
 from bidder.rights.verify import in_store
+from bidder.settings import Stores
 from bidder.stores.people_writer import open_client
 from bidder.stores.removal import Client, done
 from bidder.stores.visitors import VisitorStore

@@ -15,9 +15,9 @@ import pytest
 import uvloop
 
 from bidder.clock import SystemClock
-from bidder.config import ExchangePort
 from bidder.metrics import Tally
 from bidder.outcome import Outcome
+from bidder.settings import ExchangePort
 from bidder.web.answers import GZIP_FROM_BYTES
 from bidder.web.exchange import METRICS, Call, ExchangeServer
 from tests.bidder.web.exchange_client import (

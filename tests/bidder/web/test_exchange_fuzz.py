@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidder.clock import SystemClock
-from bidder.config import ExchangePort
 from bidder.metrics import Tally
+from bidder.settings import ExchangePort
 from bidder.web.connection import Connection
 from bidder.web.exchange import ExchangeServer
 from tests.bidder.web.exchange_client import BODY, PROFILES, Running, chunked, echo, post, serving, zipped

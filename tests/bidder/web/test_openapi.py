@@ -11,12 +11,13 @@ import pytest
 
 from bidder.audience.identity import MAX_ID_LENGTH
 from bidder.clock import SystemClock
-from bidder.config import Config, PublicPort, WorkerSetup
+from bidder.config import Config, WorkerSetup
 from bidder.events.records import TEXT
 from bidder.household import Household
 from bidder.metrics import Tally
 from bidder.notices.token import TOKEN_CHARACTERS
 from bidder.rights.deletion import MAX_JWT
+from bidder.settings import PublicPort
 from bidder.shop import intake, matches, syncs, wire
 from bidder.shop.receive import Result
 from bidder.web.openapi import described, document, openapi_routes

@@ -14,13 +14,13 @@ from msgspec.structs import force_setattr
 
 from bidder.campaigns.model import Advertiser
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.events.requests import ERASURES, requested
 from bidder.metrics import Tally
 from bidder.rights.forms import LIFE_S, form_token
 from bidder.rights.layout import POLICY
 from bidder.rights.texts import TEXTS
 from bidder.rights.verify import in_store
+from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import open_client
 from bidder.stores.removal import done

@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 
 from bidder.clock import ManualClock
-from bidder.config import PublicPort
 from bidder.exchanges import SHIPPED
 from bidder.metrics import Tally
 from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.urls import notice_urls, url_parts
+from bidder.settings import PublicPort
 from bidder.web import public
 from bidder.web.public import GIF, PublicServer, notice_routes, public_app
 from bidder.web.routes import MAX_QUERY

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from bidder.config import PublicPort
 from bidder.keys import key32, key64
 from bidder.notices.keys import Keyring
 from bidder.notices.token import LATE_S, TEST, TOKEN_CHARACTERS, Sealed, seal
+from bidder.settings import PublicPort
 from bidder.web.public import PublicServer, notice_routes, public_app
 from bidder.web.routes import MAX_QUERY
 from bidder.web.sockets import shared_socket

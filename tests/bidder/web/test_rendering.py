@@ -24,12 +24,12 @@ from bidder.campaigns.model import Advertiser
 from bidder.catalogue.build import write_snapshot
 from bidder.catalogue.snapshot import Catalogues
 from bidder.clock import ManualClock
-from bidder.config import Stores
 from bidder.keys import key64, product_key
 from bidder.metrics import Tally
 from bidder.notices.token import MEASURE, NOBODY, PERSONAL, SUSPECT, TEST, VISITOR
 from bidder.render.bandit import Bandit
 from bidder.render.showcases import Showcases
+from bidder.settings import Stores
 from bidder.stores.keys import OPT_OUT_FIELD, person_key, person_tag
 from bidder.stores.people_writer import open_client
 from bidder.stores.visitors import VisitorStore
