@@ -31,7 +31,8 @@ class Metric(msgspec.Struct, frozen=True):
     """One entry of the catalogue.
 
     `labels` are the label names in order; `buckets` the upper bounds of a histogram, in cell units;
-    `scale` is multiplied into a cell to give the exposed unit; `merge` says how workers add up.
+    `scale` is multiplied into a cell to give the exposed unit; `merge` says how workers add up; `bound` what keeps
+    the number of its series finite, for whoever reads the catalogue: nothing where it has no labels.
     """
 
     name: str
@@ -40,7 +41,8 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     scale: float = 1.0
     buckets: tuple[int, ...] = ()
-    merge: str = "sum"  # or max
+    merge: str = "sum"  # or max, min, or age: cells are moments, shown as the time since the earliest
+    bound: str = ""
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):

@@ -13,7 +13,34 @@ from bidder.outcome import Drop
 
 LINE_ITEM_SERIES = 1_000
 
+STAGES = ("queue", "intake", "person", "retrieve", "price", "admit", "respond")
+REGIMES = ("gdpr", "us", "coppa", "other", "none")
+CONSENTS = ("personal", "contextual", "opted_out")
+_US = 1_000
+STAGE_BUCKETS_NS = tuple(
+    us * _US for us in (5, 10, 20, 50, 100, 200, 350, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500)
+) + tuple(us * _US for us in (10_000, 15_000, 20_000, 30_000, 50_000, 75_000, 100_000, 200_000, 500_000))
+STAGE = Metric(
+    "paceline_stage_seconds",
+    "histogram",
+    "Time that the batch of a request spent in a stage of its bid, counted once for each of its requests: queue, "
+    "intake, person, retrieve, price, admit, respond",
+    ("stage",),
+    1e-9,
+    STAGE_BUCKETS_NS,
+    bound="7 stages",
+)
+CONSENT = Metric(
+    "paceline_consent_total",
+    "counter",
+    "Requests that were decided, by the law in force and by what it let us do with the person",
+    ("regime", "outcome"),
+    bound="5 regimes by 3 outcomes",
+)
+
 METRICS = (
+    STAGE,
+    CONSENT,
     Metric(
         "paceline_candidates_total",
         "counter",

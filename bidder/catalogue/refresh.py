@@ -39,6 +39,14 @@ FEED_FILE: Final = "feed.data"
 
 METRICS = (
     Metric(
+        "paceline_catalogue_age_seconds",
+        "gauge",
+        "Since an advertiser's feed was last fetched and found good",
+        ("advertiser",),
+        merge="age",
+        bound="advertisers of the campaign files that have a feed",
+    ),
+    Metric(
         "paceline_feed_refreshes_total", "counter", "Product feeds looked at, by what came of it", ("result",)
     ),
     Metric("paceline_feed_bad_lines_total", "counter", "Lines of product feeds that were skipped"),

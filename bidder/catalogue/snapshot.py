@@ -27,6 +27,14 @@ __all__ = ["Catalogue", "Catalogues", "open_catalogue", "write_snapshot"]
 
 METRICS = (
     Metric(
+        "paceline_catalogue_loaded_timestamp_seconds",
+        "gauge",
+        "When the version of an advertiser's catalogue that is in use was taken over, by the worker that did so last",
+        ("advertiser",),
+        merge="min",
+        bound="advertisers of the campaign files that have a feed",
+    ),
+    Metric(
         "paceline_catalogue_refusals_total",
         "counter",
         "Catalogue versions that a worker found damaged or could not open",

@@ -37,6 +37,13 @@ METRICS: Final = (
     ),
     Metric("paceline_releases_total", "counter", "Lost bids by what the ledger made of them", ("result",)),
     Metric(
+        "paceline_spend_micros_total",
+        "counter",
+        "Money spent, late money too, of all line items",
+        ("currency",),
+        bound="currencies of the exchange rates",
+    ),
+    Metric(
         "paceline_line_item_spend_micros_total",
         "counter",
         "Money spent, late money too, in millionths of the advertiser's currency",
@@ -64,6 +71,7 @@ METRICS: Final = (
     ),
     Metric("paceline_ledger_failures_total", "counter", "Calls that the ledger did not answer"),
 )
+_LAG: Final = next(metric for metric in METRICS if metric.kind == "histogram")
 _log = logging.getLogger(__name__)
 _MICROS: Final[dict[Status | None, tuple[str, ...]]] = {
     Status.SETTLED: ("paceline_line_item_spend_micros_total",),
@@ -92,7 +100,7 @@ class Charges:
         """`ledger_now_s` tells simulated days' ledgers the time."""
         self._store, self._ledger_now_s = store, ledger_now_s
         self._tally, self._series, self._clock = tally, series, clock
-        self._lag = tally.histogram(METRICS[5])
+        self._lag = tally.histogram(_LAG)
 
     def plan(self, orders: Sequence[Order], doubtful: bool) -> "ChargeWork":
         """See lane.Plan."""

@@ -51,6 +51,32 @@ METRICS: Final = (
         "Late money without room in a budget: the operator's loss",
         ("advertiser",),
     ),
+    Metric(
+        "paceline_pacing_periods_total",
+        "counter",
+        "Line items' pacing periods, by whether the spend since the budget began was within 1 % of that budget of what "
+        "its plan had due (within), or was not (off)",
+        ("result",),
+        bound="2 results",
+    ),
+    _gauge(
+        "paceline_wallet_overspent_micros",
+        "Spent beyond what was funded: must be 0",
+        ("advertiser",),
+    ),
+    _gauge(
+        "paceline_line_item_overspent_micros",
+        "Spent beyond their own budgets by line items, in sum: must be 0",
+        (),
+    ),
+    Metric(
+        "paceline_money_stranded_micros",
+        "gauge",
+        "Leased to workers that are gone, and not home yet",
+        ("currency",),
+        merge="max",
+        bound="currencies of the exchange rates",
+    ),
     _gauge(
         "paceline_journal_archived_timestamp_seconds",
         "When the ledger's journal was last on disk as a whole",

@@ -15,6 +15,7 @@ LATENCY_BUCKETS_NS = tuple(
 ) + tuple(ms * _MS for ms in (200, 300, 500, 750, 1_000))
 NONE = "none"
 """The exchange of what never reached a profile."""
+EXCHANGES = "exchanges are configured (and `none`), other labels are of fixed words"
 
 REQUESTS = Metric("paceline_requests_total", "counter", "Bid requests, broken ones too", ("exchange",))
 OUTCOMES = Metric("paceline_outcomes_total", "counter", "How requests ended", ("exchange", "outcome"))
@@ -32,6 +33,30 @@ BATCH = Metric(
     "histogram",
     "Requests decided together in one tick of the event loop",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096),
+)
+QUEUE_AGE = Metric(
+    "paceline_queue_age_seconds",
+    "histogram",
+    "How long the oldest request of a batch had waited when the batch was handed over to be decided",
+    (),
+    1e-9,
+    LATENCY_BUCKETS_NS,
+)
+DEADLINE_USED = Metric(
+    "paceline_deadline_used_ratio",
+    "histogram",
+    "From the arrival of a request to the write of its answer, as a share of the time to its deadline; above 1 is late",
+    ("exchange",),
+    1e-3,
+    (50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, 1_000, 1_100, 1_250, 1_500, 2_000, 5_000),
+    bound=EXCHANGES,
+)
+SLO = Metric(
+    "paceline_slo_answers_total",
+    "counter",
+    "Requests by whether we kept our word to answer in time: good, or bad",
+    ("exchange", "result"),
+    bound=EXCHANGES,
 )
 CONNECTIONS = Metric("paceline_connections", "gauge", "Open connections of exchanges")
 ACCEPTED = Metric("paceline_connections_total", "counter", "Connections accepted")
@@ -56,6 +81,9 @@ METRICS: tuple[Metric, ...] = (
     LATE,
     LATENCY,
     BATCH,
+    QUEUE_AGE,
+    DEADLINE_USED,
+    SLO,
     CONNECTIONS,
     ACCEPTED,
     REFUSED,
