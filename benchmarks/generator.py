@@ -1,24 +1,25 @@
 """The load generator's engine: keep-alive connections on one selector, prepared bytes, minimal parsing.
 
 Place: load.py and bench.py run it; arrivals.py says when to send.
-Limits: one request in flight per connection; answers need a Content-Length (or 204); loopback only.
+Limits: one request in flight per connection; answers need a Content-Length (or 204); loopback only. A connection
+    that is not made within CONNECT_S has failed.
 Source: 25,000 requests a second from one core: no event loop, no future, no header dictionary per request.
     Within a millisecond of the next due time it polls instead of sleeping, so it wants a core of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import ipaddress
 import re
 import selectors
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from benchmarks.arrivals import NANOSECONDS, Arrivals
 
@@ -26,6 +27,9 @@ _READ_BYTES: Final = 262_144
 _SLEEP_MARGIN_NS: Final = 1_000_000  # selectors sleep in whole milliseconds
 _IDLE_WAIT_S: Final = 0.05
 _SWEEP_NS: Final = 100_000_000
+CONNECT_S: Final = 3.0
+"""Loopback answers at once; where a backlog is full the kernel asks again after 1 s, and again after 2 s more."""
+_UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS})
 _LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]+)\r\n")
 _CLOSE: Final = re.compile(rb"\r\n[Cc]onnection: *close\r\n")
 
@@ -47,6 +51,14 @@ class Result(Struct):
     """Answers that took longer than their tmax."""
     unsent: int = 0
     elapsed_s: float = 0.0
+    connects: Counter[str] = field(default_factory=Counter)
+    """Connections opened since the start by what became of them: `made`; or failed: `refused`, `timeout` and, where one
+    ended before its first answer, `reset`."""
+
+    @property
+    def failed_connects(self) -> int:
+        """Connections on which nothing was ever answered."""
+        return sum(n for fate, n in self.connects.items() if fate != "made")
 
     @property
     def errors(self) -> int:
@@ -67,15 +79,23 @@ class Result(Struct):
 class _Connection:
     """A socket, what it waits for, and since when."""
 
-    __slots__ = ("buffer", "due_ns", "sent_ns", "sock", "tmax_ns", "unsent")
+    __slots__ = ("answered", "buffer", "connecting", "due_ns", "sent_ns", "sock", "tmax_ns", "unsent")
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.sock = socket.create_connection(address, timeout=5)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address: tuple[str, int], now_ns: int) -> None:
+        """Begin to connect; raises OSError where that fails at once."""
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.setblocking(False)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = self.sock.connect_ex(address)
+        if number not in _UNDER_WAY:
+            self.sock.close()
+            raise OSError(number, errno.errorcode.get(number, ""))
+        self.connecting, self.answered = True, False
         self.buffer = b""
         self.unsent = b""
-        self.due_ns = self.sent_ns = self.tmax_ns = 0
+        self.due_ns = self.tmax_ns = 0
+        self.sent_ns = now_ns
 
 
 class Generator:
@@ -89,40 +109,65 @@ class Generator:
         timeout_s: float = 5.0,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
+        """Raises OSError where nobody listens, ValueError for another machine."""
         _demand_loopback(address[0])
-        self._address, self._requests = address, requests
+        self._address, self._requests = (socket.gethostbyname(address[0]), address[1]), requests
         self._timeout_ns = int(timeout_s * NANOSECONDS)
         self._clock_ns = clock_ns
         self._selector = selectors.DefaultSelector()
         self._wanted = connections
-        self._idle = [self._open() for _ in range(connections)]
+        self._idle: deque[_Connection] = deque()
+        """Taken in turn, so that every process that accepted some has its part of the load."""
         self._busy: set[_Connection] = set()
+        self._opening: set[_Connection] = set()
+        self._connects: Counter[str] = Counter()
         self._next = 0
+        socket.create_connection(self._address, timeout=CONNECT_S).close()
+        for _ in range(connections):
+            self._open()
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in (*self._idle, *self._busy):
+        for connection in (*self._idle, *self._busy, *self._opening):
             connection.sock.close()
         self._idle.clear()
         self._busy.clear()
+        self._opening.clear()
         self._selector.close()
 
-    def run(self, arrivals: Arrivals, drain_s: float = 2.0) -> Result:
-        """Send what falls due, until all is answered or `drain_s` after the end; returns the counts."""
+    def run(
+        self,
+        arrivals: Arrivals,
+        drain_s: float = 2.0,
+        churn: float = 0.0,
+        every: tuple[float, Callable[[Result], None]] | None = None,
+    ) -> Result:
+        """Send what falls due, until all is answered or `drain_s` after the end; returns the counts.
+
+        `churn` is the share of the connections that are closed and opened anew each second; `every` is (seconds, who is
+        shown the counts so often)."""
         result = Result(arrivals, Counter())
+        self._connects = result.connects
         clock, swept_ns = self._clock_ns, arrivals.start_ns
         stop_ns = arrivals.end_ns + int(drain_s * NANOSECONDS)
+        every_ns = int(every[0] * NANOSECONDS) if every else 0
+        shown_ns, due_churn = arrivals.warm_ns, 0.0
         while True:
             now_ns = clock()
             while self._idle and (due_ns := arrivals.take(now_ns)) is not None:
-                self._send(self._idle.pop(), due_ns, now_ns, result)
+                self._send(self._idle.popleft(), due_ns, now_ns, result)
             if now_ns >= stop_ns or (arrivals.exhausted(now_ns) and not self._busy):
                 break
             for key, events in self._selector.select(self._patience(arrivals, now_ns)):
                 self._serve(key.data, events, result)
             if now_ns - swept_ns > _SWEEP_NS:
+                due_churn += churn * self._wanted * (now_ns - swept_ns) / NANOSECONDS
+                due_churn -= self._churn(int(due_churn))
                 swept_ns = now_ns
                 self._sweep(now_ns, result)
+            if every and now_ns - shown_ns >= every_ns:
+                shown_ns += every_ns
+                every[1](result)
         result.unsent = arrivals.abandon(clock())
         result.elapsed_s = (clock() - arrivals.warm_ns) / NANOSECONDS
         for connection in list(self._busy):
@@ -135,10 +180,35 @@ class Generator:
             return _IDLE_WAIT_S
         return max(0.0, (arrivals.next_ns - now_ns - _SLEEP_MARGIN_NS) / NANOSECONDS)
 
-    def _open(self) -> _Connection:
-        connection = _Connection(self._address)
-        self._selector.register(connection.sock, selectors.EVENT_READ, connection)
-        return connection
+    def _open(self) -> None:
+        try:
+            connection = _Connection(self._address, self._clock_ns())
+        except OSError as error:
+            self._connects[_fate(error.errno)] += 1
+            return
+        self._opening.add(connection)
+        self._selector.register(connection.sock, selectors.EVENT_WRITE, connection)
+
+    def _connected(self, connection: _Connection) -> None:
+        """A connection is made, or has failed."""
+        self._opening.discard(connection)
+        number = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._connects[_fate(number)] += 1
+            self._end(connection)
+            return  # the next sweep tries again: not at once, where nobody listens
+        connection.connecting = False
+        self._connects["made"] += 1
+        self._selector.modify(connection.sock, selectors.EVENT_READ, connection)
+        self._idle.append(connection)
+
+    def _churn(self, count: int) -> int:
+        """Close idle connections, those that idle longest first, and open others; returns how many."""
+        count = min(count, len(self._idle))
+        for _ in range(count):
+            self._end(self._idle.popleft())
+            self._open()
+        return count
 
     def _send(self, connection: _Connection, due_ns: int, now_ns: int, result: Result) -> None:
         request = self._requests[self._next]
@@ -162,6 +232,9 @@ class Generator:
             self._selector.modify(connection.sock, events, connection)
 
     def _serve(self, connection: _Connection, events: int, result: Result) -> None:
+        if connection.connecting:
+            self._connected(connection)
+            return
         if events & selectors.EVENT_WRITE and connection.unsent:
             self._write(connection, connection.unsent, result)
             return
@@ -172,7 +245,7 @@ class Generator:
         except OSError:
             data = b""
         if not data:
-            self._lose(connection, result)
+            self._fail(connection, "reset", result)
             return
         data = connection.buffer + data if connection.buffer else data
         end = _length(data)
@@ -184,48 +257,52 @@ class Generator:
             self._finish(connection, data, result)
 
     def _finish(self, connection: _Connection, data: bytes, result: Result) -> None:
-        connection.buffer = b""
+        connection.buffer, connection.answered = b"", True
         self._busy.discard(connection)
         now_ns = self._clock_ns()
         if result.arrivals.answered(connection.due_ns, connection.sent_ns, now_ns):
             result.statuses[data[9:12].decode("latin-1")] += 1
             result.late += now_ns - connection.sent_ns > connection.tmax_ns
         if _CLOSE.search(data, 0, 2048):
-            self._selector.unregister(connection.sock)
-            connection.sock.close()
-            connection = self._open()
-        self._idle.append(connection)
-
-    def _lose(self, connection: _Connection, result: Result) -> None:
-        """The server closed: nothing lost where nothing was in flight."""
-        if connection in self._busy:
-            self._fail(connection, "reset", result)
-            return
-        self._idle.remove(connection)
-        self._replace(connection)
+            self._end(connection)
+            self._open()
+        else:
+            self._idle.append(connection)
 
     def _fail(self, connection: _Connection, why: str, result: Result) -> None:
-        self._busy.discard(connection)
-        if result.arrivals.answered(connection.due_ns, connection.sent_ns, self._clock_ns()):
+        """A connection ends that was not told to; nothing is lost where nothing was in flight."""
+        if connection in self._busy:
+            self._busy.discard(connection)
+            if result.arrivals.answered(connection.due_ns, connection.sent_ns, self._clock_ns()):
+                result.statuses[why] += 1
+        elif why == "garbled":
             result.statuses[why] += 1
+        if not connection.answered:
+            result.connects[why if why == "timeout" else "reset"] += 1
+            result.connects["made"] -= 1
         if connection in self._idle:
             self._idle.remove(connection)
-        self._replace(connection)
+        self._end(connection)
+        self._open()
 
-    def _replace(self, connection: _Connection) -> None:
+    def _end(self, connection: _Connection) -> None:
         self._selector.unregister(connection.sock)
         connection.sock.close()
-        with contextlib.suppress(
-            OSError
-        ):  # nobody listens any more: go on with the connections that are left
-            self._idle.append(self._open())
 
     def _sweep(self, now_ns: int, result: Result) -> None:
         for connection in [c for c in self._busy if now_ns - c.sent_ns > self._timeout_ns]:
             self._fail(connection, "timeout", result)
-        missing = self._wanted - len(self._idle) - len(self._busy)
-        with contextlib.suppress(OSError):
-            self._idle.extend([self._open() for _ in range(missing)])
+        for connection in [c for c in self._opening if now_ns - c.sent_ns > CONNECT_S * NANOSECONDS]:
+            self._opening.discard(connection)
+            result.connects["timeout"] += 1
+            self._end(connection)
+        for _ in range(self._wanted - len(self._idle) - len(self._busy) - len(self._opening)):
+            self._open()
+
+
+def _fate(number: int | None) -> str:
+    """What became of a connection that the kernel reports as failed."""
+    return {errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "timeout"}.get(number or 0, "reset")
 
 
 def _length(data: bytes) -> int | None:

@@ -5,13 +5,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import orjson
 import pytest
 
 from benchmarks import load
 from benchmarks.arrivals import Arrivals
 from benchmarks.exchange.requests import prepare
 from benchmarks.generator import Generator, Prepared, Result
+from benchmarks.windows import Window
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -148,34 +151,54 @@ def test_prepared_calls_are_complete_requests() -> None:
         assert (b"Content-Encoding: gzip" in head) is call.dialect.gzip
 
 
-def test_the_search_ends_at_the_rate_that_breaks_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Doubling, then bisecting: the result is sustained and five per cent more is not."""
-    monkeypatch.setattr(load, "measure", lambda generator, rate, seconds, warm: rate)
-    monkeypatch.setattr(
-        load,
-        "summary",
-        lambda result, rate, seconds: {
-            "rate": rate, "achieved_rate": rate, "requests": 100, "errors": 0,
-            "latency_ms": {"p99": 1 if rate <= 7_300 else 99},
-        },
-    )  # fmt: skip
-    with server(lambda peer, n: None) as address, contextlib.closing(Generator(address, [REQUEST], 1)) as g:
-        rate, runs = load.saturation(g, 1, load.Bounds())
-    assert 7_300 / 1.05 <= rate <= 7_300
-    assert [run["rate"] for run in runs[:5]] == [500, 1_000, 2_000, 4_000, 8_000]
+def test_connections_are_closed_and_opened_anew() -> None:
+    """With churn a share of the connections goes each second, and no request is lost by it."""
+    with server(lambda peer, n: peer.sendall(NO_CONTENT)) as address:
+        with contextlib.closing(Generator(address, [REQUEST], 10)) as generator:
+            result = generator.run(Arrivals(100, 1.0, time.perf_counter_ns()), churn=2.0)
+    assert result.statuses == {"204": 100}
+    assert result.connects["made"] >= 15
+    assert result.failed_connects == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "holds"),
-    [
-        ({}, True),
-        ({"achieved_rate": 950}, False),
-        ({"errors": 2}, False),
-        ({"latency_ms": {"p99": 21}}, False),
-        ({"requests": 0}, False),
-    ],
-)
-def test_sustained(change: dict[str, object], holds: bool) -> None:
-    """A rate counts only when it was kept up with, in time and without errors."""
-    run = {"rate": 1_000, "achieved_rate": 999, "requests": 1_000, "errors": 1, "latency_ms": {"p99": 20}}
-    assert load.sustained(run | change, load.Bounds()) is holds
+def test_connections_that_nobody_takes_are_counted_apart() -> None:
+    """When the listener goes, new connections are refused; when it cuts them before an answer, they are reset."""
+    with server(lambda peer, n: peer.shutdown(socket.SHUT_RDWR)) as address:
+        with contextlib.closing(Generator(address, [REQUEST], 1)) as generator:
+            cut = generator.run(Arrivals(20, 0.2, time.perf_counter_ns()))
+    assert cut.connects["reset"] == 4
+    assert cut.statuses == {"reset": 4}
+    with server(lambda peer, n: peer.sendall(NO_CONTENT)) as address:
+        generator = Generator(address, [REQUEST], 4)
+    with contextlib.closing(generator):
+        gone = generator.run(Arrivals(100, 0.5, time.perf_counter_ns()), churn=1.0)
+    assert gone.connects["refused"] > 0
+    assert gone.failed_connects >= gone.connects["refused"]
+    assert gone.errors == 50
+
+
+def test_windows_add_up_to_the_run() -> None:
+    """What is told on the way is what the report says at the end, and no window has what another had."""
+    shown: list[Window] = []
+    with server(lambda peer, n: peer.sendall(OK)) as address:
+        with contextlib.closing(Generator(address, [REQUEST], 4)) as generator:
+            course = load.Course(1.0, 0.0, every_s=0.2)
+            result = load.drive(generator, 200, course, shown.append)
+    assert len(shown) >= 2
+    assert sum(window.statuses["200"] for window in shown) <= result.statuses["200"] == 200
+    assert [window.at_s for window in shown] == sorted({window.at_s for window in shown})
+    assert all(window.p50_ms <= window.p99_ms <= window.max_ms for window in shown)
+
+
+def test_the_command_searches_and_says_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A server that refuses every request sustains nothing, and the report names the errors."""
+    refused = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    report = tmp_path / "report.json"
+    with server(lambda peer, n: peer.sendall(refused)) as (host, port):
+        arguments = ["--url", f"http://{host}:{port}", "--saturate", "--seconds", "0.2", "--limit", "0.5"]
+        code = load.main([*arguments, "--bodies", "10", "--json", str(report)])
+    told = orjson.loads(report.read_bytes())
+    assert code == 0
+    assert told["saturation_rate"] == 0
+    assert "errors: " in told["why"]
+    assert told["why"] in capsys.readouterr().out
