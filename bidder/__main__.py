@@ -24,15 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments and arguments[0] in CHILDREN:
             return _run_child(arguments[0], arguments[1:])
-        args = _parser(added).parse_args(arguments)
-        status: int = args.run(args)
-        return status
+        from bidder.commands.deeds import carried_out
+
+        return carried_out(_parser(added).parse_args(arguments))
     except KeyboardInterrupt:
         return 130
 
 
 def _parser(added: list[str]) -> argparse.ArgumentParser:
-    from bidder.commands import check, serve
+    from bidder.commands import check, serve, token
 
     parser = argparse.ArgumentParser(
         prog="paceline",
@@ -46,6 +46,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     _register_books(subparsers)
     _register_products(subparsers)
     _register_people(subparsers)
+    token.register(subparsers)
     return parser
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,6 +162,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "PACELINE_PUBLIC_BASE_URL": ("public", "base_url"),
     "PACELINE_OPS_HOST": ("ops", "host"),
     "PACELINE_OPS_PORT": ("ops", "port"),
+    "PACELINE_OPS_OPEN_METRICS": ("ops", "open_metrics"),
     "PACELINE_REDIS_URL": ("stores", "redis_url"),
     "PACELINE_LEDGER_URL": ("ledger", "redis_url"),
     "PACELINE_VENDOR_ID": ("privacy", "vendor_id"),
@@ -190,6 +192,13 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
         config = msgspec.convert(raw, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_located(str(error), path, environment)) from None
+    for index, network in enumerate(config.public.proxies):
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise ConfigError(
+                _located(f"{error} - at `$.public.proxies[{index}]`", path, environment)
+            ) from None
     if not _SECURE_URL.match(config.public.base_url):
         problem = "must be https; plain http is for loopback addresses alone - at `$.public.base_url`"
         raise ConfigError(_located(problem, path, environment))

@@ -1,7 +1,8 @@
 """Logs: JSON lines on stderr, plain text at a terminal; secrets struck out, floods held back.
 
 Place: each process configures itself once; modules write with `logging.getLogger(__name__)`.
-Shapes: one line is {"time", "level", "process", "logger", "message"} and, where there is one, "error".
+Shapes: one line is {"time", "level", "process", "logger", "message"} and, where there is one, "error"; an operator's
+    deed stands in "deed", too.
 Limits: LINES_PER_WINDOW lines of one place in the code within WINDOW_S; what was held back is counted and
     said on the next line that passes. A line is cut at MAX_LINE characters.
 Never: an identifier of a person: nobody logs one, and aiohttp's own loggers, which name clients, are silent.
@@ -25,6 +26,7 @@ _STRUCK: Final = (
     (re.compile(r"((?<!\w)\w++://)[^/\s@]++@"), r"\1***@"),  # user and password of a URL
     (re.compile(r"\b[0-9a-fA-F]{48,}\b"), "***"),  # a key in hexadecimal
     (re.compile(r"([?&]t=)[\w-]{16,}"), r"\1***"),  # a bid's token
+    (re.compile(r"\bplo1\.[\w.-]{16,}"), "***"),  # an operator's token
 )
 _SILENT: Final = ("aiohttp.access", "aiohttp.server", "aiohttp.web")
 """Loggers that may name a client's address: only what is as grave as CRITICAL passes."""
@@ -37,8 +39,12 @@ def redact(text: str) -> str:
     return text
 
 
-AUDIT = "bidder.rights.audit"
-"""The logger of what was done for whom: none of its lines is ever held back."""
+AUDIT: Final = "bidder.rights.audit"
+"""The logger of what was done for whom."""
+DEEDS: Final = "bidder.audit"
+"""The logger of what operators did (deeds.py)."""
+AUDITS: Final = (AUDIT, DEEDS)
+"""None of their lines is ever held back, nor below the level that is shown."""
 
 
 class RateLimit(logging.Filter):
@@ -51,7 +57,7 @@ class RateLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line passes."""
-        if record.levelno >= logging.CRITICAL or record.name == AUDIT:
+        if record.levelno >= logging.CRITICAL or record.name in AUDITS:
             return True
         if len(self._places) > MAX_PLACES:
             self._places.clear()
@@ -94,8 +100,11 @@ class JsonLines(_Formatter):
             "logger": record.name,
             "message": self._message(record),
         }
-        error = self._error(record)
-        return msgspec.json.encode(line | {"error": error} if error else line).decode()
+        if error := self._error(record):
+            line["error"] = error
+        deed: dict[str, str] = getattr(record, "deed", {})
+        told = {name: redact(value) for name, value in deed.items()}
+        return msgspec.json.encode(line | {"deed": told} if told else line).decode()
 
 
 class Text(_Formatter):
@@ -111,15 +120,22 @@ class Text(_Formatter):
 
 def configure(level: str, process: str, stream: TextIO | None = None) -> None:
     """Send all logs of this process to `stream` (stderr); `process` names it on each line."""
+    root = logging.getLogger()
+    root.handlers[:] = [handler_of(process, stream)]
+    root.setLevel(level.upper())
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in AUDITS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def handler_of(process: str, stream: TextIO | None = None) -> "logging.StreamHandler[TextIO]":
+    """What writes the lines of a process to `stream` (stderr)."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Text(process) if stream.isatty() else JsonLines(process))
     handler.addFilter(RateLimit())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in _SILENT:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return handler
 
 
 def _utc(seconds: float) -> str:

@@ -3,7 +3,7 @@
 Place: config.py reads them; each part of the service is handed its own.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -12,6 +12,7 @@ Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Milliseconds = Annotated[float, Meta(gt=0, le=60_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Network = Annotated[str, Meta(pattern=r"^[0-9a-fA-F:.]{2,39}(/[0-9]{1,3})?\Z")]
 PartnerDomain = Annotated[str, Meta(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}\Z", max_length=253)]
 
 
@@ -33,6 +34,47 @@ class ExchangePort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tick_budget_ms: Milliseconds = 10.0  # deciding longer than this in one tick sheds what else waits
 
 
+class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token bucket: `burst` calls at once, then `per_s`."""
+
+    per_s: Annotated[float, Meta(ge=0.001, le=1_000_000)]
+    burst: Count
+
+
+def _rate(per_s: float, burst: int) -> Rate:
+    return Rate(per_s=per_s, burst=burst)
+
+
+class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often one caller may call, by kind of endpoint, of each worker. A caller is an address, of IPv6 a /64: behind
+    one of a mobile carrier or an office are many people."""
+
+    beacons: Rate = _rate(200.0, 1_000)
+    """/click and /event; HEAD of every notice. /win, /bill, /loss and /imp move money and are never counted."""
+    forgeries: Rate = _rate(10.0, 200)
+    """Notices, batches and uploads whose token or signature is not ours."""
+    shop: Rate = _rate(100.0, 500)
+    """/tag.js, /pixel, /v1/syncs: a page loads three, and events as the visitor goes on."""
+    events: Rate = _rate(50.0, 200)
+    """/v1/events, by advertiser: of 500 events each."""
+    sync: Rate = _rate(50.0, 500)
+    """/sync/{exchange}."""
+    matches: Rate = _rate(20.0, 200)
+    """/v1/matches/{exchange}: of 1,000 ids each."""
+    render: Rate = _rate(200.0, 1_000)
+    """/render, /render/native: one for each ad."""
+    privacy: Rate = _rate(10.0, 100)
+    """/privacy and what is below it: each look reads the store."""
+    deletion: Rate = _rate(20.0, 200)
+    """/dsr, /dsr/jwks.json, /dsrdelete.json: each request costs a signature to check and one to make."""
+    other: Rate = _rate(10.0, 100)
+    """/openapi.json, and paths that are none."""
+
+
+PRIVATE: Final = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+"""Addresses that nobody on the open internet calls from."""
+
+
 class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The port that browsers and notices reach."""
 
@@ -42,15 +84,43 @@ class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the outside world reaches this port: it stands in every notice and click URL."""
     max_body_bytes: Count = 65_536
     max_per_address: Count = 512
-    """Connections of one client address, per worker; more are closed at once. Behind a proxy all come from its own
-    address: then set what the proxy may hold open."""
+    """Connections of one client address, per worker; more are closed at once. Those of proxies are not counted: how
+    many they open is theirs to bound."""
+    proxies: Annotated[tuple[Network, ...], Meta(max_length=200)] = PRIVATE
+    """CIDRs of our own load balancers and proxies, whose X-Forwarded-For is believed: the rightmost address in it that
+    is none of theirs is the caller. What they call in their own name is not limited."""
+    rates: Rates = Rates()
+    hsts_days: Annotated[int, Meta(ge=0, le=3_650)] = 365
+    """So long browsers come back by https alone (Strict-Transport-Security), where `base_url` is https; 0: not told."""
 
 
 class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The port for operators: metrics, liveness, readiness."""
+    """The port for operators: metrics, liveness, readiness, the operator's page, admin actions."""
 
     host: str = "127.0.0.1"
     port: Port = 8082
+    token_required: bool = False
+    """Whether the page and the metrics need a token of `paceline token` on a loopback address too; on any other they
+    always do. Admin actions need one everywhere, /live and /ready nowhere."""
+    open_metrics: bool = False
+    """Whether /metrics needs no token on an address that is not loopback."""
+    hosts: Annotated[tuple[Annotated[str, Meta(max_length=253)], ...], Meta(max_length=50)] = ()
+    """Names by which a browser may call a port on loopback, beside localhost and its addresses: such as a tunnel's."""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone reaches the port."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+
+    @property
+    def page_token(self) -> bool:
+        """Whether the page needs a token."""
+        return self.token_required or not self.loopback
+
+    @property
+    def metrics_token(self) -> bool:
+        """Whether /metrics needs one."""
+        return self.token_required if self.loopback else not self.open_metrics
 
 
 class Stores(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +159,11 @@ class Ledger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Durable segments of the ledger's journal, kept for ever; empty: `journal` in the data directory."""
     pacing_period_s: Annotated[float, Meta(ge=0.2, le=300)] = 15.0
     """Of 5, 15 and 60 s, 15 keeps closest to the plan (benchmarks/results/pacing.json)."""
+    wait_replicas: Annotated[int, Meta(ge=0, le=5)] = 0
+    """Replicas that must have a verb that moves money before it counts; 0: none, a primary that dies takes with it
+    what they had not heard (helm/CLUSTER.md)."""
+    wait_ms: Annotated[int, Meta(ge=1, le=4_000)] = 200
+    """So long they are waited for; then a lease is no money yet, and a charge is repeated."""
 
 
 class FrequencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

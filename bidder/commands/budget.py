@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidder.campaigns.model import Advertiser
+from bidder.commands.deeds import What
 from bidder.commands.ledger import CannotBe, advertisers, hint, readable_advertisers, run
 from bidder.commands.statement import as_json, as_text
 from bidder.config import Config
@@ -49,13 +50,13 @@ def register(subparsers: "Subparsers") -> None:
             type=_id,
             help="of this movement: repeated with the same one within 30 days, it moves nothing",
         )
-        command.set_defaults(run=lambda args: run(args, _move))
+        command.set_defaults(run=lambda args: run(args, _move), deed=_moved)
     for name, text in (("pause", "let no more money out"), ("resume", "let money out again")):
         command = commands.add_parser(name, help=text)
         command.add_argument(
             "target", type=_target, help="ADVERTISER, ADVERTISER/campaign/ID or ADVERTISER/line/ID"
         )
-        command.set_defaults(run=lambda args: run(args, _pause))
+        command.set_defaults(run=lambda args: run(args, _pause), deed=_paused)
     for command in commands.choices.values():
         command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
         if command is not show:
@@ -84,7 +85,7 @@ async def _show(config: Config, args: argparse.Namespace, store: Store) -> int:
 async def _move(config: Config, args: argparse.Namespace, store: Store) -> int:
     advertiser = _checked(config, args.advertiser, WALLET, args.new)
     currency = advertiser.currency if advertiser else ""
-    op_id = args.id or secrets.token_hex(8)
+    op_id = args.id = args.id or secrets.token_hex(8)  # which the audit line has, too
     verb = store.fund if args.budget_command == "fund" else store.withdraw
     try:
         status = await verb(args.advertiser, op_id, args.amount)
@@ -114,6 +115,15 @@ async def _pause(config: Config, args: argparse.Namespace, store: Store) -> int:
     )
     print(f"{name}: {account} {'paused' if paused else 'resumed'}: {within}")
     return 0
+
+
+def _moved(args: argparse.Namespace) -> What:
+    known = args.id and f", id {args.id}"
+    return What(f"budget {args.budget_command}", args.advertiser, f"{amount_text(args.amount)}{known or ''}")
+
+
+def _paused(args: argparse.Namespace) -> What:
+    return What(f"budget {args.budget_command}", "/".join(args.target))
 
 
 def _checked(config: Config, name: str, account: str, new: bool) -> Advertiser | None:

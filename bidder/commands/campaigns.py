@@ -19,6 +19,7 @@ from bidder.campaigns.located import Problem
 from bidder.campaigns.model import Advertiser, Book, Budget, Campaign, Frequency, LineItem
 from bidder.campaigns.rates import Rates, RatesError, load_rates
 from bidder.commands.audience import segment_rows
+from bidder.commands.deeds import What
 from bidder.config import Config, ConfigError
 from bidder.config import load as load_config
 
@@ -46,7 +47,10 @@ def register(subparsers: "Subparsers") -> None:
     applying = commands.add_parser("apply", help="check, then replace the live campaigns in one step")
     applying.add_argument("path", type=Path, help="the new YAML file or folder")
     applying.add_argument("--to", help="the live file or folder; default: the configured one")
-    applying.set_defaults(run=run_apply)
+    applying.set_defaults(
+        run=run_apply,
+        deed=lambda args: What("campaigns apply", args.to or "the configured ones", str(args.path)),
+    )
     for command in (check, listing, applying):
         command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
 

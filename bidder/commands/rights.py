@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bidder.commands.deeds import What
+
 if TYPE_CHECKING:
     from bidder.rights.requests import Named
 
@@ -45,9 +47,13 @@ def register(subparsers: "Subparsers") -> None:
     sweep = actions.add_parser("sweep", help="look through every key and file, and mend")
     sweep.add_argument("--look", action="store_true", help="change nothing")
     sweep.add_argument("--json", action="store_true", help="for programs")
-    for parser, name in ((erase, "erase"), (export, "export"), (sweep, "retention")):
+    for parser, name, deed in (
+        (erase, "erase", _erased),
+        (export, "export", _exported),
+        (sweep, "retention", _swept),
+    ):
         parser.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
-        parser.set_defaults(run=lambda args, name=name: _run(name, args))
+        parser.set_defaults(run=lambda args, name=name: _run(name, args), deed=deed)
 
 
 def somebody(text: str) -> "Named":
@@ -58,6 +64,25 @@ def somebody(text: str) -> "Named":
     if found is None or found.login is not None:
         raise argparse.ArgumentTypeError(f"expected {WHOM}")
     return found
+
+
+def _erased(args: argparse.Namespace) -> What:
+    return What("erase", "all whom a file names" if args.id is None else _digest(args.id))
+
+
+def _exported(args: argparse.Namespace) -> What:
+    return What("export", _digest(args.id))
+
+
+def _swept(args: argparse.Namespace) -> What | None:
+    return None if args.look else What("retention sweep")
+
+
+def _digest(named: "Named") -> str:
+    """Who it is, as the lines about erasures say it; of another's id not more than that."""
+    from bidder.events.erased import digest
+
+    return f"person digest:{digest(named.person).hex()}" if named.person else "a person by another's id"
 
 
 def _run(name: str, args: argparse.Namespace) -> int:

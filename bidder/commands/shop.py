@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bidder.campaigns.load import CampaignError
 from bidder.campaigns.model import Advertiser
+from bidder.commands.deeds import What
 from bidder.commands.ledger import CannotBe, advertisers, hint
 from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
@@ -32,13 +33,17 @@ def register(subparsers: "Subparsers") -> None:
     commands = parser.add_subparsers(dest="shop_command", required=True)
     token = commands.add_parser("token", help="the token of an advertiser's server for POST /v1/events")
     token.add_argument("advertiser")
-    token.set_defaults(run=lambda args: _guarded(args, _token))
+    token.set_defaults(
+        run=lambda args: _guarded(args, _token), deed=lambda args: What("shop token", args.advertiser)
+    )
     tag = commands.add_parser("tag", help="the lines of HTML that load the tag into an advertiser's pages")
     tag.add_argument("advertiser")
     tag.set_defaults(run=lambda args: _guarded(args, _tag))
     secret = commands.add_parser("secret", help="the secret of an exchange for POST /v1/matches")
     secret.add_argument("exchange")
-    secret.set_defaults(run=lambda args: _guarded(args, _secret))
+    secret.set_defaults(
+        run=lambda args: _guarded(args, _secret), deed=lambda args: What("shop secret", args.exchange)
+    )
     for command in (token, tag, secret):
         command.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
 

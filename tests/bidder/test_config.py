@@ -108,7 +108,12 @@ def test_the_bounds_of_money_and_frequency_are_allowed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
 def test_each_variable_is_read(name: str) -> None:
     """Every variable reaches the setting that the table names."""
-    value = {"PACELINE_LOG_LEVEL": "error", "PACELINE_PUBLIC_BASE_URL": "https://x.example"}.get(name, "9")
+    values = {
+        "PACELINE_LOG_LEVEL": "error",
+        "PACELINE_PUBLIC_BASE_URL": "https://x.example",
+        "PACELINE_OPS_OPEN_METRICS": "True",
+    }
+    value = values.get(name, "9")
     found: object = load(None, {name: value})
     for part in ENVIRONMENT[name]:
         found = getattr(found, part)

@@ -12,6 +12,7 @@ import pytest
 from bidder.__main__ import main
 from bidder.campaigns.demo import demo_book_path
 from bidder.campaigns.load import load_book
+from tests.deeds import without
 from tests.servers import RealServer
 
 SHOP = load_book(demo_book_path()).advertisers[0]
@@ -34,7 +35,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     """Exit code, stdout and stderr of `paceline budget`."""
     status = main(["budget", *arguments])
     captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return status, captured.out, without(captured.err)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[Any]:

@@ -10,6 +10,7 @@ import pytest
 from bidder.__main__ import main
 from bidder.commands.campaigns import table
 from tests.bidder.campaigns.written import BOOK, RICH, change, write
+from tests.deeds import without
 
 BAD = change("w: 300", "w: wide", change("currency: EUR", "currency: XXX"))
 TOLD = 'book.yaml:9: advertisers[0].creatives[0].w: expected a whole number from 1 to 10,000, found text "wide"\n'
@@ -28,7 +29,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     """Run a command in this process: exit code, stdout, stderr."""
     status = main(["campaigns", *map(str, arguments)])
     captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return status, captured.out, without(captured.err)
 
 
 def run(*arguments: object, **environment: str) -> tuple[int, str, str]:
@@ -40,7 +41,7 @@ def run(*arguments: object, **environment: str) -> tuple[int, str, str]:
         env={**os.environ, **environment},
         check=False,
     )
-    return ended.returncode, ended.stdout, ended.stderr
+    return ended.returncode, ended.stdout, without(ended.stderr)
 
 
 @pytest.mark.process

@@ -24,6 +24,7 @@ from bidder.settings import Stores
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter, open_client
 from bidder.stores.visitors import VisitorStore
+from tests.deeds import told_of, without
 from tests.servers import RealServer
 
 ONE, TWO, NOW_S = bytes(range(16)), bytes(range(50, 66)), 1_790_000_000
@@ -261,11 +262,16 @@ def test_a_store_that_is_away(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line on stderr, exit code 1; so is no store at all."""
+    """One line on stderr beside the audit's, exit code 1; so is no store at all."""
     monkeypatch.setenv("PACELINE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PACELINE_REDIS_URL", own_server.url)
     own_server.kill()
     assert main(["erase", "--id", "00" * 16]) == 1
     monkeypatch.delenv("PACELINE_REDIS_URL")
     assert main(["retention", "sweep"]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    err = capsys.readouterr().err
+    assert len(without(err).splitlines()) == 2
+    assert [(told["action"], told["result"]) for told in told_of(err)] == [
+        ("erase", "exit code 1"),
+        ("retention sweep", "exit code 1"),
+    ]
