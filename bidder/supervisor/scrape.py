@@ -5,6 +5,7 @@ Place: service.py hands `Scrape.text` to the operators' port.
 
 import os
 import platform
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,12 +48,17 @@ class Scrape:
         """`helpers` are the `bookkeeper` and the `caretaker`; `servers` tells how the embedded `store` and `ledger`
         are."""
         self._slots, self._helpers = slots, helpers
+        self._reading = threading.Lock()  # a scrape and the operator's page ask in threads of their own
         self._tallies, self._servers = Tallies(tallies), servers
 
     def text(self) -> bytes:
         """Prometheus text."""
-        known = catalogue()
-        return render(known, merge(known, self._tallies, self._own()))
+        return render(catalogue(), self.samples())
+
+    def samples(self) -> Samples:
+        """All series of the service as they are now, in exposed units except bucket counts."""
+        with self._reading:
+            return merge(catalogue(), self._tallies, self._own())
 
     def _own(self) -> Samples:
         servers = self._servers()
