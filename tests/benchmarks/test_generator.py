@@ -55,6 +55,13 @@ def server(script: Script) -> Iterator[tuple[str, int]]:
         thread.join()
 
 
+@contextlib.contextmanager
+def generating(script: Script, connections: int) -> Iterator[Generator]:
+    """A generator with connections to a script."""
+    with server(script) as address, contextlib.closing(Generator(address, [REQUEST], connections)) as made:
+        yield made
+
+
 def run(
     script: Script, rate: float | None, seconds: float, connections: int = 4, timeout_s: float = 5
 ) -> Result:
@@ -153,9 +160,8 @@ def test_prepared_calls_are_complete_requests() -> None:
 
 def test_connections_are_closed_and_opened_anew() -> None:
     """With churn a share of the connections goes each second, and no request is lost by it."""
-    with server(lambda peer, n: peer.sendall(NO_CONTENT)) as address:
-        with contextlib.closing(Generator(address, [REQUEST], 10)) as generator:
-            result = generator.run(Arrivals(100, 1.0, time.perf_counter_ns()), churn=2.0)
+    with generating(lambda peer, n: peer.sendall(NO_CONTENT), 10) as generator:
+        result = generator.run(Arrivals(100, 1.0, time.perf_counter_ns()), churn=2.0)
     assert result.statuses == {"204": 100}
     assert result.connects["made"] >= 15
     assert result.failed_connects == 0
@@ -163,9 +169,8 @@ def test_connections_are_closed_and_opened_anew() -> None:
 
 def test_connections_that_nobody_takes_are_counted_apart() -> None:
     """When the listener goes, new connections are refused; when it cuts them before an answer, they are reset."""
-    with server(lambda peer, n: peer.shutdown(socket.SHUT_RDWR)) as address:
-        with contextlib.closing(Generator(address, [REQUEST], 1)) as generator:
-            cut = generator.run(Arrivals(20, 0.2, time.perf_counter_ns()))
+    with generating(lambda peer, n: peer.shutdown(socket.SHUT_RDWR), 1) as generator:
+        cut = generator.run(Arrivals(20, 0.2, time.perf_counter_ns()))
     assert cut.connects["reset"] == 4
     assert cut.statuses == {"reset": 4}
     with server(lambda peer, n: peer.sendall(NO_CONTENT)) as address:
@@ -180,10 +185,8 @@ def test_connections_that_nobody_takes_are_counted_apart() -> None:
 def test_windows_add_up_to_the_run() -> None:
     """What is told on the way is what the report says at the end, and no window has what another had."""
     shown: list[Window] = []
-    with server(lambda peer, n: peer.sendall(OK)) as address:
-        with contextlib.closing(Generator(address, [REQUEST], 4)) as generator:
-            course = load.Course(1.0, 0.0, every_s=0.2)
-            result = load.drive(generator, 200, course, shown.append)
+    with generating(lambda peer, n: peer.sendall(OK), 4) as generator:
+        result = load.drive(generator, 200, load.Course(1.0, 0.0, every_s=0.2), shown.append)
     assert len(shown) >= 2
     assert sum(window.statuses["200"] for window in shown) <= result.statuses["200"] == 200
     assert [window.at_s for window in shown] == sorted({window.at_s for window in shown})
