@@ -34,7 +34,10 @@ from bidder.stores.cluster import open_source
 from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader
 from bidder.treasury import Treasury
+from bidder.web.callers import Callers
 from bidder.web.exchange import ExchangeServer
+from bidder.web.headers import public_headers
+from bidder.web.limits import Limits
 from bidder.web.public import PublicServer, notice_routes, public_app
 from bidder.web.sockets import shared_socket
 
@@ -132,7 +135,11 @@ class Worker:
         notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
         self._household.attend(notices)
         routes = [*notice_routes(notices, config.public), *self._household.routes()]
-        public = PublicServer(public_app(routes, self._tally), self._tally, config.public.max_per_address)
+        callers = Callers(config.public.proxies)
+        limits = Limits(config.public.rates, callers, self._clock, self._tally)
+        headers = public_headers(setup.base_url, config.public.hsts_days)
+        app = public_app(routes, self._tally, limits, headers)
+        public = PublicServer(app, self._tally, config.public.max_per_address, callers)
         await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
         await public.start(shared_socket(config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()

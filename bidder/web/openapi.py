@@ -2,7 +2,7 @@
 
 Place: public.py gives the routes that it serves and serves the document at GET /openapi.json.
 Shapes: openapi.yaml says what each path takes and answers; here come the answers that any path may give, HEAD beside
-    GET, and the limits, which are those of the routes.
+    GET, and the limits, which are those of the routes and of limits.py.
 Source: OpenAPI 3.1.1.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from bidder.web.limits import may_refuse
 from bidder.web.routes import Route
 
 PATH: Final = "/openapi.json"
@@ -26,6 +27,11 @@ _ANY: Final[dict[str, dict[str, Any]]] = {
     "413": {"description": "The body is longer than x-max-body; the connection ends."},
     "414": {"description": "Path and query are longer than x-max-query."},
     "417": {"description": "Expect asks for something else than 100-continue.", "content": _TEXT},
+}
+_LIMITED: Final[dict[str, Any]] = {
+    "description": "The caller calls too often; nothing was done.",
+    "headers": {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
+    "content": _TEXT,
 }
 _HEADERS: Final = {"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"}
 
@@ -68,6 +74,9 @@ def _operation(described: dict[str, Any], route: Route) -> dict[str, Any] | None
     if "400" in found["responses"]:
         own = found["responses"]["400"]
         responses["400"] = {**own, "content": {**_TEXT, **own.get("content", {})}}
+    if may_refuse(route.method, route.path):
+        own = found["responses"].get("429", {})
+        responses["429"] = {**_LIMITED, **own, "content": {**_TEXT, **own.get("content", {})}}
     if method == "head":
         responses = {status: _without_body(answer) for status, answer in responses.items()}
     name = f"{method} {route.path}".translate(_NAMES).strip("_")

@@ -7,7 +7,7 @@ Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the 
     GET and POST are the same; HEAD looks and changes nothing.
 Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun, IDLE_S for the first one
     and between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one client
-    address: the next ones are closed at once.
+    address: the next ones are closed at once. limits.py says how often one caller may call (429).
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
 
@@ -15,7 +15,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address
+from types import MappingProxyType
 from typing import Final, cast
 
 from aiohttp import web
@@ -23,7 +23,7 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from bidder.metrics import Metric, Tally
-from bidder.notices.apply import Kind, Notice, Notices
+from bidder.notices.apply import Kind, Notice, Notices, Result
 from bidder.notices.urls import (
     IN_CURRENCY,
     IN_EVENT,
@@ -35,6 +35,10 @@ from bidder.notices.urls import (
     IN_SEAL,
 )
 from bidder.settings import PublicPort
+from bidder.web.callers import NOBODY, Callers
+from bidder.web.headers import SERVER, finish, public_headers
+from bidder.web.limits import KINDS, LIMITS, Limits, forged, kind_of
+from bidder.web.limits import METRICS as LIMITS_METRICS
 from bidder.web.listener import Listener
 from bidder.web.openapi import openapi_routes
 from bidder.web.routes import Route
@@ -57,38 +61,45 @@ METRICS: Final = (
     Metric(
         "paceline_public_slow_heads_total", "counter", "Connections closed in the midst of a request's head"
     ),
+    *LIMITS_METRICS,
 )
-_HEADERS: Final = {  # unless a handler says otherwise
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "strict-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
+_BAD: Final = {Result.FORGED, Result.MALFORMED, Result.UNKNOWN_KEY}
+"""What a token of ours never is: who sends many of them is told to stop; who forges a few learns nothing."""
 
 
 async def _no_handler(request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
-_ANY: Final = Route("*", "", _no_handler)
+_ANY: Final = Route("*", "", _no_handler), "other"
 """Bounds for what no route takes."""
+_EVERYBODY: Final = Callers(())
+HEADERS: Final[web.AppKey[Mapping[str, str]]] = web.AppKey("headers")
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
 _http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request
 
 
-def public_app(routes: Iterable[Route], tally: Tally) -> web.Application:
-    """The application of the public port, of the routes of all rooms."""
+def public_app(
+    routes: Iterable[Route],
+    tally: Tally,
+    limits: Limits | None = None,
+    headers: Mapping[str, str] = MappingProxyType(public_headers("", 0)),
+) -> web.Application:
+    """The application of the public port, of the routes of all rooms; `headers` are headers.public_headers."""
     served = [*routes, Route("GET", "/healthz", _healthz), Route("HEAD", "/healthz", _healthz)]
     served += openapi_routes(served)
-    limits: dict[web.AbstractRoute, Route] = {}
+    known: dict[web.AbstractRoute, tuple[Route, str]] = {}
     largest = max(route.max_body for route in served)
-    app = web.Application(client_max_size=largest, middlewares=[_guard(tally, limits)])
-    app.on_response_prepare.append(_finish)
+    app = web.Application(client_max_size=largest, middlewares=[_guard(tally, known, limits)])
+    if limits is not None:
+        app[LIMITS] = limits
+    app[HEADERS] = headers
+    finish(app, headers)
     for route in served:
-        limits[app.router.add_route(route.method, route.path, route.handler)] = route
+        kind = kind_of(route.method, route.path)
+        known[app.router.add_route(route.method, route.path, route.handler)] = route, kind
     return app
 
 
@@ -110,6 +121,8 @@ def _notice_handler(notices: Notices, kind: Kind) -> Handler:
             return answer()
         query = request.query
         receipt = notices.receive(_click(query) if kind is Kind.CLICK else _notice(kind, query))
+        if receipt.result in _BAD and not KINDS[f"/{kind.value}"]:
+            return forged(request) or answer()
         if receipt.landing_url is not None:
             return web.Response(status=302, headers={"Location": receipt.landing_url})
         return answer()
@@ -134,13 +147,17 @@ def _click(query: Mapping[str, str]) -> Notice:
     return Notice(Kind.CLICK, query.get(IN_SEAL, ""), product=product, layout=layout)
 
 
-def _guard(tally: Tally, limits: Mapping[web.AbstractRoute, Route]) -> Middleware:
+def _guard(
+    tally: Tally, known: Mapping[web.AbstractRoute, tuple[Route, str]], limits: Limits | None
+) -> Middleware:
     """Limits before, and nothing but documented answers after, every handler."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response = await _limited(request, handler, limits.get(request.match_info.route, _ANY))
+            route, kind = known.get(request.match_info.route, _ANY)
+            refusal = limits.refuse(request, kind) if kind and limits is not None else None
+            response = refusal or await _limited(request, handler, route)
         except web.HTTPException as answer:
             response = web.Response(status=answer.status, headers=_allow(answer))
         except ConnectionError:
@@ -201,21 +218,20 @@ async def _healthz(request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
 
 
-async def _finish(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "paceline"
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-
-
 class PublicServer:
     """The public port of one worker, listening on a socket that is already bound."""
 
     def __init__(
-        self, app: web.Application, tally: Tally, max_per_address: int = PublicPort().max_per_address
+        self,
+        app: web.Application,
+        tally: Tally,
+        max_per_address: int = PublicPort().max_per_address,
+        callers: Callers = _EVERYBODY,
     ) -> None:
+        """`callers` knows the proxies, whose connections are not counted."""
         self._runner = web.AppRunner(app)
         self._tally = tally
-        self._open = _Open({}, max_per_address)
+        self._open = _Open({}, max_per_address, callers, app[HEADERS])
         self._listener: Listener | None = None
 
     async def start(self, bound: socket.socket) -> None:
@@ -240,12 +256,14 @@ class PublicServer:
 
 
 class _Open(Struct, frozen=True):
-    """Connections that are open, by client address; only those of more than none."""
+    """Connections that are open, by caller; only those of more than none."""
 
-    counts: dict[str, int]
+    counts: dict[bytes, int]
     most: int
+    callers: Callers
+    headers: Mapping[str, str]
 
-    def join(self, address: str) -> bool:
+    def join(self, address: bytes) -> bool:
         """Count one more; False, and nothing is counted, where there are too many."""
         count = self.counts.get(address, 0)
         if count >= self.most:
@@ -253,7 +271,7 @@ class _Open(Struct, frozen=True):
         self.counts[address] = count + 1
         return True
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: bytes) -> None:
         """One that joined is gone."""
         count = self.counts[address] - 1
         if count:
@@ -279,12 +297,12 @@ class _Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._tally, self._open = tally, open_
-        self._address = ""  # empty: not counted
+        self._address = NOBODY  # not counted
         self._head: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected; one too many of an address is closed again."""
-        address = _address_of(transport)
+        address = self._open.callers.of_peer(transport.get_extra_info("peername"))
         if address and not self._open.join(address):
             self._tally.count("paceline_public_refused_total")
             cast(asyncio.Transport, transport).abort()
@@ -296,7 +314,7 @@ class _Connection(web.RequestHandler):
         """The end of it, whoever wanted it."""
         if self._address:
             self._open.leave(self._address)
-            self._address = ""
+            self._address = NOBODY
         self._no_head()
         super().connection_lost(exc)
 
@@ -339,22 +357,11 @@ class _Connection(web.RequestHandler):
             self._tally.count("paceline_public_faults_total")
             _log.error("the public port failed outside of a request", exc_info=exc)
         status = 404 if status >= 500 else status
-        headers = {**_HEADERS, "Server": "paceline"}
+        headers = {**self._open.headers, "Server": SERVER}
         response = web.Response(status=status, text="This is no call of HTTP.\n", headers=headers)
         response.force_close()
         self._tally.count("paceline_public_responses_total", str(status))
         return response
-
-
-def _address_of(transport: asyncio.BaseTransport) -> str:
-    """A client's address; of IPv6 the network that one subscriber has. Empty where there is none."""
-    peer = transport.get_extra_info("peername")
-    if not isinstance(peer, tuple):
-        return ""
-    address = str(peer[0]).partition("%")[0]
-    if ":" not in address or "." in address:
-        return address
-    return IPv6Address(address).packed[:8].hex()
 
 
 class _Refusal(asyncio.Protocol):

@@ -23,6 +23,7 @@ from bidder.shop.receive import RETRY_AFTER_S, Busy, Result, Shops
 from bidder.shop.syncs import Syncs
 from bidder.shop.tag import VERSION, tag
 from bidder.shop.tokens import MAX_TOKEN, check_shop_token
+from bidder.web.limits import forged, too_many
 from bidder.web.public import GIF
 from bidder.web.routes import Route
 
@@ -73,15 +74,17 @@ def shop_routes(shops: Shops, syncs: Syncs, keyring: Keyring, vendor_id: int) ->
     async def events(request: web.Request) -> web.StreamResponse:
         advertiser_id = _bearer(keyring, request)
         if advertiser_id is None:
-            return wrong(
+            return forged(request) or wrong(
                 401, "a shop's token is needed: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"}
             )
+        if (refusal := too_many(request, advertiser_id)) is not None:
+            return refusal
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return wrong(415, "a body is sent as it is, without Content-Encoding")
         try:
             return _told(await shops.batch(advertiser_id, await request.read()))
-        except Refusal as refusal:
-            return wrong(400, str(refusal))
+        except Refusal as error:
+            return wrong(400, str(error))
         except Busy:
             return later()
 

@@ -24,6 +24,7 @@ from bidder.shop.matches import Line, Matches
 from bidder.shop.receive import Busy
 from bidder.shop.syncs import Syncs
 from bidder.shop.tokens import check_signature, is_recent
+from bidder.web.limits import forged
 from bidder.web.routes import Route
 from bidder.web.shop import answered, call_of, gif, later, wrong
 
@@ -58,7 +59,7 @@ def sync_routes(syncs: Syncs, matches: Matches, keyring: Keyring, tally: Tally, 
         signature = request.headers.get("X-Paceline-Signature", "")
         if not is_recent(at, clock.now_s()) or not check_signature(keyring, exchange, at, signature, body):
             tally.count(counts.UPLOADS.name, exchange, "unsigned")
-            return wrong(401, "the signature is not of this body, or not of this time")
+            return forged(request) or wrong(401, "the signature is not of this body, or not of this time")
         try:
             return _told(await matches.upload(exchange, body))
         except Refusal as refusal:

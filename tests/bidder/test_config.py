@@ -249,3 +249,15 @@ def test_recorded_events_lie_in_the_data_directory() -> None:
     """Unless another folder is named."""
     assert Config(data_dir="there").events_folder() == Path("there/events")
     assert Config(events=Events(folder="elsewhere")).events_folder() == Path("elsewhere")
+
+
+def test_proxies_are_networks_and_rates_are_whole(tmp_path: Path) -> None:
+    """A proxy that is no network is refused with its place, and so is a rate without its burst; one kind may be changed
+    alone."""
+    assert "$.public.proxies[1]" in _refusal(
+        _write(tmp_path, "public: {proxies: [10.0.0.0/8, 10.0.0.999]}", "a.yaml")
+    )
+    assert "proxies" in _refusal(_write(tmp_path, "public: {proxies: [proxy.example]}", "b.yaml"))
+    assert "burst" in _refusal(_write(tmp_path, "public: {rates: {shop: {per_s: 5}}}", "c.yaml"))
+    config = load(_write(tmp_path, "public: {rates: {shop: {per_s: 5, burst: 9}}}", "d.yaml"), {})
+    assert (config.public.rates.shop.burst, config.public.rates.render.burst) == (9, 1_000)

@@ -116,7 +116,7 @@ async def test_money_is_never_limited() -> None:
     strict = {field.name: (0.001, 1) for field in msgspec.structs.fields(Rates)}
     async with Limited(**strict) as port:
         for index in range(40):
-            urls = port.urls(bid_id=index.to_bytes(16, "big"))
+            urls = port.urls(bid_id=index.to_bytes(12, "big"))
             for kind in ("win", "bill", "imp"):
                 await port.status(f"/{kind}?t=forged{index}")
                 assert (await port.status(urls[kind]))[0] in (200, 204)

@@ -35,7 +35,8 @@ class Port:
         self.clock = ManualClock(NOW_S)
         self.queue = Kept()
         notices = Notices(self.tally, OneLineItem(), RING, terms_of(SHIPPED), self.clock, self.queue)
-        self.app = public_app(notice_routes(notices, PublicPort(max_body_bytes=1_000)), self.tally)
+        self.routes = notice_routes(notices, PublicPort(max_body_bytes=1_000))
+        self.app = public_app(self.routes, self.tally)
         self.server = PublicServer(self.app, self.tally, max_per_address)
 
     async def __aenter__(self) -> Self:
@@ -239,23 +240,6 @@ async def test_an_address_has_so_many_connections() -> None:
         assert b"200" in await port.raw(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         first[1][1].close()
     assert port.server._open.counts == {}
-
-
-@pytest.mark.parametrize(
-    ("peer", "address"),
-    [
-        (("192.0.2.1", 4_000), "192.0.2.1"),
-        (("2001:db8:0:1:2::3", 4_000, 0, 0), "20010db800000001"),
-        (("2001:db8:0:1::9%eth0", 4_000, 0, 0), "20010db800000001"),
-        (("::ffff:192.0.2.1", 4_000, 0, 0), "::ffff:192.0.2.1"),
-        ("", ""),
-        (None, ""),
-    ],
-)
-def test_an_address_is_a_subscribers(peer: object, address: str) -> None:
-    """Of IPv6 its /64, since a subscriber has as many addresses as they like; of a socket without one, none."""
-    transport = asyncio.Transport({"peername": peer})
-    assert public._address_of(transport) == address
 
 
 async def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
