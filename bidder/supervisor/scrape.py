@@ -15,7 +15,7 @@ from bidder.supervisor.catalogue import catalogue
 from bidder.supervisor.servers import ServerState
 from bidder.supervisor.slots import Slot
 from bidder.web.exposition import Samples, Tallies, merge, render
-from bidder.web.processes import process_use
+from bidder.web.processes import memory_limit, process_use
 
 METRICS = (
     Metric("paceline_workers_hung_total", "counter", "Workers that were killed because they hung"),
@@ -86,11 +86,15 @@ class Scrape:
 
 def _processes(pids: Mapping[str, int | None]) -> Samples:
     samples: Samples = {}
+    limit = memory_limit()
+    if limit is not None:
+        samples["paceline_memory_limit_bytes", ()] = {"": limit}
     for name, pid in pids.items():
         use = process_use(pid) if pid else None
         if use is not None:
             samples["paceline_process_resident_memory_bytes", (name,)] = {"": use.resident_bytes}
             samples["paceline_process_cpu_seconds_total", (name,)] = {"": use.cpu_s}
             samples["paceline_process_open_fds", (name,)] = {"": use.open_fds}
+            samples["paceline_process_max_fds", (name,)] = {"": use.max_fds}
             samples["paceline_process_start_time_seconds", (name,)] = {"": use.started_s}
     return samples

@@ -34,6 +34,12 @@ METRICS: Final = (
     Metric("paceline_process_resident_memory_bytes", "gauge", "Memory that is in RAM", ("process",)),
     Metric("paceline_process_cpu_seconds_total", "counter", "CPU time used", ("process",)),
     Metric("paceline_process_open_fds", "gauge", "Open file descriptors", ("process",)),
+    Metric("paceline_process_max_fds", "gauge", "File descriptors that it may open", ("process",)),
+    Metric(
+        "paceline_memory_limit_bytes",
+        "gauge",
+        "What all processes together may use: the container's limit, or the machine's memory",
+    ),
     Metric("paceline_process_start_time_seconds", "gauge", "Start, in seconds since the epoch", ("process",)),
 )
 
