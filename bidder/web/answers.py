@@ -15,6 +15,8 @@ Reply = tuple[bytes, bytes, bytes]
 GZIP_FROM_BYTES = 1_400
 """An answer that fits one Ethernet frame arrives no earlier for being compressed."""
 
+_NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
+"""On answers with a body, which repeats ids of the request: no browser that was tricked into asking makes a page of it."""
 _CONNECTION = (b"", b"Connection: close\r\n", b"Connection: keep-alive\r\n")
 
 
@@ -46,7 +48,7 @@ EMPTY: tuple[Reply, ...] = tuple(_ERRORS.get(outcome, NO_CONTENT) for outcome in
 
 
 def _ready(status: bytes, text: bytes) -> tuple[Reply, Reply]:
-    whole = _reply(status, b"Content-Type: text/plain\r\nCache-Control: no-store\r\n", text)
+    whole = _reply(status, b"Content-Type: text/plain\r\nCache-Control: no-store\r\n" + _NOSNIFF, text)
     keep, close, said = (answer[: len(answer) - len(text)] for answer in whole)
     return whole, (keep, close, said)
 
@@ -55,7 +57,7 @@ READY = _ready(b"200 OK", b"1")
 """To GET and to HEAD."""
 NOT_READY = _ready(b"503 Service Unavailable", b"not ready")
 
-_BID = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-openrtb-version: 2.6\r\n"
+_BID = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-openrtb-version: 2.6\r\n" + _NOSNIFF
 _PLAIN = tuple(_BID + said + b"Content-Length: %d\r\n\r\n%b" for said in _CONNECTION)
 _GZIPPED = tuple(
     _BID + b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n" + said + b"Content-Length: %d\r\n\r\n%b"

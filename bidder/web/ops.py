@@ -1,20 +1,33 @@
-"""The operators' port: metrics, liveness, readiness.
+"""The operators' port: metrics, liveness, readiness, and what else its owner adds.
 
 Place: the supervisor serves it, so that a scrape or a probe never waits for, or costs, a bid.
 Paths: /metrics Prometheus text; /live 200 while the supervisor runs; /ready `1` when at least one worker is
-    ready, else 503 with a body that holds no `1` (Xandr reads it so).
+    ready, else 503 with a body that holds no `1` (Xandr reads it so). The page of console/ and the actions of admin.py
+    are added.
+Rule: /live and /ready answer everybody, whatever name they are called by; all else asks access.py. Prometheus brings a
+    viewer's token: `authorization: {credentials_file: ...}` of its scrape configuration.
+Limits: MAX_BODY of any call.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bidder.web.access import Access, Refusal, Refused
+from bidder.web.admin import MAX_BODY
 from bidder.web.exposition import CONTENT_TYPE
+from bidder.web.headers import finish, ops_headers
 
 NOT_READY: Final = "not ready\n"
+OPEN: Final = ("/live", "/ready")
+REFUSED: Final = {
+    Refusal.UNAUTHENTICATED: "a token is needed: Authorization: Bearer, from `paceline token`\n",
+    Refusal.FORBIDDEN: "the token's role is not enough\n",
+    Refusal.LIMITED: "too many wrong tokens: wait\n",
+}
 
 
 class Service(Protocol):
@@ -27,19 +40,44 @@ class Service(Protocol):
         """Prometheus text; called in a thread, one at a time."""
 
 
-def ops_app(service: Service) -> web.Application:
-    """The application of the operators' port."""
-    app = web.Application()
-    app.router.add_get("/metrics", _metrics(service.scrape))
+def ops_app(
+    service: Service, access: Access, routes: Iterable[web.RouteDef] = (), *, tls: bool = False
+) -> web.Application:
+    """The application of the operators' port; `routes` ask `access` for themselves."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_named(access)])
+    app.router.add_get("/metrics", _metrics(service.scrape, access))
     app.router.add_get("/live", _live)
     app.router.add_get("/ready", _ready(service.ready))
+    app.router.add_routes(routes)
+    finish(app, ops_headers(tls))
     return app
 
 
-def _metrics(scrape: Callable[[], bytes]) -> Handler:
+def refused(found: Refused) -> web.Response:
+    """The answer to a program that may not look."""
+    response = web.Response(status=found.why.value, text=REFUSED[found.why])
+    if found.why is Refusal.UNAUTHENTICATED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _named(access: Access) -> Callable[[web.Request, Handler], Handler]:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in OPEN and not access.knows_host(request):
+            return web.Response(status=421, text="not a name of this port: see ops.hosts\n")
+        return await handler(request)
+
+    return middleware  # type: ignore[return-value]  # aiohttp's type of a middleware is a protocol
+
+
+def _metrics(scrape: Callable[[], bytes], access: Access) -> Handler:
     one_at_a_time = asyncio.Lock()
 
     async def metrics(request: web.Request) -> web.Response:
+        found = access.looker(request, token=access.settings.metrics_token)
+        if isinstance(found, Refused):
+            return refused(found)
         async with one_at_a_time:
             text = await asyncio.to_thread(scrape)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

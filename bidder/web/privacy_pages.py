@@ -84,7 +84,6 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",  # so that our own forms carry their origin
     "X-Frame-Options": "DENY",
-    "Permissions-Policy": "interest-cohort=(), browsing-topics=()",
     "Vary": "Accept-Language, Cookie, Sec-GPC",
 }
 _UNREACHABLE: Final = (RedisError, OSError)
