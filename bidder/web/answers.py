@@ -16,7 +16,7 @@ GZIP_FROM_BYTES = 1_400
 """An answer that fits one Ethernet frame arrives no earlier for being compressed."""
 
 _NOSNIFF = b"X-Content-Type-Options: nosniff\r\n"
-"""On answers with a body, which repeats ids of the request: no browser that was tricked into asking makes a page of it."""
+"""On answers with a body, which repeats ids of the request: no browser that was made to ask shows a page of it."""
 _CONNECTION = (b"", b"Connection: close\r\n", b"Connection: keep-alive\r\n")
 
 
