@@ -1,21 +1,22 @@
-"""What the auction counts: candidates, drops, bids, by exchange and by line item.
+"""What the auction counts: time by stage, consent, candidates, drops, bids by exchange and by line item.
 
 Place: run adds once per batch; the names are in METRICS, the catalogue's part of this room.
 Limits: line items beyond LINE_ITEM_SERIES share one series, "other".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from bidder.auction.consent import Consent
+from bidder.auction.pending import Pending
 from bidder.campaigns.compile import Line
 from bidder.metrics import Metric, Tally
 from bidder.opportunity import MEDIA_NAMES, Context
 from bidder.outcome import Drop
+from bidder.privacy.regimes import Regime
 
 LINE_ITEM_SERIES = 1_000
 
 STAGES = ("queue", "intake", "person", "retrieve", "price", "admit", "respond")
-REGIMES = ("gdpr", "us", "coppa", "other", "none")
-CONSENTS = ("personal", "contextual", "opted_out")
 _US = 1_000
 STAGE_BUCKETS_NS = tuple(
     us * _US for us in (5, 10, 20, 50, 100, 200, 350, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500)
@@ -68,9 +69,39 @@ class AuctionCounts:
         self.candidates = tally.slot("paceline_candidates_total")
         self.drops = [tally.slot("paceline_drops_total", drop.name.lower()) for drop in Drop]
         self._faults = tally.slot("paceline_self_check_faults_total")
-        self._bids: dict[tuple[str, int, bool], int] = {}
+        stages = {stage: tally.histogram(STAGE, stage) for stage in STAGES}
+        self._intake, self._person = stages["intake"], stages["person"]
+        self._priced = [stages[stage] for stage in ("retrieve", "price", "admit", "respond")]
+        self._unpriced = [stages["retrieve"], stages["respond"]]
+        self._consents = [
+            tally.slot(CONSENT.name, regime.name.lower(), consent.name.lower())
+            for regime in Regime
+            for consent in Consent
+        ]
+        self._bids: dict[str, list[int]] = {}
         self._lines: dict[int, int] = {}
         self._values: dict[str, int] = {}
+
+    def intake(self, spent_ns: int, requests: int) -> None:
+        """A batch was read and let in, or answered at the door."""
+        self._intake.observe_many(spent_ns, requests)
+
+    def person(self, waited_ns: int, requests: int) -> None:
+        """A batch waited for its people."""
+        self._person.observe_many(waited_ns, requests)
+
+    def stages(self, moments_ns: Sequence[int], requests: int) -> None:
+        """The moments between which a batch went through retrieve, price, admit and respond: five of them, or three
+        where nothing was left to price."""
+        stages = self._priced if len(moments_ns) == len(self._priced) + 1 else self._unpriced
+        for stage, began_ns, ended_ns in zip(stages, moments_ns, moments_ns[1:], strict=False):
+            stage.observe_many(ended_ns - began_ns, requests)
+
+    def consents(self, batch: Sequence[Pending]) -> None:
+        """What the requests of a batch let us do."""
+        cells, slots = self.cells, self._consents
+        for pending in batch:
+            cells[slots[pending.consent]] += 1
 
     def batch(self, candidates: int, dropped: Mapping[Drop, int]) -> None:
         """Count what a batch considered and dropped."""
@@ -86,26 +117,30 @@ class AuctionCounts:
     def bid(self, context: Context, medium: int, line: Line, bid_cpm_micros: int) -> None:
         """Count a bid that was sent."""
         cells = self.cells
-        key = (context.exchange.name, medium, context.personal)
-        slot = self._bids.get(key)
-        if slot is None:
-            slot = self._bids[key] = self._bid_slot(key)
-        cells[slot] += 1
-        own = self._lines.get(line.key)
-        if own is None:
-            own = self._lines[line.key] = self._line_slot(line)
+        try:
+            slots = self._bids[context.exchange.name]
+            own = self._lines[line.key]
+            value = self._values[context.currency]
+        except KeyError:
+            self._learn(context, line)
+            self.bid(context, medium, line, bid_cpm_micros)
+            return
+        cells[slots[2 * medium + context.personal]] += 1
         cells[own] += 1
-        value = self._values.get(context.currency)
-        if value is None:
-            value = self._values[context.currency] = self._tally.slot(
-                "paceline_bid_value_micros_total", context.currency
-            )
         cells[value] += bid_cpm_micros
 
-    def _bid_slot(self, key: tuple[str, int, bool]) -> int:
-        exchange, medium, personal = key
-        person = "personal" if personal else "contextual"
-        return self._tally.slot("paceline_bids_total", exchange, MEDIA_NAMES[medium], person)
+    def _learn(self, context: Context, line: Line) -> None:
+        """Find the cells of a bid: of its exchange, its line item and its currency."""
+        exchange, slot = context.exchange.name, self._tally.slot
+        if exchange not in self._bids:
+            slots = self._bids[exchange] = [0] * (2 * max(MEDIA_NAMES) + 2)
+            for medium, name in MEDIA_NAMES.items():
+                slots[2 * medium] = slot("paceline_bids_total", exchange, name, "contextual")
+                slots[2 * medium + 1] = slot("paceline_bids_total", exchange, name, "personal")
+        if line.key not in self._lines:
+            self._lines[line.key] = self._line_slot(line)
+        if context.currency not in self._values:
+            self._values[context.currency] = slot("paceline_bid_value_micros_total", context.currency)
 
     def _line_slot(self, line: Line) -> int:
         if len(self._lines) >= LINE_ITEM_SERIES:

@@ -6,6 +6,7 @@ Place: run makes one per call; the steps read and fill it in order.
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from bidder.auction.consent import opted_out
 from bidder.audience.frequency import Exposure
 from bidder.audience.identity import Lookup
 from bidder.audience.person import Person
@@ -45,13 +46,15 @@ class Reading(Protocol):
 class Pending:
     """A request being decided."""
 
-    __slots__ = ("answered", "call", "context", "exposure", "lookup", "person", "why_none")
+    __slots__ = ("answered", "call", "consent", "context", "exposure", "lookup", "person", "why_none")
 
-    def __init__(self, call: Call, context: Context, lookup: Lookup | None) -> None:
+    def __init__(self, call: Call, context: Context, lookup: Lookup | None, consent: int = 0) -> None:
         self.call = call
         self.context = context
         self.lookup = lookup
         """None where nobody may be, or can be, looked up."""
+        self.consent = consent
+        """As consent.py numbers it."""
         self.person: Person | None = None
         self.exposure: Exposure | None = None
         """What the person was shown; None: not known, or nobody to count for."""
@@ -67,6 +70,7 @@ class Pending:
     def opt_out(self) -> None:
         """The person opted out with us: from here on the request is anybody's, whatever it allows."""
         context = self.context
+        self.consent = opted_out(self.consent)
         self.person = self.exposure = None
         context.personal = context.measure = False
         context.person_id, context.zip, context.place = b"", "", None

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bidder.auction.admit import Admission, Money
 from bidder.auction.choose import Choice, Chooser
+from bidder.auction.consent import consent_of
 from bidder.auction.counts import AuctionCounts
 from bidder.auction.identify import lookup_of
 from bidder.auction.intake import (
@@ -105,12 +106,15 @@ class Auction:
         batch before the next: code that stays in the processor's cache runs 7 % faster than all steps in turn.
         """
         world, now_s = self.world, self._clock.now_s()
+        began_ns = self._clock.monotonic_ns()
         read = [(call, request) for call in batch if (request := self._read(call)) is not None]
         opened = [
             pending
             for call, request in read
             if (pending := self._guard(call, request, world, now_s)) is not None
         ]
+        asked_ns = self._clock.monotonic_ns()
+        self._counts.intake(asked_ns - began_ns, len(batch))
         if not opened:
             return
         asking = [pending.call.deadline_ns for pending in opened if pending.lookup is not None]
@@ -125,7 +129,7 @@ class Auction:
         capped = world.index.any_capped
         imps = [len(pending.context.opportunities) for pending in opened] if capped else ()
         reading = self._people.read(lookups, earliest_ns - DECIDE_NS, imps)
-        reading.then(partial(self._resume, opened, world))
+        reading.then(partial(self._resume, opened, world, asked_ns))
 
     def _read(self, call: Call) -> BidRequest | None:
         """Step 1; None where the request is answered already."""
@@ -160,7 +164,8 @@ class Auction:
         elif not currency:
             outcome = Outcome.CURRENCY
         else:
-            permissions = world.gate.permit(signals_of(request), now_s)
+            signals = signals_of(request)
+            permissions = world.gate.permit(signals, now_s)
             context = context_of(request, exchange, permissions, now_s, currency)
             context.opportunities = opportunities_of(context, world.factor)
             if context.opportunities and context.inventory:
@@ -169,7 +174,8 @@ class Auction:
                     lookup_of(request, exchange, world.visitor_secret, world.handles) if may_ask else None
                 )
                 if not self._invalid(context, lookup, now_s):
-                    return Pending(call, context, lookup)
+                    regime = world.gate.regime(signals, permissions)
+                    return Pending(call, context, lookup, consent_of(regime, signals, context.personal))
                 outcome = Outcome.INVALID_TRAFFIC
             else:
                 outcome = Outcome.UNSUPPORTED
@@ -184,8 +190,9 @@ class Auction:
         context.suspect = verdict.suspect
         return verdict.filtered
 
-    def _resume(self, batch: list[Pending], world: World, reading: Reading) -> None:
+    def _resume(self, batch: list[Pending], world: World, asked_ns: int, reading: Reading) -> None:
         began_ns = self._clock.monotonic_ns()
+        self._counts.person(began_ns - asked_ns, len(batch))
         for pending, person in zip(batch, reading.people, strict=True):
             if person is not None:
                 pending.known(person)
@@ -203,6 +210,7 @@ class Auction:
 
     def _conclude(self, batch: list[Pending], world: World) -> None:
         """Steps 4 to 8, with our own mistakes answered as no-bids."""
+        self._counts.consents(batch)
         try:
             self._bid(batch, world)
         except Exception:
@@ -212,18 +220,24 @@ class Auction:
                     self._end(pending, Outcome.FAULT)
 
     def _bid(self, batch: list[Pending], world: World) -> None:
-        now_s = self._clock.now_s()
+        now_s, now_ns = self._clock.now_s(), self._clock.monotonic_ns
         drops = Drops()
+        moments_ns = [now_ns()]
         field = retrieve(batch, world, now_s, drops)
+        moments_ns.append(now_ns())
         candidates = len(field.line) + sum(drops.counts.values())
         chosen: dict[int, list[Choice]] = {}
         if len(field.line):
             prices = world.pricer.price(batch, field)
             world.pricer.pace.saw(field.line)
+            moments_ns.append(now_ns())
             admission = Admission(batch, world, self._money, now_s)
             for choice in Chooser(batch, world, drops, admission).choose(field, prices):
                 chosen.setdefault(choice.pending, []).append(choice)
+            moments_ns.append(now_ns())
         self._answer(batch, chosen, world, drops)
+        moments_ns.append(now_ns())
+        self._counts.stages(moments_ns, len(batch))
         self._counts.batch(candidates, drops.counts)
 
     def _answer(

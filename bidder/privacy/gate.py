@@ -21,7 +21,7 @@ from bidder.privacy.permissions import (
     features_for,
     purposes_for,
 )
-from bidder.privacy.regimes import SectionsSay, gdpr_applies, sections_say
+from bidder.privacy.regimes import Regime, SectionsSay, gdpr_applies, regime_of, sections_say
 from bidder.privacy.signals import Signals
 
 __all__ = ["CHILD", "FULL", "NOTHING", "Explanation", "Gate", "Permissions"]
@@ -77,6 +77,13 @@ class Gate:
             return self._by_consent(sections.tcf, int(now_s) // CONSENT_PERIOD_S)
         read = self._by_text if len(text) <= KEPT_CHARS else self._read_consent
         return read(text, int(now_s) // CONSENT_PERIOD_S)
+
+    def regime(self, signals: Signals, permissions: Permissions) -> Regime:
+        """The law that a request was permitted under: to be counted. Of a GPP string that is not remembered, gpp_sid
+        alone is looked at."""
+        text = signals.gpp
+        sections = _sections(text) if text and len(text) <= KEPT_CHARS else None
+        return regime_of(signals, sections or _NO_SECTIONS, permissions.child)
 
     def explain(self, signals: Signals, now_s: float, opted_out: bool = False) -> Explanation:
         """The same permissions, each with every reason against it: for people, at a hundred times the cost."""

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from bidder.privacy import gpp
+from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.privacy.signals import Signals
 
 GDPR_COUNTRIES = frozenset(
@@ -34,6 +35,23 @@ GDPR_SHORT = frozenset(
 PRESUMED: Final = GDPR_COUNTRIES | GDPR_SHORT
 NO_SECTION, TCF_SECTION, USP_SECTION = -1, gpp.TCFEUV2, gpp.USPV1
 _OTHER_SECTIONS: Final = (NO_SECTION, TCF_SECTION, USP_SECTION)
+_UNITED_STATES: Final = frozenset({"USA", "US"})
+
+
+class Regime(IntEnum):
+    """Which law is in force for a request: of several, the first here."""
+
+    COPPA = 0
+    """Or another law for children."""
+    GDPR = 1
+    US = 2
+    """A state's: named by a string or a section, or presumed by geography."""
+    OTHER = 3
+    """A section in force that is of no law above, such as Canada's."""
+    NONE = 4
+
+
+_COPPA, _GDPR, _US = Regime.COPPA, Regime.GDPR, Regime.US  # as below: 40 ns
 
 
 class SectionsSay(IntEnum):
@@ -57,6 +75,20 @@ def gdpr_applies(signals: Signals, sections: gpp.Gpp) -> bool:
     if TCF_SECTION in in_force or signals.tc_string or (sections.tcf is not None and not in_force):
         return True
     return signals.country in PRESUMED or signals.home in PRESUMED
+
+
+def regime_of(signals: Signals, sections: gpp.Gpp, child: bool) -> Regime:
+    """The law in force; `child`: the request is about one."""
+    if child:
+        return _COPPA
+    if gdpr_applies(signals, sections):
+        return _GDPR
+    if signals.us_privacy or signals.country in _UNITED_STATES or signals.home in _UNITED_STATES:
+        return _US
+    in_force = signals.gpp_sections or sections.sections
+    if any(number == USP_SECTION or number in LAYOUTS for number in in_force):
+        return _US
+    return Regime.OTHER if any(number not in _OTHER_SECTIONS for number in in_force) else Regime.NONE
 
 
 def sections_say(sections: gpp.Gpp, in_force: tuple[int, ...]) -> SectionsSay:

@@ -3,10 +3,28 @@
 Place: ticks and connections add to the cells; the supervisor exposes them.
 Units: latency cells are nanoseconds.
 Limits: exchanges are configured, so the number of series is too.
+Rule: an answer is bad, for the objective that 99 % are in time, where it left after the deadline that the exchange
+    gave, or where we kept it in time by not deciding: SHED, LATE, FAULT and SELF_CHECK. NO_TIME is bad where FAIR_NS
+    or more were left at arrival: the time went by in our queue. DISCONNECTED is bad where the deadline had passed:
+    whoever hung up had waited for all of it. What is the client's own doing is neither good nor bad: what was no
+    bid request, broken, too large or too slow, hung up in time, or came with no time left. All else is good, a
+    no-bid as much as a bid.
 """
 
+from bidder.auction.counts import STAGE
 from bidder.metrics import Metric, Tally
 from bidder.outcome import Outcome
+
+GOOD, BAD, NEITHER = 0, 1, 2
+FAIR_NS = 2_000_000
+"""Twice what a request must leave to be begun (auction/run.py): less at arrival is no time that anybody could keep."""
+_BAD = (Outcome.SHED, Outcome.LATE, Outcome.FAULT, Outcome.SELF_CHECK)
+_NEITHER = (
+    *(Outcome.NOT_FOUND, Outcome.METHOD, Outcome.HEAD_TOO_LARGE, Outcome.BODY_TOO_LARGE, Outcome.ENCODING),
+    *(Outcome.BAD_HTTP, Outcome.MALFORMED, Outcome.DISCONNECTED, Outcome.TIMEOUT, Outcome.NO_TIME),
+)
+VERDICTS = tuple(BAD if outcome in _BAD else NEITHER if outcome in _NEITHER else GOOD for outcome in Outcome)
+"""By outcome, of an answer in time."""
 
 _MS = 1_000_000
 LATENCY_BUCKETS_NS = tuple(
@@ -54,7 +72,8 @@ DEADLINE_USED = Metric(
 SLO = Metric(
     "paceline_slo_answers_total",
     "counter",
-    "Requests by whether we kept our word to answer in time: good, or bad",
+    "Requests by whether they were decided and answered within their deadline: good, or bad, which are late answers "
+    "and the outcomes shed, late, fault and self_check; what is the client's own doing is not counted",
     ("exchange", "result"),
     bound=EXCHANGES,
 )
@@ -81,6 +100,7 @@ METRICS: tuple[Metric, ...] = (
     LATE,
     LATENCY,
     BATCH,
+    STAGE,
     QUEUE_AGE,
     DEADLINE_USED,
     SLO,
@@ -99,7 +119,7 @@ METRICS: tuple[Metric, ...] = (
 class Counts:
     """The cells of one exchange."""
 
-    __slots__ = ("late", "latency", "latency_sum", "outcomes", "requests")
+    __slots__ = ("late", "latency", "latency_sum", "outcomes", "requests", "slo", "used", "used_sum")
 
     def __init__(self, tally: Tally, exchange: str) -> None:
         """Make the series of an exchange, so that all of them show from the start."""
@@ -109,6 +129,10 @@ class Counts:
         parts = range(len(LATENCY_BUCKETS_NS) + 1)
         self.latency = [tally.slot(LATENCY.name, exchange, part=str(i)) for i in parts]
         self.latency_sum = tally.slot(LATENCY.name, exchange, part="sum")
+        parts = range(len(DEADLINE_USED.buckets) + 1)
+        self.used = [tally.slot(DEADLINE_USED.name, exchange, part=str(i)) for i in parts]
+        self.used_sum = tally.slot(DEADLINE_USED.name, exchange, part="sum")
+        self.slo = [tally.slot(SLO.name, exchange, result) for result in ("good", "bad")]
 
 
 class PortCells:
@@ -116,7 +140,7 @@ class PortCells:
 
     __slots__ = (
         "accepted", "batch", "connections", "cost", "cut_idle", "cut_unread",
-        "in_flight", "not_ready", "ready", "received", "refused", "sent",
+        "in_flight", "not_ready", "queue", "queue_age", "ready", "received", "refused", "sent",
     )  # fmt: skip
 
     def __init__(self, tally: Tally) -> None:
@@ -128,6 +152,8 @@ class PortCells:
         self.cut_idle = tally.slot(CUT.name, "idle")
         self.cut_unread = tally.slot(CUT.name, "unread")
         self.in_flight = tally.slot(IN_FLIGHT.name)
+        self.queue = tally.histogram(STAGE, "queue")
+        self.queue_age = tally.histogram(QUEUE_AGE)
         self.ready = tally.slot(READY_CHECKS.name, "ready")
         self.not_ready = tally.slot(READY_CHECKS.name, "not_ready")
         self.received = tally.slot(RECEIVED.name)
