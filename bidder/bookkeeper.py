@@ -51,7 +51,7 @@ class Bookkeeper:
         self._config, self._setup, self._clock = config, setup, SystemClock()
         self._tally = Tally(Path(setup.tally_path) if setup.tally_path else None)
         self._client = open_client(config.ledger_store(setup.ledger_url))
-        self._store, self._board = RedisStore(self._client), Board(self._client)
+        self._store, self._board = RedisStore(self._client, config.waits()), Board(self._client)
         self._standings = Standings(self._tally)
         self._lines: list[Line] = []
         self._maker: Pacemaker | None = None

@@ -34,6 +34,7 @@ from bidder.settings import (
     PublicPort,
     Stores,
 )
+from budget.store import Waits
 
 
 class ConfigError(Exception):
@@ -99,6 +100,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """How to reach the ledger at the URL that was found for it."""
         shared = not self.ledger.redis_url and bool(self.stores.redis_url)
         return Stores(redis_url=url, cluster=self.stores.cluster if shared else self.ledger.cluster)
+
+    def waits(self) -> Waits:
+        """How many of the ledger's replicas are waited for, and how long."""
+        return Waits(self.ledger.wait_replicas, self.ledger.wait_ms)
 
     def profiles(self) -> tuple[Exchange, ...]:
         """The shipped exchange profiles with the configured ones over them."""

@@ -52,6 +52,9 @@ class Ledger:
         """Until when each is alive; below 0: reclaimed at that moment."""
         self._record = record
         self._inboxes: dict[int, list[tuple[int, float, Inbox]]] = {}
+        self._heard: dict[int, str] = {}
+        """By worker: the cursor up to which it has heard."""
+        self._grants: dict[int, int] = {}
         self._fates = Remembered()
         self._ops = Remembered()
         self._lease_ops: dict[int, dict[str, Micros]] = {}
@@ -101,6 +104,7 @@ class Ledger:
         if granted:
             ops = self._lease_ops.setdefault(request.lease_id, {})
             ops[request.op_id] = granted
+            self._grants[request.worker] = self._grants.get(request.worker, 0) + 1
             if len(ops) > LEASE_OPS:
                 del ops[next(iter(ops))]
         return self._grant(status, request.worker, names, granted)
@@ -122,9 +126,10 @@ class Ledger:
         """What became of the worker's bids after `cursor`; forgets what came before it."""
         self._tick(now_s)
         dead = tuple(sorted(w for w, until_s in self.workers.items() if 0 <= until_s < self.clock_s))
-        if self._gone(worker):
+        grants = self._grants.get(worker, 0)
+        if self._gone(worker) or not self._told(worker, cursor):
             paused = frozenset(self.paused)
-            return Poll(self.clock_s, 0.0, cursor, (), paused, dead, self._live(), self.sequence)
+            return Poll(self.clock_s, 0.0, cursor, (), paused, dead, self._live(), self.sequence, grants)
         self._keep_alive(worker, hold_s)
         heard = int(cursor.partition("-")[0] or 0)
         inbox = [item for item in self._inboxes.get(worker, ()) if item[0] > heard]
@@ -134,12 +139,13 @@ class Ledger:
             # What is not told yet happened after the last that is told, at the earliest at its moment.
             clock_s=self.clock_s if len(told) < POLL_ENTRIES else told[-1][1],
             until_s=self.workers[worker],
-            cursor=f"{told[-1][0]}-0" if told else cursor,
+            cursor=_cursor(*told[-1]) if told else cursor,
             entries=tuple(item[2] for item in told),
             paused=frozenset(self.paused),
             dead=tuple(other for other in dead if other != worker),
             workers=self._live(),
             sequence=self.sequence,
+            grants=grants,
         )
 
     def settle(self, settlement: Settlement, now_s: float) -> Status:
@@ -211,6 +217,8 @@ class Ledger:
                 del self.workers[other]
         self.workers[worker] = -self.clock_s
         self._inboxes.pop(worker, None)
+        self._heard.pop(worker, None)
+        self._grants.pop(worker, None)
         for lease_id, _ in leases:
             del self._lease_ops[lease_id]
         left = tuple((lease_id, Micros(lease.left)) for lease_id, lease in leases)
@@ -278,6 +286,14 @@ class Ledger:
     def _gone(self, worker: int) -> bool:
         return self.workers.get(worker, 0.0) < 0
 
+    def _told(self, worker: int, cursor: str) -> bool:
+        """Whether a worker's cursor names an entry that it was told here; remembers it then."""
+        if cursor and self._heard.get(worker) != cursor:
+            if not any(_cursor(*item) == cursor for item in self._inboxes.get(worker, ())):
+                return False
+            self._heard[worker] = cursor
+        return True
+
     def _live(self) -> int:
         return sum(until_s >= self.clock_s for until_s in self.workers.values())
 
@@ -317,3 +333,7 @@ class Ledger:
         item = Inbox(bid.lease_id, bid.bid_id, bid.price, amount, bid.deadline_s)
         inbox = self._inboxes.setdefault(worker_of(bid.lease_id), [])
         inbox.append((self.sequence, self.clock_s, item))
+
+
+def _cursor(sequence: int, at_s: float, item: Inbox) -> str:
+    return f"{sequence}-0 {at_s:.3f} {item.bid_id.hex()}"

@@ -5,6 +5,7 @@ Shapes: keys of an advertiser share the hash tag {advertiser}, so all stand in o
     ml:{adv}:a accounts    ml:{adv}:x:<lease> a lease    ml:{adv}:o:<worker> its leases    ml:{adv}:w workers
     ml:{adv}:i:<worker> its inbox    ml:{adv}:s:<bid> what became of a bid    ml:{adv}:p paused accounts
     ml:{adv}:j journal    ml:{adv}:c clock and last entry    ml:{adv}:op:<op id> an answered op
+    ml:{adv}:b nothing: written where replicas are waited for
     ml:advertisers and ml:incarnations stand elsewhere. Lease ids are 16 hexadecimal digits there.
 Units: Micros; seconds, to the millisecond.
 Raises: LedgerDown, ValueError; see `scripts`.
@@ -29,7 +30,8 @@ from budget.checks import (
 )
 from budget.entries import Entry
 from budget.money import Micros
-from budget.scripts import Call, Client, Scripts, errors
+from budget.nodes import Client
+from budget.scripts import PLAIN, Call, Scripts, errors
 from budget.store import (
     FATE_S,
     FREED_S,
@@ -48,8 +50,9 @@ from budget.store import (
     Release,
     Settlement,
     Status,
+    Waits,
 )
-from budget.wire import balances_of, books_of, entry_of, inbox_of
+from budget.wire import balances_of, books_of, cursor_of, entry_of, inbox_of
 
 MAX_CONNECTIONS: Final = 8
 SOCKET_TIMEOUT_S: Final = 5.0
@@ -73,10 +76,11 @@ that live, speak of leases under the numbers of before."""
 class RedisStore:
     """A `Store`, and the journals that `journal.archive` drains. Its calls are never to be cancelled."""
 
-    def __init__(self, client: Client) -> None:
-        """The client stays its owner's to close."""
+    def __init__(self, client: Client, waits: Waits | None = None) -> None:
+        """The client stays its owner's to close. `waits`: what moves money is LedgerDown (Unconfirmed) until so many
+        replicas have it; None: nobody waits."""
         self._client = client
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, waits)
 
     @classmethod
     def connect(cls, url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> Self:
@@ -101,8 +105,7 @@ class RedisStore:
 
     async def incarnation(self) -> int:
         """See `Store`; so with all that follow."""
-        with errors():
-            return int(await cast("Any", self._client).eval(_INCARNATE, 1, _INCARNATIONS))
+        return int(await self._plain(_INCARNATIONS, "EVAL", _INCARNATE, "1", _INCARNATIONS))
 
     async def advertisers(self) -> list[str]:
         with errors():
@@ -111,8 +114,7 @@ class RedisStore:
 
     async def fund(self, advertiser: str, op_id: str, amount: Micros, now_s: float = 0.0) -> Status:
         check_amount(amount)
-        with errors():
-            await cast("Any", self._client).sadd(_ADVERTISERS, advertiser)
+        await self._plain(_ADVERTISERS, "SADD", _ADVERTISERS, advertiser)
         keys = _keys(advertiser, f"op:{op_id}")
         return await self._status("fund", keys, _now(now_s), op_id, str(amount), _OP_S, str(MAX_FUNDED))
 
@@ -149,7 +151,7 @@ class RedisStore:
     async def poll(
         self, advertiser: str, worker: int, cursor: str, hold_s: float, now_s: float = 0.0
     ) -> Poll:
-        clock_s, until_s, entries, paused, dead, workers, sequence = await self._scripts.run(
+        clock_s, until_s, entries, paused, dead, workers, sequence, grants = await self._scripts.run(
             "poll",
             _keys(advertiser, "w", f"i:{worker}", "p"),
             (_now(now_s), str(worker), cursor, _seconds(KEEP_S + hold_s), str(POLL_ENTRIES)),
@@ -157,12 +159,13 @@ class RedisStore:
         return Poll(
             float(clock_s),
             float(until_s),
-            entries[-1][0].decode() if entries else cursor,
+            cursor_of(*entries[-1]) if entries else cursor,
             tuple(inbox_of(fields) for _, fields in entries),
             frozenset(name.decode() for name in paused),
             tuple(sorted(map(int, dead))),
             workers,
             sequence,
+            grants,
         )
 
     async def settle(
@@ -242,10 +245,9 @@ class RedisStore:
         raise LedgerDown(f"the leases of {advertiser} do not hold still")
 
     async def entries(self, advertiser: str, after: int, count: int) -> list[Entry]:
-        """At most `count` journal entries with a number above `after`, in order."""
+        """At most `count` journal entries with a number above `after`, in order: those that may not be forgotten."""
         key = f"ml:{{{advertiser}}}:j"
-        with errors():
-            found = await cast("Any", self._client).xrange(key, min=f"({after}-0", count=count)
+        found = await self._plain(key, "XRANGE", key, f"({after}-0", "+", "COUNT", str(count))
         return [entry_of(entry_id, fields) for entry_id, fields in found]
 
     async def trim(self, advertiser: str, through: int) -> None:
@@ -258,6 +260,10 @@ class RedisStore:
         """The number of the last journal entry ever written; 0: none."""
         with errors():
             return int(await cast("Any", self._client).hget(f"ml:{{{advertiser}}}:c", "n") or 0)
+
+    async def _plain(self, key: str, *command: str) -> Any:
+        """One command that may not be forgotten."""
+        return await self._scripts.run(PLAIN, [key], command)
 
     async def _status(self, script: str, keys: Sequence[str], *args: str) -> Status:
         return Status((await self._scripts.run(script, keys, args)).decode())

@@ -1,8 +1,12 @@
 """The ledger's scripts on a server: loaded once, called by their hash, many in one pipeline.
 
 Place: redis_store; each verb is one file in budget/lua, after prelude.lua.
-Limits: CALLS_PER_PIPELINE calls per round trip. A call that was answered late may be repeated by the client's own
-    retry or by the caller: every verb is idempotent.
+Limits: CALLS_PER_PIPELINE calls per round trip; TRIES round trips where scripts have to be loaded or slots have moved.
+    A call that was answered late may be repeated by the client's own retry or by the caller: every verb is idempotent.
+Rule: where replicas are waited for, a WAIT goes behind the calls of CONFIRMED on the connection that wrote, and between
+    them one write of its own: a repeated call changes nothing, and WAIT would then speak of nothing.
+    While a slot is moved key by key, a server refuses scripts of keys that are not all there: then the ledger is down
+    for that advertiser, until the move is over.
 Raises: LedgerDown where the server cannot be reached, does not answer in time, or refuses writes; ValueError where a
     script says that the call is our bug.
 Never: a time-out around a call, nor its cancellation: redis.asyncio would leave the reply to the next caller.
@@ -13,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     AskError,
     ClusterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -28,13 +32,15 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from budget.store import LedgerDown
+from budget.nodes import Client, Command, Nodes
+from budget.store import LedgerDown, Unconfirmed, Waits
 
-Client = Redis | RedisCluster
 Call = tuple[str, Sequence[str], Sequence[str]]
-"""A script's name, its keys, its arguments."""
+"""A script's name, its keys, its arguments; or PLAIN, its one key, and a command."""
 
 CALLS_PER_PIPELINE: Final = 1_000
+TRIES: Final = 4
+PLAIN: Final = ""
 NAMES: Final = (
     "fund",
     "withdraw",
@@ -49,6 +55,9 @@ NAMES: Final = (
     "close_periods",
     "books",
 )
+CONFIRMED: Final = frozenset({"fund", "withdraw", "lease", "settle", "release", "pause", PLAIN})
+"""What may not be forgotten once it was answered. The others may: money that was given back or reclaimed, and is leased
+again to nobody, lies idle a while longer; a worker is taken for alive a while shorter."""
 _BUG = "PATH"
 _UNABLE = (
     AskError,  # MovedError too: a slot is elsewhere
@@ -88,8 +97,9 @@ HASHES: Final = {
 class Scripts:
     """Runs scripts through a client; the client stays its owner's to close."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, waits: Waits | None = None) -> None:
+        self._nodes = Nodes(client)
+        self._waits = waits or Waits()
         self._waiting: list[tuple[Call, asyncio.Future[Any]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -129,23 +139,75 @@ class Scripts:
 
     async def _pipeline(self, calls: Sequence[Call]) -> list[Any]:
         """Answers, or the errors that stand in their places; raises LedgerDown where there is nobody to ask."""
-        with errors():
-            answers = await self._execute(calls)
-            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if missing:
-                for text in SOURCES.values():
-                    await self._client.script_load(text)
-                again = await self._execute([calls[i] for i in missing])
-                for i, answer in zip(missing, again, strict=True):
-                    answers[i] = answer
-            return answers
-
-    async def _execute(self, calls: Sequence[Call]) -> list[Any]:
-        pipeline = cast("Any", self._client).pipeline(transaction=False)
-        for name, keys, args in calls:
-            pipeline.execute_command("EVALSHA", HASHES[name], len(keys), *keys, *args)
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        answers: list[Any] = [None] * len(calls)
+        places = list(range(len(calls)))
+        load = False
+        for _ in range(TRIES):
+            with errors():
+                groups = await self._nodes.group([calls[place][1][0] for place in places])
+            shares = [[places[i] for i in numbers] for _, numbers in groups]
+            found = await asyncio.gather(
+                *(
+                    self._ask(node, [calls[place] for place in share], load)
+                    for (node, _), share in zip(groups, shares, strict=True)
+                )
+            )
+            for share, given in zip(shares, found, strict=True):
+                for place, answer in zip(share, given, strict=True):
+                    answers[place] = answer
+            load = any(isinstance(answer, NoScriptError) for answer in answers)
+            places = await self._again(answers, places)
+            if not places:
+                break
         return answers
+
+    async def _again(self, answers: list[Any], places: list[int]) -> list[int]:
+        """The places of calls that nobody has carried out, and could: of scripts not known, of slots that moved."""
+        moved = {answers[place].slot_id: answers[place] for place in places if _has_moved(answers[place])}
+        for error in moved.values():
+            await self._nodes.moved(error)
+        return [p for p in places if isinstance(answers[p], NoScriptError) or _has_moved(answers[p])]
+
+    async def _ask(self, node: Any, calls: Sequence[Call], load: bool) -> list[Any]:
+        """One node's share: scripts where it does not know some, the calls, and the question who has them."""
+        commands: list[Command] = [("SCRIPT", "LOAD", text) for text in SOURCES.values()] if load else []
+        before = len(commands)
+        commands += map(_command, calls)
+        confirmed = [call for call in calls if call[0] in CONFIRMED] if self._waits.replicas else []
+        if confirmed:
+            commands.append(("SET", _barrier(confirmed[-1][1][0]), ""))
+            commands.append(("WAIT", self._waits.replicas, self._waits.ms))
+        answers = await self._nodes.send(node, commands)
+        given = answers[before : before + len(calls)]
+        if confirmed and not self._has(answers[-1]):
+            error = Unconfirmed(self._short(answers[-1]))
+            for place, call in enumerate(calls):
+                if call[0] in CONFIRMED and not isinstance(given[place], Exception):
+                    given[place] = error
+        return given
+
+    def _has(self, replicas: Any) -> bool:
+        return isinstance(replicas, int) and replicas >= self._waits.replicas
+
+    def _short(self, replicas: Any) -> str:
+        told = f"{replicas} of them" if isinstance(replicas, int) else f"nobody knows how many ({replicas})"
+        return (
+            f"applied, and not safe yet: {self._waits.replicas} replicas were to have it, and {told} said so"
+        )
+
+
+def _has_moved(answer: Any) -> bool:
+    return isinstance(answer, MovedError)
+
+
+def _command(call: Call) -> Command:
+    name, keys, args = call
+    return args if name == PLAIN else ("EVALSHA", HASHES[name], len(keys), *keys, *args)
+
+
+def _barrier(key: str) -> str:
+    """A key of the same slot."""
+    return f"{key[: key.index('}') + 1]}:b" if "}" in key else f"{{{key}}}:b"
 
 
 def _give(answer: "asyncio.Future[Any]", given: Any) -> None:
@@ -166,6 +228,8 @@ def errors() -> Iterator[None]:
     """What redis-py raises, as what a Store raises."""
     try:
         yield
+    except LedgerDown:
+        raise
     except ResponseError as error:
         text = str(error)
         if text.startswith(_BUG):

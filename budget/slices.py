@@ -30,7 +30,17 @@ class Unreserved(Exception):
 class Book:
     """One advertiser, as one worker sees it."""
 
-    __slots__ = ("advertiser", "clock_s", "paused", "sequence", "slices", "until_s", "wheel", "worker")
+    __slots__ = (
+        "advertiser",
+        "clock_s",
+        "grants",
+        "paused",
+        "sequence",
+        "slices",
+        "until_s",
+        "wheel",
+        "worker",
+    )
 
     def __init__(self, advertiser: str, worker: int) -> None:
         self.advertiser = advertiser
@@ -42,6 +52,8 @@ class Book:
         """The ledger's, as last heard."""
         self.sequence = 0
         """Of the ledger's journal, as last heard."""
+        self.grants = 0
+        """How often the ledger granted this worker money, as heard."""
         self.paused: frozenset[str] = frozenset()
         self.slices: dict[int, Slice] = {}
         """By lease, those that are closed but not empty too."""

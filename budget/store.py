@@ -46,6 +46,18 @@ class LedgerDown(Exception):
     """The ledger cannot be reached or does not answer in time."""
 
 
+class Unconfirmed(LedgerDown):
+    """The ledger did what it was asked, and too few replicas have it: it is lost if the server dies now. Whoever asked
+    repeats it with the same ids, until they have it."""
+
+
+class Waits(Struct, frozen=True):
+    """How many replicas must have what moved money, and how long they are waited for."""
+
+    replicas: int = 0
+    ms: int = 200
+
+
 class Status(Enum):
     """What became of a verb."""
 
@@ -114,8 +126,10 @@ class Poll(Struct, frozen=True):
     clock_s: float
     """Every settlement of a bid with a deadline before this is in `entries` of this poll or an earlier one."""
     until_s: float
-    """0: this worker was taken for dead and its leases went home; it needs a new incarnation."""
+    """0: this worker was taken for dead and its leases went home, or what it heard up to its cursor is not what this
+    ledger told; it needs a new incarnation."""
     cursor: str
+    """Where this poll ended, for the next one: it names the last entry, its moment and its bid."""
     entries: tuple[Inbox, ...] = ()
     paused: frozenset[str] = frozenset()
     """Accounts."""
@@ -125,6 +139,9 @@ class Poll(Struct, frozen=True):
     sequence: int = 0
     """The number of the journal's last entry. It falls where the ledger has forgotten: it was flushed, restored from
     an old copy, or a replica took over without its last moments; leases of before are not what they were."""
+    grants: int = 0
+    """How often this worker was granted money, ever. It is not what the worker counted where the ledger has forgotten
+    grants, though others wrote on since, or where another worker goes by the same number."""
 
 
 class Settlement(Struct, frozen=True, gc=False):

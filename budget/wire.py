@@ -27,6 +27,12 @@ def inbox_of(fields: Sequence[bytes]) -> Inbox:
     )
 
 
+def cursor_of(entry_id: bytes, fields: Sequence[bytes]) -> str:
+    """Where a poll ended that told this entry of an inbox last: by what it is known again."""
+    held = _pairs(fields)
+    return f"{entry_id.decode()} {held['at']} {held['bid']}"
+
+
 def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     """One entry of the journal."""
     held = {name.decode(): value.decode() for name, value in fields.items()}

@@ -48,7 +48,7 @@ def register(subparsers: "Subparsers") -> None:
     parser.add_argument("advertiser", nargs="?", help="default: all that the ledger or the journal knows")
     parser.add_argument("--json", action="store_true", help="micros, for programs")
     parser.add_argument("--config", type=Path, help="configuration file; default: PACELINE_CONFIG")
-    parser.set_defaults(run=lambda args: run(args, _audit))
+    parser.set_defaults(run=lambda args: run(args, _audit, moves=False))
 
 
 def journal_folder(config: Config) -> Path:

@@ -18,7 +18,7 @@ from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
 from budget.journal import JournaledStore
 from budget.money import amount_text
-from budget.store import LedgerDown
+from budget.store import LedgerDown, Unconfirmed, Waits
 
 FILE_NAME: Final = "ledger.url"
 """In the data directory of a service with an embedded ledger, as long as it runs."""
@@ -32,29 +32,32 @@ class CannotBe(Exception):
     """The command cannot be carried out; `str()` is one line that says why."""
 
 
-def run(args: argparse.Namespace, command: Command) -> int:
-    """Carry out a command on the ledger that the configuration names; returns its exit code."""
+def run(args: argparse.Namespace, command: Command, *, moves: bool = True) -> int:
+    """Carry out a command on the ledger that the configuration names; returns its exit code. One that moves nothing
+    waits for no replicas."""
     from bidder.logs import redact
 
     try:
         config = configured(args)
-        return asyncio.run(_run(config, args, command))
+        return asyncio.run(_run(config, args, command, config.waits() if moves else None))
     except (CannotBe, ConfigError, CampaignError, LedgerDown) as error:
         print(f"paceline: {redact(str(error))}", file=sys.stderr)
         return 1
 
 
-async def _run(config: Config, args: argparse.Namespace, command: Command) -> int:
+async def _run(config: Config, args: argparse.Namespace, command: Command, waits: Waits | None) -> int:
     from bidder.logs import redact
     from bidder.stores.errors import AddressError
     from bidder.supervisor.ledger import opened
 
     url = ledger_url(config)
     try:
-        async with opened(config.ledger_store(url)) as store:
+        async with opened(config.ledger_store(url), waits) as store:
             return await command(config, args, store)
     except AddressError as error:
         raise CannotBe(f"the ledger's address: {error}") from None
+    except Unconfirmed as error:
+        raise CannotBe(f"the ledger at {redact(url)}: {error}: repeat the command") from None
     except LedgerDown as error:
         raise CannotBe(f"the ledger at {redact(url)} cannot be reached: {error}") from None
 

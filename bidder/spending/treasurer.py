@@ -143,6 +143,7 @@ class Treasurer:
             if not desk.retry_s:
                 _log.warning("the ledger is down, bids go on while leases last: %s", error)
             desk.retry_s = now_s + DOWN_S
+            desk.polled_s = 0.0  # the first to be asked is whether it is the ledger that it was
 
     async def _leave(self, desk: Desk, now_s: float) -> None:
         book = self._book(desk)
@@ -258,6 +259,7 @@ class Treasurer:
         piece.pending = None
         if piece is line.current:
             self._allowance.exceed(line, grant.remaining < 0)
+        piece.book.grants += grant.granted > 0
         self._alive(piece.book, grant.until_s, grant.clock_s)
         piece.book.clock_s = max(piece.book.clock_s, grant.clock_s)
         sizing.granted(piece, grant, now_s, self._rules)
@@ -284,7 +286,7 @@ class Treasurer:
                 poll = await self._store.poll(
                     desk.advertiser, book.worker, desk.cursor, self._rules.hold_s, self._told(now_s)
                 )
-            if not poll.until_s or poll.sequence < book.sequence:
+            if not poll.until_s or poll.sequence < book.sequence or poll.grants != book.grants:
                 self._lost(desk)
                 return
             book.sequence = poll.sequence

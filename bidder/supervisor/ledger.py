@@ -20,7 +20,7 @@ from bidder.stores.people_writer import open_client
 from budget.accounts import WALLET
 from budget.money import Micros, micros_from_text
 from budget.redis_store import RedisStore
-from budget.store import LedgerDown, Status, Store
+from budget.store import LedgerDown, Status, Store, Waits
 
 PLAY_MONEY: Final = micros_from_text(100_000)
 """What each of the demo's shops has, in its own currency."""
@@ -38,11 +38,11 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def opened(store: Stores) -> AsyncIterator[RedisStore]:
-    """The ledger at an address, until the block ends; raises AddressError."""
+async def opened(store: Stores, waits: Waits | None = None) -> AsyncIterator[RedisStore]:
+    """The ledger at an address, until the block ends; `waits`: see RedisStore. Raises AddressError."""
     client = open_client(store)
     try:
-        yield RedisStore(client)
+        yield RedisStore(client, waits)
     finally:
         await client.aclose()
 

@@ -82,6 +82,7 @@ if changed then
     'accounts', path, 'limits', table.concat(limits, '\n'))
 end
 if granted > 0 then
+  call('HINCRBY', KEYS[1], 'g' .. ARGV[3], 1)
   ops = ops .. ARGV[2] .. ' ' .. whole(granted) .. '\n'
   local _, count = string.gsub(ops, '\n', '\n')
   if count > tonumber(ARGV[9]) then ops = string.sub(ops, string.find(ops, '\n', 1, true) + 1) end

@@ -1,5 +1,6 @@
 -- Stands before every script: the clock, the journal, and how numbers become text.
--- KEYS[1] clock: s the latest moment ever told, n the number of the last journal entry
+-- KEYS[1] clock: s the latest moment ever told, n the number of the last journal entry; of each worker g<worker> how
+--         often it was granted money, h<worker> the cursor up to which it has heard
 -- KEYS[2] journal   KEYS[3] accounts: "<account>|limit", "|leased", "|spent", "|late"; "wallet|funded", "wallet|absorbed"
 -- ARGV[1] now in seconds; 0: the server's own time
 -- Amounts are whole and below 2^53, so that doubles are exact; they become text by whole(), never by tostring().

@@ -28,5 +28,6 @@ for i = 1, #workers, 2 do
 end
 call('HSET', KEYS[4], ARGV[3], '-' .. moment(clock))
 call('DEL', KEYS[5], KEYS[6])
+call('HDEL', KEYS[1], 'g' .. ARGV[3], 'h' .. ARGV[3])
 journal('reclaim', 'op', ARGV[2], 'worker', ARGV[3], 'leases', table.concat(leases, '\n'))
 return 'done'
