@@ -93,6 +93,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- if and .Values.valkey.enabled (or .Values.redis.people.cluster .Values.redis.ledger.cluster) -}}
 {{- fail "valkey.enabled is one server, no cluster: leave redis.people.cluster and redis.ledger.cluster off" -}}
 {{- end -}}
+{{- range $name := list "people" "ledger" -}}
+{{- if contains "@" (index $.Values.redis $name).url -}}
+{{- fail (printf "redis.%s.url holds credentials: put the whole URL into the Secret, under the key of redis.%s.secretKey" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.exchange.tls.clientCa (not .Values.exchange.tls.secretName) -}}
 {{- fail "exchange.tls.clientCa needs exchange.tls.secretName, a Secret with ca.crt" -}}
 {{- end -}}
