@@ -8,9 +8,10 @@ import platform
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
-from bidder.metrics import Metric
+from bidder.metrics import Metric, Tally
 from bidder.supervisor.catalogue import catalogue
 from bidder.supervisor.servers import ServerState
 from bidder.supervisor.slots import Slot
@@ -44,9 +45,11 @@ class Scrape:
         helpers: Mapping[str, Slot],
         tallies: Iterable[Path],
         servers: Callable[[], Mapping[str, ServerState]],
+        counted: Tally | None = None,
     ) -> None:
         """`helpers` are the `bookkeeper` and the `caretaker`; `servers` tells how the embedded `store` and `ledger`
-        are."""
+        are; `counted` is what the supervisor counts itself."""
+        self._counted = counted or Tally()
         self._slots, self._helpers = slots, helpers
         self._reading = threading.Lock()  # a scrape and the operator's page ask in threads of their own
         self._tallies, self._servers = Tallies(tallies), servers
@@ -58,7 +61,7 @@ class Scrape:
     def samples(self) -> Samples:
         """All series of the service as they are now, in exposed units except bucket counts."""
         with self._reading:
-            return merge(catalogue(), self._tallies, self._own())
+            return merge(catalogue(), chain(self._tallies, (self._counted.samples(),)), self._own())
 
     def _own(self) -> Samples:
         servers = self._servers()

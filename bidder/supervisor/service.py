@@ -20,16 +20,21 @@ from typing import Final
 from aiohttp import web
 
 from bidder.campaigns.live import fingerprint
+from bidder.clock import SystemClock
 from bidder.config import Config, WorkerSetup
-from bidder.notices.keys import KeysError, load_keys, load_price_keys
+from bidder.metrics import Tally
+from bidder.notices.keys import Keyring, KeysError, load_keys, load_price_keys
 from bidder.stores.address import parse_all
 from bidder.stores.embedded import EmbeddedError
 from bidder.stores.errors import AddressError
+from bidder.supervisor.actions import Actions
 from bidder.supervisor.folder import Folder, FolderTaken, Ports, write_ports
 from bidder.supervisor.ledger import prepare
 from bidder.supervisor.scrape import Scrape
 from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import Slot, Unusable
+from bidder.web.access import Access
+from bidder.web.admin import Admin
 from bidder.web.ops import ops_app
 from bidder.web.sockets import PortTaken, claim_port, outlive_connections
 
@@ -71,6 +76,7 @@ class Supervisor:
         self._slots: list[Slot] = []
         self._helpers: dict[str, Slot] = {}
         self._servers = Servers(config, self._folder)
+        self._counted = Tally()  # what the supervisor counts itself; it begins anew with it
         self._stopping = asyncio.Event()
 
     def ready(self) -> bool:
@@ -102,7 +108,7 @@ class Supervisor:
         for number, (name, command) in enumerate(self._helper_commands.items(), config.workers):
             if command:
                 self._helpers[name] = Slot(number, command, config, self._setup, f"the {name}")
-        scrape = Scrape(self._slots, self._helpers, self._tallies(), self._servers.states)
+        scrape = Scrape(self._slots, self._helpers, self._tallies(), self._servers.states, self._counted)
         runner = await self._start_ops(ops, scrape)
         preparing = await self._prepare_ledger()
         try:
@@ -225,10 +231,11 @@ class Supervisor:
         )
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
-        service = _Ops(self, scrape)
-        runner = web.AppRunner(
-            ops_app(service), access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S
-        )
+        access = Access(self._config.ops, Keyring(self._keys), SystemClock())
+        actions = Actions(self._config, lambda: self._servers.ledger_url, self._reload, lambda: False)
+        admin = Admin(access, actions, self._counted, self._folder.path)
+        app = ops_app(_Ops(self, scrape), access, admin.routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S)
         await runner.setup()
         outlive_connections(bound)
         await web.SockSite(runner, bound).start()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from bidder.web.access import Access, Refusal, Refused
 from bidder.web.admin import MAX_BODY
@@ -61,14 +61,14 @@ def refused(found: Refused) -> web.Response:
     return response
 
 
-def _named(access: Access) -> Callable[[web.Request, Handler], Handler]:
+def _named(access: Access) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path not in OPEN and not access.knows_host(request):
             return web.Response(status=421, text="not a name of this port: see ops.hosts\n")
         return await handler(request)
 
-    return middleware  # type: ignore[return-value]  # aiohttp's type of a middleware is a protocol
+    return middleware
 
 
 def _metrics(scrape: Callable[[], bytes], access: Access) -> Handler:

@@ -23,6 +23,7 @@ from bidder.web.headers import PERMISSIONS, ops_headers, public_headers
 from bidder.web.ops import ops_app
 from bidder.web.public import notice_routes, public_app
 from tests.bidder.notices.support import RING, Kept, OneLineItem, sealed
+from tests.bidder.web.operators import access
 from tests.servers import RealServer
 
 BASE = "https://ads.example.com"
@@ -108,7 +109,7 @@ def test_https_is_promised_only_where_it_is() -> None:
 async def test_every_answer_of_the_operators_port() -> None:
     """The same there, for its own pages alone."""
     service: Any = SimpleNamespace(ready=lambda: True, scrape=lambda: b"x 1\n")
-    app = ops_app(service)
+    app = ops_app(service, access())
     async with TestServer(app) as server:
         async for method, path, answer in answered(server, app):
             headers, what = answer.headers, f"{method} {path} {answer.status}"

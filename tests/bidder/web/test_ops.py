@@ -7,24 +7,13 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from bidder.web.ops import ops_app
-
-
-class Service:
-    """Ready or not, as the test says."""
-
-    is_ready = False
-
-    def ready(self) -> bool:
-        return self.is_ready
-
-    def scrape(self) -> bytes:
-        return b"x 1\n"
+from tests.bidder.web.operators import Service, access
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[tuple[Service, TestServer]]:
     service = Service()
-    async with TestServer(ops_app(service)) as server:
+    async with TestServer(ops_app(service, access())) as server:
         yield service, server
 
 
