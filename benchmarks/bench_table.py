@@ -5,12 +5,10 @@ Place: bench.py hands in what it measured; nothing is measured here.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.machine import machine, words
 
 if TYPE_CHECKING:
     from benchmarks.bench import Finding, Plan
@@ -86,7 +84,7 @@ def text(made: dict[str, Any]) -> str:
     facts = made["machine"]
     shares = list(made["subjects"][0]["latency_ms"])
     lines = [
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {facts['python']}",
+        words(facts),
         "CPU in µs per request and as a ratio to (a); latency in ms, p50 / p99 / p99.9, open loop",
         "requests have one impression; mixed ones up to four, 1.8 on average",
         "",
@@ -110,20 +108,3 @@ def text(made: dict[str, Any]) -> str:
     errors = sum(subject["errors"] for subject in made["subjects"])
     lines += [f"note: {note}" for note in made["notes"]]
     return "\n".join([*lines, *([f"ERRORS: {errors}"] if errors else [])])
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    model = "unknown CPU"
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = named[0].partition(":")[2].strip() if named else model
-    packages = ("uvloop", "httptools", "msgspec", "numpy", "aiohttp", "hiredis")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-    }

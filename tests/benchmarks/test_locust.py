@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from aiohttp import web
 
+from benchmarks.exchange.dialects import BY_NAME
+from bidder.stores.embedded import free_port
 from tests.benchmarks.test_simulation import Bidder, running
 from tests.corpus import ROOT
 
@@ -15,44 +19,89 @@ SHOP = ROOT / "tests" / "benchmarks" / "data" / "shop.yaml"
 pytestmark = pytest.mark.process
 
 
-async def locust(bidder: Bidder, folder: Path) -> tuple[int, str]:
+COMMAND = (sys.executable, "-m", "locust", "-f", "benchmarks/locustfile.py", "--headless")
+
+
+async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    """Locust with these arguments and PACELINE_LOAD_ variables."""
+    return await asyncio.create_subprocess_exec(
+        *(*COMMAND, *arguments),
+        cwd=ROOT,
+        env={**os.environ, **{f"PACELINE_LOAD_{name}": value for name, value in environment.items()}},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def locust(bidder: Bidder, *arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code and output of a short run."""
     async with running(bidder) as port:
-        process = await asyncio.create_subprocess_exec(
-            *(
-                sys.executable,
-                "-m",
-                "locust",
-                "-f",
-                "benchmarks/locustfile.py",
-                "--headless",
-                "--only-summary",
-            ),
-            *("--host", f"http://127.0.0.1:{port}", "--html", str(folder / "load.html")),
-            cwd=ROOT,
-            env={**os.environ, "PACELINE_LOAD_SECONDS": "2", "PACELINE_LOAD_USERS": "30"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        told = {"SECONDS": "2", "USERS": "30", **environment}
+        process = await start("--only-summary", "--host", f"http://127.0.0.1:{port}", *arguments, **told)
         out, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode()
 
 
 async def test_all_exchanges_send_and_good_answers_pass(tmp_path: Path) -> None:
-    """Six dialects, a report, exit code 0."""
-    code, out = await locust(Bidder(), tmp_path)
+    """Six dialects, a report, the percentiles that matter in console, CSV and HTML, exit code 0."""
+    report, table = tmp_path / "load.html", tmp_path / "load"
+    code, out = await locust(Bidder(), "--html", str(report), "--csv", str(table), PROFILE="diurnal")
     assert code == 0, out
     for name in ("generic", "prebid", "google", "xandr", "index", "magnite"):
         assert f"/bid/{name}" in out
-    assert (tmp_path / "load.html").stat().st_size > 1_000
+    assert "50%    90%    99%  99.9%   100%" in out
+    assert ",50%,90%,99%,99.9%,100%" in (tmp_path / "load_stats.csv").read_text()
+    assert '"percentiles_to_chart": [0.5, 0.9, 0.99, 0.999]' in report.read_text()
 
 
-async def test_answers_to_another_request_fail_the_run(tmp_path: Path) -> None:
-    """A bidder that answers nonsense with 200 is caught: exit code 1."""
-    code, out = await locust(Bidder(lambda request, exchange: web.json_response({"id": "other"})), tmp_path)
+async def test_answers_to_another_request_fail_the_run() -> None:
+    """A bidder that answers nonsense with 200 is caught: counted as invalid, not as late, exit code 1."""
+    code, out = await locust(Bidder(lambda request, exchange: web.json_response({"id": "other"})))
     assert code == 1
     assert "the answer is to another request" in out
+    assert counted(out, "invalid") > 0
+    assert counted(out, "late") == counted(out, "failed") == 0
+
+
+def counted(out: str, kind: str) -> int:
+    """How many answers of a kind the run told of."""
+    return int(re.findall(rf"(?m)^{kind} +([0-9,]+) ", out)[0].replace(",", ""))
+
+
+async def test_a_mix_of_exchanges(tmp_path: Path) -> None:
+    """Only the exchanges asked for send, one of them with a number of users of its own."""
+    verdict = tmp_path / "verdict.json"
+    told = {"PROFILE": "spike", "MIX": "google=3,index=1", "FIXED": "magnite=2", "VERDICT": str(verdict)}
+    code, out = await locust(Bidder(), **told)
+    assert code == 0, out
+    assert {name for name in BY_NAME if f"/bid/{name}" in out} == {"google", "index", "magnite"}
+    assert '"Magnite": 2' in out
+    assert {each["kind"]: each["count"] for each in orjson.loads(verdict.read_bytes())["verdicts"]} == {
+        "late": 0,
+        "invalid": 0,
+        "failed": 0,
+    }
+
+
+async def test_a_master_and_two_workers_are_one_run(tmp_path: Path) -> None:
+    """Distributed: the master sums up what both workers saw, judges it once, and writes the report."""
+    port, report, verdict = str(free_port()), tmp_path / "load.html", tmp_path / "verdict.json"
+    wrong = Bidder(lambda request, exchange: web.json_response({"id": "other"}))
+    async with running(wrong) as bidder:
+        host = f"http://127.0.0.1:{bidder}"
+        master = await start(
+            *("--master", "--master-bind-port", port, "--expect-workers", "2"),
+            *("--host", host, "--html", str(report)),
+            **{"SECONDS": "3", "VERDICT": str(verdict)},
+        )
+        workers = [await start("--worker", "--master-port", port, "--host", host) for _ in range(2)]
+        (out, _), *_ = await asyncio.gather(*(process.communicate() for process in (master, *workers)))
+    said = out.decode()
+    assert master.returncode == 1, said
+    assert "2 workers connected" in said, said
+    assert counted(said, "invalid") == orjson.loads(verdict.read_bytes())["requests"] > 0
+    assert report.exists()
 
 
 async def test_make_load_brings_its_own_service(tmp_path: Path) -> None:
@@ -67,5 +116,7 @@ async def test_make_load_brings_its_own_service(tmp_path: Path) -> None:
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
-    assert (tmp_path / "load.html").exists()
+    page = (tmp_path / "load.html").read_text()
+    assert "Paceline under load: plateaus, 2 s" in page
+    assert page.count('class="holds"') == 3
     assert not [name for name in os.listdir(tmp_path) if name.startswith("paceline-load-")]
