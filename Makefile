@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench pacing affinity ivt load lock clean
+.PHONY: help setup demo test check bench pacing affinity ivt load audit dashboards lock chart clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,8 +30,17 @@ endif
 demo: setup ## the whole thing on this machine, for a minute
 	@$(BIN)/paceline demo $(ARGS)
 
-test: setup ## every test
+test: setup helm ## every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+chart: setup ## the Helm chart: its schema of settings anew, lint, renders, Kubernetes' schemas (helm is fetched once)
+	@$(BIN)/python -m tests.chart.tools >/dev/null
+	@$(BIN)/python -m helm.settings
+	@$(BIN)/python -m pytest -q tests/chart $(ARGS)
+
+.PHONY: helm
+helm: setup # tests of the chart skip, saying so, where it cannot be had
+	@$(BIN)/python -m tests.chart.tools >/dev/null || true
 
 check: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check
@@ -54,9 +63,17 @@ ivt: setup ## how well invalid traffic is told, on lists of crawlers and network
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
 
-lock: ## both lock files anew, after a change to pyproject.toml (needs uv)
+audit: setup ## known vulnerabilities and licences of everything that is installed
+	@$(BIN)/python .ci/audit.py $(ARGS)
+
+dashboards: setup ## Grafana's dashboards and the catalogue of metrics, from code
+	@$(BIN)/python -m helm.build $(ARGS)
+
+lock: ## all lock files anew, after a change to pyproject.toml (needs uv)
 	@uv lock $(ARGS)
-	@uv export --quiet --frozen --all-extras --no-emit-project --no-header --output-file requirements.lock
+	@uv export --quiet --frozen --all-extras --group build --no-emit-project --no-header --output-file requirements.lock
+	@uv export --quiet --frozen --extra train --no-emit-project --no-header --output-file requirements-runtime.lock
+	@uv export --quiet --frozen --only-group build --no-header --output-file requirements-build.lock
 
 clean: ## remove what make made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
