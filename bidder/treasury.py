@@ -56,7 +56,11 @@ class Treasury:
         self._config, self._clock = config, clock
         self.allowance = Allowance()
         self._client = open_client(config.ledger_store(setup.ledger_url))
-        self._store, self._board, self._tally = RedisStore(self._client, config.waits()), Board(self._client), tally
+        self._store, self._board, self._tally = (
+            RedisStore(self._client, config.waits()),
+            Board(self._client),
+            tally,
+        )
         self._treasurer = Treasurer(self._store, self.allowance, clock, tally, _rules(config))
         charges = Charges(self._store, tally, LineSeries(), clock)
         sightings = Sightings(PeopleLogs(source, tally, clock), tally, clock)
