@@ -32,6 +32,7 @@ from bidder.settings import (
     Priors,
     PrivacyRules,
     PublicPort,
+    Seconds,
     Stores,
 )
 from budget.store import Waits
@@ -45,6 +46,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
     workers: Annotated[int, Meta(ge=1, le=512)] = 1
+    ready_timeout_s: Seconds = 120.0
+    """So long a worker that is to replace another (SIGUSR2) may take to be ready; then it is given up."""
     data_dir: str = "data"
     campaigns: str = ""
     """A YAML file or a folder of them; empty: the demo's shops."""
@@ -126,7 +129,11 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     """Exchange name to the keys of its price decoder."""
     exchange_port: Annotated[int, Meta(ge=1, le=65_535)]
     public_port: Annotated[int, Meta(ge=1, le=65_535)]
-    """Both are bound by every worker with SO_REUSEPORT; the configuration's 0 is resolved here."""
+    """Where both listen; the configuration's 0 is resolved here."""
+    exchange_fd: int = -1
+    public_fd: int = -1
+    """The slot's own sockets, bound with SO_REUSEPORT; they outlive a worker that is replaced as planned. Below 0: the
+    worker binds its own."""
     base_url: str
     """What notice and click URLs begin with; without a slash at the end."""
     announce_fd: int

@@ -16,6 +16,17 @@ Network = Annotated[str, Meta(pattern=r"^[0-9a-fA-F:.]{2,39}(/[0-9]{1,3})?\Z")]
 PartnerDomain = Annotated[str, Meta(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}\Z", max_length=253)]
 
 
+class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files in PEM form; read anew on SIGHUP and when they change. Without a certificate a port speaks plainly."""
+
+    cert_file: str = ""
+    """The certificate, then those that lead to its root."""
+    key_file: str = ""
+    """Its key; empty: it stands in `cert_file`."""
+    client_ca_file: str = ""
+    """Clients must show a certificate that one of these signed; for the exchange and the operators' port."""
+
+
 class ExchangePort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The lean port that exchanges talk to."""
 
@@ -30,8 +41,11 @@ class ExchangePort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     idle_timeout_s: Seconds = 180.0  # Google keeps a connection 150 s
     head_timeout_s: Seconds = 10.0  # from the first byte of a request to the end of its head
     body_timeout_s: Seconds = 10.0  # from the end of the head to the end of the body
+    drain_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
+    """After SIGTERM /ready says no, and both ports still accept, for so long: load balancers move away meanwhile."""
     drain_timeout_s: Seconds = 20.0
     tick_budget_ms: Milliseconds = 10.0  # deciding longer than this in one tick sheds what else waits
+    tls: Tls = Tls()
 
 
 class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,6 +106,7 @@ class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rates: Rates = Rates()
     hsts_days: Annotated[int, Meta(ge=0, le=3_650)] = 365
     """So long browsers come back by https alone (Strict-Transport-Security), where `base_url` is https; 0: not told."""
+    tls: Tls = Tls()
 
 
 class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,6 +114,7 @@ class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: Port = 8082
+    tls: Tls = Tls()
     token_required: bool = False
     """Whether the page and the metrics need a token of `paceline token` on a loopback address too; on any other they
     always do. Admin actions need one everywhere, /live and /ready nowhere."""
