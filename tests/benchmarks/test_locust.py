@@ -93,7 +93,8 @@ async def test_a_master_and_two_workers_are_one_run(tmp_path: Path) -> None:
         master = await start(
             *("--master", "--master-bind-port", port, "--expect-workers", "2"),
             *("--host", host, "--html", str(report)),
-            **{"SECONDS": "3", "VERDICT": str(verdict)},
+            SECONDS="3",
+            VERDICT=str(verdict),
         )
         workers = [await start("--worker", "--master-port", port, "--host", host) for _ in range(2)]
         (out, _), *_ = await asyncio.gather(*(process.communicate() for process in (master, *workers)))

@@ -19,7 +19,7 @@ def test_shares_add_up_to_one() -> None:
 @pytest.mark.parametrize("text", ["gogle=1", "google=x", "google=-1", "google=nan", "google=0"])
 def test_a_wrong_mix_is_refused(text: str) -> None:
     """With a line that says what there is."""
-    with pytest.raises(ValueError, match="no exchange|not a share"):
+    with pytest.raises(ValueError, match=r"no exchange|not a share"):
         shares_of(text)
 
 
