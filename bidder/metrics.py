@@ -9,10 +9,10 @@ Limits: MAX_CELLS series per worker; past it, counts go to the one overflow cell
 Never: knows what is counted beyond the catalogue's names.
 """
 
-import bisect
 import mmap
 import os
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,13 +139,15 @@ class Histogram:
 
     def observe(self, value: int) -> None:
         """Count one value, in the metric's cell unit."""
-        self._cells[self._buckets[bisect.bisect_left(self._bounds, value)]] += 1
-        self._cells[self._sum] += value
+        cells = self._cells
+        cells[self._buckets[bisect_left(self._bounds, value)]] += 1
+        cells[self._sum] += value
 
     def observe_many(self, value: int, times: int) -> None:
         """Count one value so many times, for the price of once."""
-        self._cells[self._buckets[bisect.bisect_left(self._bounds, value)]] += times
-        self._cells[self._sum] += value * times
+        cells = self._cells
+        cells[self._buckets[bisect_left(self._bounds, value)]] += times
+        cells[self._sum] += value * times
 
 
 def _map_file(path: Path | None) -> mmap.mmap:

@@ -71,8 +71,8 @@ class AuctionCounts:
         self._faults = tally.slot("paceline_self_check_faults_total")
         stages = {stage: tally.histogram(STAGE, stage) for stage in STAGES}
         self._intake, self._person = stages["intake"], stages["person"]
-        self._priced = [stages[stage] for stage in ("retrieve", "price", "admit", "respond")]
-        self._unpriced = [stages["retrieve"], stages["respond"]]
+        self._priced = [stages[stage].observe_many for stage in ("retrieve", "price", "admit", "respond")]
+        self._unpriced = [stages[stage].observe_many for stage in ("retrieve", "respond")]
         self._consents = [
             tally.slot(CONSENT.name, regime.name.lower(), consent.name.lower())
             for regime in Regime
@@ -93,9 +93,12 @@ class AuctionCounts:
     def stages(self, moments_ns: Sequence[int], requests: int) -> None:
         """The moments between which a batch went through retrieve, price, admit and respond: five of them, or three
         where nothing was left to price."""
-        stages = self._priced if len(moments_ns) == len(self._priced) + 1 else self._unpriced
-        for stage, began_ns, ended_ns in zip(stages, moments_ns, moments_ns[1:], strict=False):
-            stage.observe_many(ended_ns - began_ns, requests)
+        began_ns, *ends_ns = moments_ns
+        for observe, ended_ns in zip(
+            self._priced if len(ends_ns) == len(self._priced) else self._unpriced, ends_ns, strict=True
+        ):
+            observe(ended_ns - began_ns, requests)
+            began_ns = ended_ns
 
     def consents(self, batch: Sequence[Pending]) -> None:
         """What the requests of a batch let us do."""

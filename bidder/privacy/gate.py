@@ -44,6 +44,7 @@ _PRECISE: Final = tcf.features_mask(*features_for(Activity.PRECISE_GEO))
 _NO_SECTIONS: Final = gpp.Gpp({}, {})
 _SILENT: Final = SectionsSay.NOTHING
 _CHILD: Final = SectionsSay.CHILD
+_GDPR: Final = Regime.GDPR
 
 
 class Gate:
@@ -81,6 +82,8 @@ class Gate:
     def regime(self, signals: Signals, permissions: Permissions) -> Regime:
         """The law that a request was permitted under: to be counted. Of a GPP string that is not remembered, gpp_sid
         alone is looked at."""
+        if signals.gdpr and not permissions.child:
+            return _GDPR
         text = signals.gpp
         sections = _sections(text) if text and len(text) <= KEPT_CHARS else None
         return regime_of(signals, sections or _NO_SECTIONS, permissions.child)

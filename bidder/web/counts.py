@@ -11,6 +11,8 @@ Rule: an answer is bad, for the objective that 99 % are in time, where it left a
     no-bid as much as a bid.
 """
 
+from bisect import bisect_left
+
 from bidder.auction.counts import STAGE
 from bidder.metrics import Metric, Tally
 from bidder.outcome import Outcome
@@ -23,6 +25,8 @@ _NEITHER = (
     *(Outcome.NOT_FOUND, Outcome.METHOD, Outcome.HEAD_TOO_LARGE, Outcome.BODY_TOO_LARGE, Outcome.ENCODING),
     *(Outcome.BAD_HTTP, Outcome.MALFORMED, Outcome.DISCONNECTED, Outcome.TIMEOUT, Outcome.NO_TIME),
 )
+MAX_SHARE = 1_000_000
+"""A thousand times the deadline: beyond it, as where no time was given at all, a sum would tell of nothing else."""
 VERDICTS = tuple(BAD if outcome in _BAD else NEITHER if outcome in _NEITHER else GOOD for outcome in Outcome)
 """By outcome, of an answer in time."""
 
@@ -119,7 +123,10 @@ METRICS: tuple[Metric, ...] = (
 class Counts:
     """The cells of one exchange."""
 
-    __slots__ = ("late", "latency", "latency_sum", "outcomes", "requests", "slo", "used", "used_sum")
+    __slots__ = (
+        "deadline_ns", "good", "late", "latency", "latency_sum", "outcomes", "received_ns", "requests",
+        "run", "slo", "used", "used_sum",
+    )  # fmt: skip
 
     def __init__(self, tally: Tally, exchange: str) -> None:
         """Make the series of an exchange, so that all of them show from the start."""
@@ -133,6 +140,25 @@ class Counts:
         self.used = [tally.slot(DEADLINE_USED.name, exchange, part=str(i)) for i in parts]
         self.used_sum = tally.slot(DEADLINE_USED.name, exchange, part="sum")
         self.slo = [tally.slot(SLO.name, exchange, result) for result in ("good", "bad")]
+        self.run = self.good = 0
+        self.received_ns = self.deadline_ns = 0
+        """Calls answered together that share these moments, and how many of them were good."""
+
+    def end_run(self, cells: "memoryview[int]", now_ns: int) -> None:
+        """Count the run of calls that are answered now, and begin another: histograms cost a run what they cost a
+        call."""
+        run = self.run
+        if not run:
+            return
+        took_ns = now_ns - self.received_ns
+        cells[self.latency[bisect_left(LATENCY_BUCKETS_NS, took_ns)]] += run
+        cells[self.latency_sum] += took_ns * run
+        if self.deadline_ns:
+            share = min(took_ns * 1_000 // max(self.deadline_ns - self.received_ns, 1), MAX_SHARE)
+            cells[self.used[bisect_left(DEADLINE_USED.buckets, share)]] += run
+            cells[self.used_sum] += share * run
+        cells[self.slo[GOOD]] += self.good
+        self.run = self.good = 0
 
 
 class PortCells:

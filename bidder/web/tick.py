@@ -9,7 +9,6 @@ Never: holds a request back to make a batch larger.
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,24 +18,13 @@ from bidder.outcome import Outcome
 from bidder.web import bodies
 from bidder.web.admission import Admission, share
 from bidder.web.call import Call, Deciders, Line, Turn
-from bidder.web.counts import (
-    BAD,
-    DEADLINE_USED,
-    FAIR_NS,
-    LATENCY_BUCKETS_NS,
-    NEITHER,
-    VERDICTS,
-    PortCells,
-)
+from bidder.web.counts import BAD, FAIR_NS, GOOD, NEITHER, VERDICTS, Counts, PortCells
 
 log = logging.getLogger(__name__)
 
 _NEVER_LATE = (Outcome.DISCONNECTED, Outcome.NO_TIME)
 """Nobody waits any more, or the time was too short from the start: neither is a late answer."""
-MAX_SHARE = 1_000_000
-"""A thousand times the deadline: beyond it, as where no time was given at all, a sum would tell of nothing else."""
 _NO_TIME = Outcome.NO_TIME
-_USED_BUCKETS = DEADLINE_USED.buckets
 
 
 class Writer(Line, Protocol):
@@ -173,10 +161,9 @@ class Tick:
         self.received = 0
 
     def _count(self, settled: list[Turn]) -> None:
-        cells = self._cells
-        now_ns = self._clock()
-        arrived_ns = bucket = -1
-        shares: dict[int, tuple[int, int]] = {}  # by deadline, of one arrival: most requests have few tmax
+        """Count what was answered now; calls of one exchange, arrival and deadline are a run, counted at its end."""
+        cells, now_ns, handed = self._cells, self._clock(), 0
+        running: list[Counts] = []
         for turn in settled:
             counts, outcome = turn.counts, turn.outcome
             if counts is None:
@@ -186,43 +173,36 @@ class Tick:
             verdict = VERDICTS[outcome]
             if turn.handed:
                 assert isinstance(turn, Call)
-                self.in_flight -= 1
-                if turn.received_ns != arrived_ns:
-                    arrived_ns = turn.received_ns
-                    bucket = bisect_left(LATENCY_BUCKETS_NS, now_ns - arrived_ns)
-                    shares.clear()
-                cells[counts.latency[bucket]] += 1
-                cells[counts.latency_sum] += now_ns - arrived_ns
+                handed += 1
                 deadline_ns = turn.deadline_ns
-                if deadline_ns:
-                    share = shares.get(deadline_ns)
-                    if share is None:
-                        share = shares[deadline_ns] = _share(now_ns - arrived_ns, deadline_ns - arrived_ns)
-                    cells[counts.used[share[0]]] += 1
-                    cells[counts.used_sum] += share[1]
-                    if now_ns > deadline_ns or outcome is _NO_TIME:
-                        verdict = self._late(turn, now_ns)
+                if deadline_ns != counts.deadline_ns or turn.received_ns != counts.received_ns:
+                    counts.end_run(cells, now_ns)
+                    counts.deadline_ns, counts.received_ns = deadline_ns, turn.received_ns
+                if not counts.run:
+                    running.append(counts)
+                counts.run += 1
+                if now_ns > deadline_ns > 0 or outcome is _NO_TIME:
+                    verdict = self._late(turn)
+                elif verdict == GOOD:
+                    counts.good += 1
+                    continue
             if verdict != NEITHER:
                 cells[counts.slo[verdict]] += 1
+        self.in_flight -= handed
+        for counts in running:
+            counts.end_run(cells, now_ns)
 
-    def _late(self, call: Call, now_ns: int) -> int:
+    def _late(self, call: Call) -> int:
         """Count an answer that left after its deadline, or was not begun for want of time; its verdict."""
         assert call.counts is not None
         if call.outcome not in _NEVER_LATE:
             self._cells[call.counts.late] += 1
             return BAD
-        if call.outcome is _NO_TIME and call.deadline_ns - call.received_ns < FAIR_NS:
-            return NEITHER
-        return BAD
+        hopeless = call.outcome is _NO_TIME and call.deadline_ns - call.received_ns < FAIR_NS
+        return NEITHER if hopeless else BAD
 
     def gauges(self, connections: int) -> None:
         """Bring the gauges up to date."""
         self._cells[self._port.connections] = connections
         self._cells[self._port.in_flight] = self.in_flight
         self._cells[self._port.cost] = int(self._admission.cost_ns)
-
-
-def _share(took_ns: int, given_ns: int) -> tuple[int, int]:
-    """The bucket of a share of the deadline, and the share in thousandths."""
-    share = min(took_ns * 1_000 // max(given_ns, 1), MAX_SHARE)
-    return bisect_left(_USED_BUCKETS, share), share
