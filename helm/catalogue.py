@@ -93,7 +93,7 @@ def _entry(metric: Metric, panels: Iterable[str], alerts: Iterable[str]) -> str:
         f"{metric.kind.capitalize()}{f' by {labels}' if labels else ''}. {metric.help.rstrip('.')}.",
         "",
         *([f"- Series: {metric.bound}"] if metric.bound else []),
-        *(f"- Panel: {panel}" for panel in panels),
+        *(f"- Panel: {panel}" for panel in dict.fromkeys(panels)),
         *(f"- Alert: [{alert}](RUNBOOKS.md#{alert.lower()})" for alert in dict.fromkeys(alerts)),
         "",
     ]
