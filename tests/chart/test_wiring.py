@@ -1,0 +1,180 @@
+"""That the objects fit together: selectors, ports, names, times."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bidder import app, treasury
+from bidder.supervisor import service
+from tests.chart.rendering import EVERY, Manifest, containers, loaded, manifests, one, pods, workload
+
+
+def _matches(labels: dict[str, str], selector: dict[str, str]) -> bool:
+    return selector.items() <= labels.items()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_selectors_select_pods(name: str) -> None:
+    """Every Service, policy, budget, spread and monitor selects pods of exactly one kind, and workloads their own."""
+    objects = manifests(name)
+    found = {whose: pod["metadata"]["labels"] for whose, pod in pods(objects)}
+    for each in objects:
+        for selector in _selectors(each):
+            chosen = {
+                labels["app.kubernetes.io/component"]
+                for labels in found.values()
+                if _matches(labels, selector)
+            }
+            if (
+                each["kind"] == "NetworkPolicy"
+                and selector.get("app.kubernetes.io/component") == "job"
+                and not chosen
+            ):
+                continue  # all chores are off
+            assert len(chosen) == 1, f"{each['kind']} {each['metadata']['name']}: {selector}"
+
+
+def _selectors(each: Manifest) -> list[dict[str, str]]:
+    spec: dict[str, Any] = each.get("spec", {})
+    if each["kind"] == "Service":
+        return [spec["selector"]]
+    if each["kind"] == "NetworkPolicy":
+        return [spec["podSelector"]["matchLabels"]]
+    if each["kind"] == "PodMonitor":
+        return [spec["selector"]["matchLabels"]]
+    if each["kind"] in ("StatefulSet", "Deployment", "PodDisruptionBudget"):
+        spread = spec.get("template", {}).get("spec", {}).get("topologySpreadConstraints", [])
+        return [spec["selector"]["matchLabels"], *(part["labelSelector"]["matchLabels"] for part in spread)]
+    return []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_named_port_exists(name: str) -> None:
+    """Ports that Services, probes, policies, ingresses and monitors name are ports of the pods that they mean."""
+    objects = manifests(name)
+    services = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "Service"}
+    for spec in services.values():
+        ports = _ports_of(objects, spec["selector"])
+        assert {port["targetPort"] for port in spec["ports"]} <= ports
+    for each in objects:
+        if each["kind"] == "Ingress":
+            for rule in each["spec"]["rules"]:
+                for path in rule["http"]["paths"]:
+                    backend = path["backend"]["service"]
+                    assert backend["port"]["name"] in {
+                        port["name"] for port in services[backend["name"]]["ports"]
+                    }
+        elif each["kind"] == "NetworkPolicy":
+            ports = _ports_of(objects, each["spec"]["podSelector"]["matchLabels"])
+            assert {
+                port["port"] for rule in each["spec"].get("ingress") or [] for port in rule["ports"]
+            } <= ports
+        elif each["kind"] in ("PodMonitor", "ServiceMonitor"):
+            assert "ops" in _ports_of(objects, workload(objects)["spec"]["selector"]["matchLabels"])
+    for _, pod in pods(objects):
+        for container in containers(pod):
+            named = {port["name"] for port in container.get("ports", [])}
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                asked = container.get(probe, {})
+                how = asked.get("httpGet") or asked.get("tcpSocket")
+                assert how is None or how["port"] in named
+
+
+def _ports_of(objects: list[Manifest], selector: dict[str, str]) -> set[str]:
+    return {
+        port["name"]
+        for _, pod in pods(objects)
+        if _matches(pod["metadata"]["labels"], selector)
+        for container in containers(pod)
+        for port in container.get("ports", [])
+    }
+
+
+def test_a_service_monitor_finds_one_service() -> None:
+    """The metrics are scraped once: of the Services only that of the operators' port has the monitor's labels."""
+    objects = manifests("service_monitor")
+    wanted = one(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    services = [each for each in objects if each["kind"] == "Service"]
+    found = [each["metadata"]["name"] for each in services if _matches(each["metadata"]["labels"], wanted)]
+    assert found == ["paceline-ops"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_instance_has_time_to_end(name: str, tmp_path: Path) -> None:
+    """SIGKILL comes after serving on, draining and giving money back, each at its longest."""
+    objects = manifests(name)
+    spec = workload(objects)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    on_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain_s = math.ceil(loaded(objects, tmp_path).exchange.drain_timeout_s)
+    needed_s = on_s + drain_s + service.KILL_AFTER_S
+    assert spec["terminationGracePeriodSeconds"] > needed_s
+    assert service.KILL_AFTER_S >= app.VIEWS_S
+    assert spec["terminationGracePeriodSeconds"] >= on_s + drain_s + treasury.CLOSE_S + app.VIEWS_S
+    ready = container["readinessProbe"]
+    assert on_s >= ready["periodSeconds"] * ready["failureThreshold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "cores", "memory_mi"), [("default", 2, 3, 2048), ("big", 31, 32, 40704)]
+)
+def test_workers_are_cores(name: str, workers: int, cores: int, memory_mi: int) -> None:
+    """Workers, and one core more, are asked for whole and are the limit, so that a node can pin them."""
+    (container,) = workload(manifests(name))["spec"]["template"]["spec"]["containers"]
+    assert container["args"][-2:] == ["--workers", str(workers)]
+    assert container["resources"]["requests"] == {"cpu": str(cores), "memory": f"{memory_mi}Mi"}
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+
+
+def test_autoscaling_aims_at_the_workload() -> None:
+    """It scales what there is, between its bounds, and nobody else sets the number of instances."""
+    objects = manifests("autoscaling_on_lateness")
+    scaler = one(objects, "HorizontalPodAutoscaler")["spec"]
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "paceline"}
+    assert "replicas" not in workload(objects)["spec"]
+    processor, late = scaler["metrics"]
+    assert processor["resource"]["target"]["averageUtilization"] == 40  # 60 % of two of three cores
+    assert late["pods"]["metric"]["name"] == "paceline_late_share"
+    assert late["pods"]["target"]["averageValue"] == "20m"
+
+
+def test_money_has_a_disk(tmp_path: Path) -> None:
+    """Notices that wait outlive a pod in a StatefulSet, the journal everything; a Deployment keeps the journal."""
+    kept = workload(manifests("default"))["spec"]
+    (claim,) = kept["volumeClaimTemplates"]
+    assert kept["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    for name in ("default", "deployment", "production", "minimal"):
+        objects = manifests(name)
+        config = loaded(objects, tmp_path)
+        (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert config.data_dir.startswith(mounts["data"] + "/")
+        assert config.ledger.journal_dir.startswith(mounts["shared"] + "/")
+        assert config.events.folder.startswith(mounts["shared"] + "/")
+        shared = one(objects, "PersistentVolumeClaim", "paceline-shared")
+        assert shared["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert claim["metadata"]["name"] == "data"
+
+
+def test_chores_have_what_they_need() -> None:
+    """Each runs one command of ours, beside the shared disk; the audit may not write there."""
+    for name, words in {
+        "affinity": "train affinity",
+        "retention": "retention sweep",
+        "audit": "audit",
+    }.items():
+        spec = one(manifests("default"), "CronJob", f"paceline-{name}")["spec"]["jobTemplate"]["spec"][
+            "template"
+        ]["spec"]
+        (container,) = spec["containers"]
+        assert f"exec paceline {words} --config /etc/paceline/config/paceline.yaml" in container["args"][0]
+        (shared,) = [mount for mount in container["volumeMounts"] if mount["name"] == "shared"]
+        assert shared.get("readOnly", False) is (name == "audit")
+        assert spec["restartPolicy"] == "Never"
+        assert "affinity" not in spec
+    alone = one(manifests("one_instance"), "CronJob", "paceline-audit")["spec"]["jobTemplate"]["spec"][
+        "template"
+    ]["spec"]
+    assert "podAffinity" in alone["affinity"]
