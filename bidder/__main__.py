@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(added: list[str]) -> argparse.ArgumentParser:
-    from bidder.commands import check, serve, token
+    from bidder.commands import check, probe, serve, token
 
     parser = argparse.ArgumentParser(
         prog="paceline",
@@ -47,6 +47,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     _register_products(subparsers)
     _register_people(subparsers)
     token.register(subparsers)
+    probe.register(subparsers)
     return parser
 
 

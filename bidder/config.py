@@ -181,8 +181,10 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
 }
 _SECURE_URL = re.compile(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])([:/]|$)")
 
-SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS")
-"""Variables that hold secrets: read where they are used, never printed."""
+SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS", "PACELINE_PRICE_KEYS_FILE")
+"""Variables that hold secrets, or name their files: read where they are used, never printed."""
+URLS = ("PACELINE_REDIS_URL", "PACELINE_LEDGER_URL")
+"""Variables that may hold a password: each may stand in a file, which `<name>_FILE` names."""
 
 
 def of_children(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -193,6 +195,7 @@ def of_children(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration of a file (none: defaults) with the environment over it; raises ConfigError."""
     raw = _read(path) if path else {}
+    environment = _with_files(environment)
     for name, place in ENVIRONMENT.items():
         if name in environment:
             _put(raw, place, environment[name])
@@ -215,6 +218,23 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
         problem = "must be https; plain http is for loopback addresses alone - at `$.public.base_url`"
         raise ConfigError(_located(problem, path, environment))
     return config
+
+
+def _with_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the content of files in the place of their names; raises ConfigError."""
+    told = dict(environment)
+    for name in URLS:
+        file = told.pop(f"{name}_FILE", "")
+        if not file:
+            continue
+        if name in told:
+            raise ConfigError(f"{name} and {name}_FILE are both set: one is enough")
+        try:
+            told[name] = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not plain text"
+            raise ConfigError(f"{name}_FILE: {file}: {reason}") from None
+    return told
 
 
 def _located(problem: str, path: Path | None, environment: Mapping[str, str]) -> str:

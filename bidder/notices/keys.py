@@ -98,8 +98,13 @@ def _parse_key(text: str) -> tuple[int, bytes]:
 
 
 def _read(path: Path) -> Keyring:
+    return parse_keys(_text(str(path)), str(path))
+
+
+def _text(path: str) -> str:
+    """What stands in a file of secrets; nothing where none is named."""
     try:
-        return parse_keys(path.read_text(encoding="ascii"), str(path))
+        return Path(path).read_text(encoding="ascii") if path else ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not plain text"
         raise KeysError(f"{path}: {reason}") from None
@@ -122,12 +127,13 @@ def _generate(path: Path) -> None:
 
 
 def load_price_keys(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Exchange name to the keys of its price decoder, from PACELINE_PRICE_KEYS:
-    `exchange:encryption_key:integrity_key`, comma-separated. Raises KeysError; whether the keys fit the
+    """Exchange name to the keys of its price decoder, from PACELINE_PRICE_KEYS or the file that
+    PACELINE_PRICE_KEYS_FILE names: `exchange:encryption_key:integrity_key`, comma- or line-separated. Raises KeysError; whether the keys fit the
     exchange's decoder shows where the decoder is made."""
     keys = {}
-    for part in filter(None, environment.get(PRICE_VARIABLE, "").split(",")):
-        fields = part.strip().split(":")
+    text = environment.get(PRICE_VARIABLE) or _text(environment.get(f"{PRICE_VARIABLE}_FILE", ""))
+    for part in filter(None, map(str.strip, text.replace(",", "\n").splitlines())):
+        fields = part.split(":")
         if len(fields) != 3 or not all(fields):
             raise KeysError(f"{PRICE_VARIABLE}: prices' keys are written exchange:encryption:integrity")
         keys[fields[0]] = {"encryption_key": fields[1], "integrity_key": fields[2]}

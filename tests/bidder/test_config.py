@@ -261,3 +261,16 @@ def test_proxies_are_networks_and_rates_are_whole(tmp_path: Path) -> None:
     assert "burst" in _refusal(_write(tmp_path, "public: {rates: {shop: {per_s: 5}}}", "c.yaml"))
     config = load(_write(tmp_path, "public: {rates: {shop: {per_s: 5, burst: 9}}}", "d.yaml"), {})
     assert (config.public.rates.shop.burst, config.public.rates.render.burst) == (9, 1_000)
+
+
+def test_urls_may_stand_in_files(tmp_path: Path) -> None:
+    """A variable with _FILE behind it names the file that holds its value; both at once, and a file that is not there,
+    are refused without a word of what it holds."""
+    secret = _write(tmp_path, "redis://:hush@redis.example:6379/0\n", "url")
+    config = load(None, {"PACELINE_REDIS_URL_FILE": str(secret)})
+    assert config.stores.redis_url == "redis://:hush@redis.example:6379/0"
+    both = _refusal(None, PACELINE_LEDGER_URL_FILE=str(secret), PACELINE_LEDGER_URL="redis://other")
+    assert "both set" in both
+    missing = _refusal(None, PACELINE_LEDGER_URL_FILE=str(tmp_path / "none"))
+    assert missing == f"PACELINE_LEDGER_URL_FILE: {tmp_path / 'none'}: No such file or directory"
+    assert "hush" not in both + missing

@@ -63,7 +63,7 @@ def test_secrets_do_not_show_when_printed() -> None:
     assert "sss" not in repr(ring) + repr(ring.signing) + str(ring.signing)
 
 
-def test_price_keys_by_exchange() -> None:
+def test_price_keys_by_exchange(tmp_path: Path) -> None:
     """Each exchange has its two price keys; a malformed entry is refused without showing it."""
     keys = load_price_keys({"PACELINE_PRICE_KEYS": "google:aa:bb, other:cc:dd"})
     assert keys == {
@@ -71,6 +71,11 @@ def test_price_keys_by_exchange() -> None:
         "other": {"encryption_key": "cc", "integrity_key": "dd"},
     }
     assert load_price_keys({}) == {}
+    file = tmp_path / "prices"
+    file.write_text("google:aa:bb\nother:cc:dd\n")
+    assert load_price_keys({"PACELINE_PRICE_KEYS_FILE": str(file)}) == keys
+    with pytest.raises(KeysError, match="No such file"):
+        load_price_keys({"PACELINE_PRICE_KEYS_FILE": str(tmp_path / "none")})
     with pytest.raises(KeysError) as caught:
         load_price_keys({"PACELINE_PRICE_KEYS": "google:topsecret"})
     assert "topsecret" not in str(caught.value)

@@ -1,0 +1,98 @@
+"""compose.yaml: every container hardened, no secret but in files, no port but on loopback; the commands of its page work.
+
+There is no engine here that would start it: what is tested is what it says, and that Paceline takes what it is given.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bidder.config import ENVIRONMENT, SECRETS, URLS, load
+from bidder.notices.keys import load_keys
+from bidder.stores.address import parse_all
+from tests.image.dockerfile import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PAGE = (ROOT / "helm" / "COMPOSE.md").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_hardened(name: str) -> None:
+    """Read-only root, no capability, no new privileges, a user by number that is not root, a health check, bounded logs,
+    and no port but on loopback."""
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"[1-9]\d*:\d+", service["user"])
+    assert "healthcheck" in service or name == "paceline"  # whose image has one
+    assert service["logging"]["options"]["max-size"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    assert "privileged" not in service
+
+
+def test_the_stores_are_for_paceline_alone() -> None:
+    """They have no port, stand in a network without a way out, and the money's writes each change to disk."""
+    for name in ("people", "ledger"):
+        assert "ports" not in SERVICES[name]
+        assert SERVICES[name]["networks"] == ["stores"]
+    assert COMPOSE["networks"]["stores"]["internal"] is True
+    told = SERVICES["ledger"]["command"]
+    assert told[told.index("--appendonly") + 1] == "yes"
+    assert told[told.index("--appendfsync") + 1] == "always"
+    assert told[told.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_secrets_are_files_and_nothing_else() -> None:
+    """No variable and no argument holds a secret; every secret is a file outside of the repository, and is used."""
+    used = {name for service in SERVICES.values() for name in service.get("secrets", ())}
+    assert used == set(COMPOSE["secrets"])
+    assert all(each["file"].startswith("./secrets/") for each in COMPOSE["secrets"].values())
+    assert "/secrets/" in (ROOT / ".gitignore").read_text().split()
+    told = SERVICES["paceline"]["environment"]
+    assert not {"PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS", *URLS} & set(told)
+    known = {*ENVIRONMENT, *SECRETS, *(f"{name}_FILE" for name in URLS)}
+    assert set(told) <= known
+
+
+def test_what_is_mounted_is_there() -> None:
+    """Every file of ours that a container reads stands where it says."""
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            if volume.startswith("./"):
+                assert (ROOT / volume.partition(":")[0]).exists(), volume
+                assert volume.endswith(":ro")
+    for name in {
+        volume.partition(":")[0] for each in SERVICES.values() for volume in each.get("volumes", ())
+    }:
+        assert name in COMPOSE["volumes"] or name.startswith((".", "$"))
+
+
+def test_the_commands_of_the_page_make_secrets_that_fit(tmp_path: Path) -> None:
+    """The first block of helm/COMPOSE.md, run: keys that load, URLs whose passwords are those of the stores."""
+    block = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    subprocess.run(["bash", "-euc", block[1]], cwd=tmp_path, check=True)
+    made = tmp_path / "secrets"
+    names = {Path(each["file"]).name for each in COMPOSE["secrets"].values()}
+    assert {each.name for each in made.iterdir()} == names
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert load_keys({}, str(made / "token.keys"), tmp_path).keys
+    config = load(
+        None,
+        {
+            "PACELINE_REDIS_URL_FILE": str(made / "people.url"),
+            "PACELINE_LEDGER_URL_FILE": str(made / "ledger.url"),
+        },
+    )
+    for url, store in ((config.stores.redis_url, "people"), (config.ledger.redis_url, "ledger")):
+        parse_all(url)
+        password = (made / f"{store}.conf").read_text().split()[1]
+        assert url == f"redis://:{password}@{store}:6379/0"
