@@ -1,4 +1,4 @@
-"""compose.yaml: every container hardened, no secret but in files, no port but on loopback; the commands of its page work.
+"""compose.yaml: containers hardened, no secret but in files, no port but on loopback; its page's commands work.
 
 There is no engine here that would start it: what is tested is what it says, and that Paceline takes what it is given.
 """
@@ -25,8 +25,8 @@ PAGE = (ROOT / "helm" / "COMPOSE.md").read_text()
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_hardened(name: str) -> None:
-    """Read-only root, no capability, no new privileges, a user by number that is not root, a health check, bounded logs,
-    and no port but on loopback."""
+    """Read-only root, no capability, no new privileges, a user by number that is not root, a health check, bounded
+    logs, and no port but on loopback."""
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]

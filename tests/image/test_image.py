@@ -24,6 +24,10 @@ from tests.test_lock import _by_pip
 
 TEXT = (ROOT / "Dockerfile").read_text()
 BUILDER, FINAL = stages(TEXT)
+OURS = {
+    key: value for name, rest in FINAL if name == "ENV" for key, value in re.findall(r"(\w+)=(\S*)", rest)
+}
+"""The image's own variables."""
 
 
 def test_the_image_runs_as_nobody_from_words_alone() -> None:
@@ -94,7 +98,7 @@ def ran(built: Path, *arguments: str, **environment: str) -> subprocess.Complete
     return subprocess.run(
         [str(built / "opt/paceline/bin/paceline"), *arguments],
         cwd=built / "opt" / "data",
-        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**OURS, "PATH": "/usr/bin:/bin", **environment},
         capture_output=True,
         text=True,
         timeout=120,
@@ -153,7 +157,7 @@ def test_it_serves_as_process_1_and_ends_on_sigterm(built: Path) -> None:
 
     people, money = RealServer(data.with_name("people")), RealServer(data.with_name("money"))
     people.start(), money.start()
-    variables = {
+    variables = OURS | {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PACELINE_DATA_DIR": str(data), "PACELINE_WORKERS": "1",
         "PACELINE_EXCHANGE_PORT": "0", "PACELINE_PUBLIC_PORT": "0", "PACELINE_OPS_PORT": "0",
         "PACELINE_REDIS_URL": people.url, "PACELINE_LEDGER_URL": money.url,
