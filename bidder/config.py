@@ -28,6 +28,7 @@ from bidder.settings import (
     ExchangePort,
     FrequencyRules,
     Ledger,
+    MetricRules,
     OpsPort,
     Priors,
     PrivacyRules,
@@ -68,6 +69,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: Events = Events()
     fraud: FraudRules = FraudRules()
     catalogue: Catalogue = Catalogue()
+    metrics: MetricRules = MetricRules()
     exchanges: tuple[Exchange, ...] = ()
     """Added to the shipped profiles; the same name replaces one."""
 

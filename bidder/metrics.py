@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 MAX_CELLS = 65_536
 NAMES_BYTES = 8 * 1024 * 1024
@@ -186,9 +188,18 @@ class TallyReader:
         return int(self._header[_BEATS])
 
     def samples(self) -> Iterator[tuple[Cell, int]]:
-        """Every cell with its value; names are decoded once."""
+        """Every cell with its value."""
+        return zip(self._named(), self._cells, strict=False)
+
+    def read(self) -> tuple[list[Cell], NDArray[np.int64]]:
+        """The cells, a list that only ever grows, and a copy of their values (C,)."""
+        names = self._named()
+        return names, np.frombuffer(self._map, np.int64, len(names), _CELLS_AT).copy()
+
+    def _named(self) -> list[Cell]:
+        """Names are decoded once."""
         used = self._header[1]
         begin = _HEADER_CELLS * 8
         self._names += [_decode(line) for line in self._map[begin + self._read : begin + used].splitlines()]
         self._read = used
-        return zip(self._names, self._cells, strict=False)
+        return self._names

@@ -270,6 +270,13 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What DuckDB may use; beyond it, it sorts on disk."""
 
 
+class MetricRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is told of the service in numbers."""
+
+    top_line_items: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    """So many line items, those that spend most, have series of their own, some 20 each; the rest is summed."""
+
+
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How product feeds are fetched; what is in one, and how often, is said in the campaign files."""
 

@@ -1,21 +1,28 @@
 """One scrape: the workers' counters, and what the supervisor knows itself.
 
 Place: service.py hands `Scrape.text` to the operators' port.
+Shapes: counters live in the tally files of the processes that count, which a successor goes on with: none is lost
+    with a process. All begin anew with the supervisor, as any counter of Prometheus may.
+Limits: line items and sources of suspect traffic have series of their own as ranking.py says.
 """
 
 import os
 import platform
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 
+from bidder.fraud.counts import SOURCE_SERIES
 from bidder.metrics import Metric, Tally
+from bidder.settings import MetricRules
 from bidder.supervisor.catalogue import catalogue
+from bidder.supervisor.ranking import LINE_ITEMS, SOURCES, Ranking
 from bidder.supervisor.servers import ServerState
 from bidder.supervisor.slots import Slot
-from bidder.web.exposition import Samples, Tallies, merge, render
+from bidder.web.exposition import Samples, Table, Tallies, render, source_of
 from bidder.web.processes import memory_limit, process_use
 
 METRICS = (
@@ -50,9 +57,20 @@ class Scrape:
         """`helpers` are the `bookkeeper` and the `caretaker`; `servers` tells how the embedded `store` and `ledger`
         are; `counted` is what the supervisor counts itself."""
         self._counted = counted or Tally()
+        self._table: Table | None = None
+        self._rankings: tuple[Ranking, ...] = ()
+        self.show(MetricRules().top_line_items)
         self._slots, self._helpers = slots, helpers
         self._reading = threading.Lock()  # a scrape and the operator's page ask in threads of their own
         self._tallies, self._servers = Tallies(tallies), servers
+
+    def show(self, line_items: int) -> None:
+        """So many line items have series of their own; said before the first scrape."""
+        self._rankings = (Ranking(LINE_ITEMS, line_items), Ranking(SOURCES, SOURCE_SERIES))
+
+    def warm(self) -> None:
+        """Load what knows all metrics, which takes seconds, before the first scrape needs it."""
+        catalogue()
 
     def text(self) -> bytes:
         """Prometheus text."""
@@ -61,7 +79,18 @@ class Scrape:
     def samples(self) -> Samples:
         """All series of the service as they are now, in exposed units except bucket counts."""
         with self._reading:
-            return merge(catalogue(), chain(self._tallies, (self._counted.samples(),)), self._own())
+            if self._table is None:
+                self._table = Table(catalogue())
+            table, now_s = self._table, time.time()
+            table.read(chain(self._tallies.sources(), (source_of("supervisor", self._counted.samples()),)))
+            hidden: set[int] = set()
+            sums: Samples = {}
+            for ranking in self._rankings:
+                rows, summed = ranking.apply(table, now_s)
+                hidden.update(rows)
+                sums |= summed
+            rows = [row for row in range(len(table.cells)) if row not in hidden]
+            return table.samples(rows, now_s) | sums | self._own()
 
     def _own(self) -> Samples:
         servers = self._servers()
