@@ -7,6 +7,7 @@
 Place: run by hand, by `make bench`, soak.py, restart.py and by tests of overload; needs the extra `load`.
 Shapes: with --profile the rate is the highest of the run; --poisson draws the gaps; --churn closes that share of the
     connections each second and opens others; --every prints a line of JSON (windows.Window) so often, the report last.
+    SIGTERM ends a run as if its time were over.
 Units: rates in requests per second, latencies in milliseconds from the intended send time.
 Limits: loopback only.
 Never: judges the answers; the simulated exchange does.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -120,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"{args.url}: {error}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, generator.stop)
     with contextlib.closing(generator):
         report = _saturate(args, generator) if args.saturate else _once(args, generator)
     if args.json:

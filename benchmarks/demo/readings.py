@@ -46,6 +46,10 @@ class Metrics:
             sums[labels.get(label, "")] += int(value)
         return dict(sorted(((k, v) for k, v in sums.items() if v), key=lambda pair: -pair[1]))
 
+    def samples(self, name: str) -> list[tuple[Mapping[str, str], float]]:
+        """(labels, value) of every sample of a name."""
+        return list(self._samples.get(name, ()))
+
     def labels(self, name: str) -> list[Mapping[str, str]]:
         """The labels of every sample of a name."""
         return [labels for labels, _ in self._samples.get(name, ())]

@@ -59,8 +59,9 @@ class Service:
         self._data = folder / "data"
         self.price_keys = f"google:{secrets.token_hex(32)}:{secrets.token_hex(32)}"
         self.token_keys = f"1:{secrets.token_hex(MIN_SECRET_BYTES)}"
-        environment = self._environment({"PACELINE_CAMPAIGNS": campaigns, "PACELINE_CONFIG": config})
-        self.child = Child((*argv, "--workers", str(workers)), environment, folder / "service.log")
+        self.environment = self._environment({"PACELINE_CAMPAIGNS": campaigns, "PACELINE_CONFIG": config})
+        """That it runs in, and its commands do."""
+        self.child = Child((*argv, "--workers", str(workers)), self.environment, folder / "service.log")
         self.ports = Ports(0, 0, 0)
 
     async def start(self) -> None:
