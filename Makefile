@@ -63,6 +63,9 @@ ivt: setup ## how well invalid traffic is told, on lists of crawlers and network
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
 
+soak: setup ## minutes of steady load on a service of its own: memory, descriptors, latencies, audit
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
 audit: setup ## known vulnerabilities and licences of everything that is installed
 	@$(BIN)/python .ci/audit.py $(ARGS)
 
