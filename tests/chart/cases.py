@@ -68,6 +68,7 @@ FEATURES: Final[dict[str, dict[str, Any]]] = {
     "no_disruption": {"disruption": {"enabled": False}},
     "no_spread": {"spread": {"zones": "off", "nodes": "off"}},
     "spread": {"spread": {"zones": "DoNotSchedule", "nodes": "DoNotSchedule"}},
+    "drain": {"drain": {"preStopSeconds": 0, "marginSeconds": 30}},
     "scheduling": {
         "scheduling": {
             "nodeSelector": {"pool": "ads"},

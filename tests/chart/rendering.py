@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bidder.config import Config, load
+from bidder.config import ENVIRONMENT, Config, load
 from tests.chart.cases import CHART, EXAMPLES, FEATURES
 from tests.chart.tools import NoHelm, found
 
@@ -107,7 +107,9 @@ def settings(objects: list[Manifest]) -> str:
 
 
 def loaded(objects: list[Manifest], folder: Path) -> Config:
-    """The same, as the service reads it."""
+    """The same, as the service reads it in its pod's environment."""
     path = folder / "paceline.yaml"
     path.write_text(settings(objects), encoding="utf-8")
-    return load(path, {})
+    (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+    plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    return load(path, {name: value for name, value in plain.items() if name in ENVIRONMENT})

@@ -116,5 +116,6 @@ def _check_custom(each: Manifest) -> None:
     ends = "endpoints" if each["kind"] == "ServiceMonitor" else "podMetricsEndpoints"
     assert set(spec) == {"selector", ends}
     for end in spec[ends]:
-        assert set(end) <= {"port", "path", "interval", "scheme", "tlsConfig", "authorization"}
+        assert set(end) <= {"port", "path", "interval", "scheme", "tlsConfig", "authorization", "relabelings"}
         assert end["port"] == "ops"
+        assert end["relabelings"] == [{"targetLabel": "job", "replacement": "paceline"}]

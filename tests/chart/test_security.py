@@ -125,6 +125,5 @@ def _check_variable(variable: Manifest, whose: str) -> None:
     value = variable.get("value", "").replace("$(VALKEY_PASSWORD)", "")
     if "@" in value:  # an address whose password is another variable's
         assert value.startswith("redis://:@"), whose
-    assert not any(word in variable["name"].lower() for word in SECRET_WORDS) or "valueFrom" in variable, (
-        whose
-    )
+    if any(word in variable["name"].lower() for word in SECRET_WORDS):  # by reference, or the name of a file
+        assert "valueFrom" in variable or variable["name"].endswith("_FILE"), whose

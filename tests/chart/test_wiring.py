@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bidder import app, treasury
+from bidder.config import ENVIRONMENT, SECRETS
 from bidder.supervisor import service
 from tests.chart.rendering import EVERY, Manifest, containers, loaded, manifests, one, pods, workload
 
@@ -108,13 +109,14 @@ def test_an_instance_has_time_to_end(name: str, tmp_path: Path) -> None:
     spec = workload(objects)["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     on_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    drain_s = math.ceil(loaded(objects, tmp_path).exchange.drain_timeout_s)
+    port = loaded(objects, tmp_path).exchange
+    drain_s = math.ceil(port.drain_wait_s + port.drain_timeout_s)
     needed_s = on_s + drain_s + service.KILL_AFTER_S
     assert spec["terminationGracePeriodSeconds"] > needed_s
     assert service.KILL_AFTER_S >= app.VIEWS_S
     assert spec["terminationGracePeriodSeconds"] >= on_s + drain_s + treasury.CLOSE_S + app.VIEWS_S
     ready = container["readinessProbe"]
-    assert on_s >= ready["periodSeconds"] * ready["failureThreshold"]
+    assert port.drain_wait_s >= ready["periodSeconds"] * ready["failureThreshold"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_chores_have_what_they_need() -> None:
             "template"
         ]["spec"]
         (container,) = spec["containers"]
-        assert f"exec paceline {words} --config /etc/paceline/config/paceline.yaml" in container["args"][0]
+        assert container["args"][0].rstrip().endswith(f"exec paceline {words}")
         (shared,) = [mount for mount in container["volumeMounts"] if mount["name"] == "shared"]
         assert shared.get("readOnly", False) is (name == "audit")
         assert spec["restartPolicy"] == "Never"
@@ -178,3 +180,26 @@ def test_chores_have_what_they_need() -> None:
         "template"
     ]["spec"]
     assert "podAffinity" in alone["affinity"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_variable_is_known(name: str) -> None:
+    """Paceline refuses variables of its own that it does not know; those that name files name files that are there."""
+    for whose, pod in pods(manifests(name)):
+        files = {
+            f"{mount['mountPath']}/{item['path']}"
+            for container in containers(pod)
+            for mount in container.get("volumeMounts", [])
+            for volume in pod["spec"].get("volumes", [])
+            if volume["name"] == mount["name"]
+            for item in volume.get("secret", {}).get("items", [])
+        }
+        for container in containers(pod):
+            for variable in container.get("env", []):
+                own = variable["name"]
+                if not own.startswith("PACELINE_"):
+                    continue
+                if own.endswith("_FILE") and own not in ENVIRONMENT:
+                    assert variable["value"] in files, f"{whose}: {own}"
+                    own = own.removesuffix("_FILE")
+                assert own in {*ENVIRONMENT, *SECRETS, "PACELINE_CONFIG"}, f"{whose}: {own}"

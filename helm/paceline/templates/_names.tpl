@@ -66,9 +66,15 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- default 20 $exchange.drain_timeout_s | float64 | ceil | int -}}
 {{- end }}
 
+{{/* After SIGTERM /ready says no for so long, and everything is still answered. */}}
+{{- define "paceline.drainWaitSeconds" -}}
+{{- $exchange := default dict .Values.config.exchange -}}
+{{- default 10 $exchange.drain_wait_s | float64 | ceil | int -}}
+{{- end }}
+
 {{/* Longer than serving on, draining and giving money back together: SIGKILL must find nobody. */}}
 {{- define "paceline.graceSeconds" -}}
-{{- add .Values.drain.preStopSeconds (include "paceline.drainSeconds" . | int) .Values.drain.marginSeconds -}}
+{{- add .Values.drain.preStopSeconds (include "paceline.drainWaitSeconds" . | int) (include "paceline.drainSeconds" . | int) .Values.drain.marginSeconds -}}
 {{- end }}
 
 {{/* Combinations that no schema can refuse. */}}

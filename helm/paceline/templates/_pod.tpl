@@ -48,22 +48,28 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* One URL: of (context, variable, values of the store). */}}
+{{/* One address: of (context, variable, values of the store, file). */}}
 {{- define "paceline.url" -}}
-{{- $root := index . 0 -}}
 {{- $store := index . 2 -}}
+{{- if $store.url -}}
 - name: {{ index . 1 }}
-  {{- if $store.url }}
   value: {{ $store.url | quote }}
-  {{- else }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "paceline.secret" $root }}
-      key: {{ $store.secretKey }}
-  {{- end }}
+{{- else -}}
+- name: {{ index . 1 }}_FILE
+  value: /etc/paceline/stores/{{ index . 3 }}
+{{- end }}
+{{- end }}
+
+{{/* Whether an address comes from the Secret. */}}
+{{- define "paceline.secretStores" -}}
+{{- if and (not .Values.valkey.enabled) (or (not .Values.redis.people.url) (not .Values.redis.ledger.url)) -}}yes{{- end -}}
 {{- end }}
 
 {{- define "paceline.env" -}}
+- name: PACELINE_CONFIG # for commands inside the pod, too
+  value: /etc/paceline/config/paceline.yaml
+- name: PACELINE_DATA_DIR
+  value: /var/lib/paceline/data
 - name: TMPDIR
   value: /tmp
 - name: PYTHONDONTWRITEBYTECODE
@@ -77,8 +83,8 @@ priorityClassName: {{ . }}
 - name: PACELINE_REDIS_URL # of people, and of money
   value: redis://:$(VALKEY_PASSWORD)@{{ include "paceline.fullname" . }}-valkey:6379/0
 {{- else }}
-{{ include "paceline.url" (list . "PACELINE_REDIS_URL" .Values.redis.people) }}
-{{ include "paceline.url" (list . "PACELINE_LEDGER_URL" .Values.redis.ledger) }}
+{{ include "paceline.url" (list . "PACELINE_REDIS_URL" .Values.redis.people "people-url") }}
+{{ include "paceline.url" (list . "PACELINE_LEDGER_URL" .Values.redis.ledger "ledger-url") }}
 {{- end }}
 {{- end }}
 
@@ -99,6 +105,11 @@ priorityClassName: {{ . }}
 {{- if .Values.rates.configMap }}
 - name: rates
   mountPath: /etc/paceline/rates
+  readOnly: true
+{{- end }}
+{{- if include "paceline.secretStores" . }}
+- name: stores
+  mountPath: /etc/paceline/stores
   readOnly: true
 {{- end }}
 {{- if .Values.redis.tlsSecret }}
@@ -132,6 +143,19 @@ priorityClassName: {{ . }}
 - name: rates
   configMap:
     name: {{ . }}
+{{- end }}
+{{- if include "paceline.secretStores" . }}
+- name: stores
+  secret:
+    secretName: {{ include "paceline.secret" . }}
+    defaultMode: 0440
+    items:
+      {{- if not .Values.redis.people.url }}
+      - {key: {{ .Values.redis.people.secretKey }}, path: people-url}
+      {{- end }}
+      {{- if not .Values.redis.ledger.url }}
+      - {key: {{ .Values.redis.ledger.secretKey }}, path: ledger-url}
+      {{- end }}
 {{- end }}
 {{- with .Values.redis.tlsSecret }}
 - name: redis-tls
