@@ -62,6 +62,13 @@ class Schedule:
             result[group.rows] = _shares(group, now_s, until_s)
         return result
 
+    def due(self, now_s: float) -> Floats:
+        """(L, 3): of each whole budget, the part that the plan has spent by now; NaN where nothing paces."""
+        result = np.full((self.count, LEVELS), np.nan)
+        for group in self._groups:
+            result[group.rows] = _due(group, now_s)
+        return result
+
     def weight(self, start_s: float, end_s: float) -> Floats:
         """(L,) the plans' weight between two moments, within each flight."""
         result = np.zeros(self.count)
@@ -98,6 +105,25 @@ def _shares(group: _Group, now_s: float, until_s: float) -> Floats:
     result[group.asap] = inf
     result[~coming] = 0.0
     return result
+
+
+def _due(group: _Group, now_s: float) -> Floats:
+    start_s, end_s = day_of(group.zone, now_s)
+    moment = datetime.fromtimestamp(now_s, group.zone)
+    result = np.empty((len(group.rows), LEVELS))
+    result[:, FLIGHT] = np.nan if group.end_s == inf else _done(group, (group.start_s, group.end_s), now_s)
+    result[:, DAY] = _done(group, (max(start_s, group.start_s), min(end_s, group.end_s)), now_s)
+    result[:, HOUR] = (moment.minute * 60 + moment.second + moment.microsecond / 1e6) / HOUR_S
+    result[group.asap] = np.nan
+    return result
+
+
+def _done(group: _Group, span: tuple[float, float], now_s: float) -> Floats:
+    """Of a whole span, the share that is due before `now`; NaN where none of it is."""
+    whole = _weight(group, *span)
+    even = _weight(group, span[0], now_s) / np.where(whole > 0, whole, np.nan)
+    done: Floats = _tilted(even, group.tilt)
+    return done
 
 
 def _part(group: _Group, span: tuple[float, float], now_s: float, until_s: float) -> Floats:

@@ -25,7 +25,7 @@ from budget import pacing, traffic
 from budget.accounts import path_at
 from budget.money import CpmMicros, cost_of_one
 from budget.plan import Kind, Plan, hour_of_week, plan_of
-from budget.schedule import LEVELS, Schedule
+from budget.schedule import FLIGHT, LEVELS, Schedule
 from budget.store import Balance
 
 REPLAN_S: Final = 600.0
@@ -54,6 +54,8 @@ class Standing(Struct, frozen=True, eq=False):
     error: Floats
     """Spent and expected less what was aimed at, since the last period, as a share of the aim."""
     multiplier: Floats
+    planned: Floats
+    """Of that limit, what its plan has due by now; NaN where it has no plan."""
 
 
 class Pacemaker:
@@ -106,6 +108,7 @@ class Pacemaker:
             used,
             self._error(heard),
             np.where(self._free, 1.0, self._of_lines(self._state.multiplier)),
+            self._due(now_s) * limit,
         )
 
     def _of_lines(self, rows: Floats) -> Floats:
@@ -166,6 +169,7 @@ class Pacemaker:
         left, limits = np.full((count, LEVELS), inf), np.full(count, inf)
         used, spent, leased = np.zeros(count), np.zeros(count), np.zeros(count)
         self._campaign_left = np.full((len(self._campaigns), LEVELS), inf)
+        self._tightest = np.zeros(count, np.intp)  # its level, of the campaign's budgets LEVELS more
         nothing = Balance(None)
         for row, line in enumerate(self.lines):
             own = accounts.get(line.advertiser_id, {})
@@ -185,7 +189,16 @@ class Pacemaker:
                     self._campaign_left[self._group[row], column] = room
                 if room < least:
                     least, limits[row], used[row] = room, level.limit, balance.spent
+                    self._tightest[row] = column + (0 if kind == "line" else LEVELS)
         return left, limits, used, spent, leased
+
+    def _due(self, now_s: float) -> Floats:
+        """(L,) of the tightest budget of each, the share that its plan has due. A flight that never began has none."""
+        begun = np.array([line.start_s != -inf for line in self.lines], np.bool_)
+        own, shared = self._schedule.due(now_s), self._campaign_schedule.due(now_s)[self._group]
+        own[~begun, FLIGHT] = shared[~begun, FLIGHT] = np.nan
+        share = np.concatenate((own, shared), axis=1)[np.arange(len(self.lines)), self._tightest]
+        return np.where(self._free, np.nan, share)
 
     def _expected(self, sums: "_Sums") -> Floats:
         """(L,) what of the reserved money will be charged."""

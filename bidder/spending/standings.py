@@ -28,6 +28,10 @@ def _gauge(name: str, what: str, labels: tuple[str, ...] = _LABELS, scale: float
 
 METRICS: Final = (
     _gauge("paceline_line_item_budget_micros", "The tightest budget that bounds it; absent: none does"),
+    _gauge(
+        "paceline_line_item_planned_micros",
+        "Of that budget, what its plan has due by now; absent: nothing paces it",
+    ),
     _gauge("paceline_line_item_spent_micros", "Spent in all, as the ledger has it"),
     _gauge("paceline_line_item_leased_micros", "With workers: reserved for bids, or idle"),
     _gauge("paceline_line_item_reserved_micros", "Reserved for bids that may yet be charged"),
@@ -105,6 +109,9 @@ class Standings:
                 self._set("paceline_line_item_budget_micros", *names, value=limit)
                 used = standing.used[row] / limit if limit else 0.0
                 self._set("paceline_line_item_utilisation_ratio", *names, value=used * _PPM)
+                planned = standing.planned[row]
+                if np.isfinite(planned):
+                    self._set("paceline_line_item_planned_micros", *names, value=planned)
             self._set("paceline_line_item_spent_micros", *names, value=standing.spent[row])
             self._set("paceline_line_item_leased_micros", *names, value=standing.leased[row])
             self._set("paceline_line_item_reserved_micros", *names, value=standing.reserved[row])

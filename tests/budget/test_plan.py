@@ -152,6 +152,27 @@ def test_a_schedule_is_its_plans(several: list[Plan], part: float, period_s: int
     assert weights == pytest.approx([weight(plan, now, now + period_s) for plan in several])
 
 
+@given(st.lists(plans(), min_size=1, max_size=6), st.floats(0, 1))
+def test_what_is_due_by_now(several: list[Plan], part: float) -> None:
+    """Of each whole flight, as each plan says by itself; of the hour, its minutes; nothing of what is not paced."""
+    now = several[0].start_s + part * (several[0].end_s - several[0].start_s)
+    told = Schedule([*several, even("2026-01-01", None)]).due(now)
+    for row, plan in enumerate(several):
+        if weight(plan, plan.start_s, plan.end_s) > 0:
+            assert told[row, FLIGHT] == pytest.approx(due(plan, now), abs=1e-9)
+        else:  # no hour of it is open
+            assert np.isnan(told[row, FLIGHT])
+    assert np.isnan(told[-1, FLIGHT])
+    assert (told[:, HOUR] >= 0).all()
+    assert np.isnan(Schedule([plan_of(Kind.ASAP, BERLIN, (now - 9, now + 9), ALL_HOURS)]).due(now)).all()
+
+
+def test_half_of_a_day_is_due_at_noon() -> None:
+    """Of the day's own budget, whatever the flight."""
+    told = Schedule([even("2026-11-01", "2026-12-01")]).due(at("2026-11-24T12:15"))[0]
+    assert (told[DAY], told[HOUR]) == pytest.approx((12.25 / 24, 0.25))
+
+
 def test_open_hours() -> None:
     """A plan has no weight outside its open hours, and nothing more becomes due there."""
     plan = even("2026-11-23", "2026-11-30", OFFICE)

@@ -298,7 +298,7 @@ def test_reports_of_several_workers_are_summed(tmp_path: Path) -> None:
 
 
 def test_where_things_stand(tmp_path: Path) -> None:
-    """The tightest budget, and what is spent of it, is the campaign's day here."""
+    """The tightest budget, what is spent of it and what is due of it by now, is the campaign's day here."""
     lines = _lines(tmp_path, "budget: {total: 1000, daily: 50}", a="budget: {total: 900}")
     maker = Pacemaker(lines, MIDNIGHT_S)
     day = "campaign/c/day/2026-11-23"
@@ -310,4 +310,5 @@ def test_where_things_stand(tmp_path: Path) -> None:
     _, standing = maker.step(MIDNIGHT_S + 60, {"shop": accounts}, {}, PERIOD_S)
     assert standing.limit.tolist() == [50 * MICRO]
     assert standing.used.tolist() == [20 * MICRO]
+    assert standing.planned.tolist() == pytest.approx([50 * MICRO * 60 / DAY_S])
     assert (standing.spent.tolist(), standing.leased.tolist()) == ([100 * MICRO], [3])
