@@ -59,6 +59,7 @@ class Replay:
                 self._here.mkdir(parents=True, exist_ok=True)
             elif name in ("ARG", "ENV"):
                 pairs = dict(re.findall(r"(\w+)=(\S*)", rest))
+                pairs.pop("PIP_NO_CACHE_DIR", None)  # that keeps an image small: here it would load all again
                 self._variables |= {key: self._filled(value) for key, value in pairs.items()}
             elif name == "COPY":
                 self._copy(shlex.split(rest))
