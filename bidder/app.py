@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -39,7 +40,7 @@ from bidder.web.exchange import ExchangeServer
 from bidder.web.headers import public_headers
 from bidder.web.limits import Limits
 from bidder.web.public import PublicServer, notice_routes, public_app
-from bidder.web.sockets import shared_socket
+from bidder.web.sockets import inherited_socket, shared_socket
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a thread that compiles campaigns gives way to the bidding loop."""
@@ -88,6 +89,8 @@ class Worker:
         self._directory = LineDirectory()
         self._reloading: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._succeeded = False
+        """Another worker of the slot accepts from the same sockets."""
 
     async def run(self) -> None:
         """Serve until told to stop, then drain."""
@@ -111,15 +114,29 @@ class Worker:
         self._beat()
         self._announce(ready=True)
         await self._stopping.wait()
-        self._announce(ready=False, detail="draining")
-        drained = await exchange.drain()
-        log.info("drained" if drained else "drain timed out: the rest was cut")
-        await public.stop()
+        await self._drain(exchange, public)
         await self._household.close()
         await self._treasury.close()
         await views.drain(VIEWS_S)
         views.close()
         await source.close()
+
+    async def _drain(self, exchange: ExchangeServer, public: PublicServer) -> None:
+        """Let everybody go, with an answer. Told to end, the worker says for a while that it is not ready; one that has
+        a successor says no such thing, since its slot goes on."""
+        self._announce(ready=False, detail="its successor goes on" if self._succeeded else "draining")
+        if not self._succeeded:
+            exchange.set_ready(False)
+            await asyncio.sleep(self._config.exchange.drain_wait_s)
+        drained = await exchange.drain(succeeded=self._succeeded)
+        log.info("drained" if drained else "drain timed out: the rest was cut")
+        await public.drain(succeeded=self._succeeded)
+        await public.stop()
+
+    def _succeed(self) -> None:
+        """A successor took over."""
+        self._succeeded = True
+        self._stopping.set()
 
     def _beat(self) -> None:
         """Tell the supervisor, as long as the loop turns, that it does."""
@@ -140,12 +157,13 @@ class Worker:
         headers = public_headers(setup.base_url, config.public.hsts_days)
         app = public_app(routes, self._tally, limits, headers)
         public = PublicServer(app, self._tally, config.public.max_per_address, callers)
-        await exchange.start(shared_socket(config.exchange.host, setup.exchange_port))
-        await public.start(shared_socket(config.public.host, setup.public_port))
+        await exchange.start(_socket(setup.exchange_fd, config.exchange.host, setup.exchange_port))
+        await public.start(_socket(setup.public_fd, config.public.host, setup.public_port))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGUSR2, self._succeed)
         exchange.set_ready(True)
         return exchange, public
 
@@ -195,6 +213,11 @@ class Worker:
 
     def _announce(self, *, ready: bool, detail: str = "") -> None:
         announce(self._setup.announce_fd, Announcement(ready=ready, detail=detail))
+
+
+def _socket(inherited: int, host: str, port: int) -> socket.socket:
+    """What the supervisor bound for this slot, or one of our own."""
+    return inherited_socket(inherited) if inherited >= 0 else shared_socket(host, port)
 
 
 def _seconds(day: date) -> int:

@@ -1,10 +1,10 @@
 """The data directory: one supervisor each, and what it leaves there for others to find.
 
 Place: service.py takes the folder before anything else.
-Shapes: `lock` (whose process), `run/worker-<slot>.tally` (counters), `run/ports.json` (what was bound),
-    `redis.url`, `ledger.url` (of the embedded servers, for their owner alone), `redis/`, `ledger/` (their data),
-    `spool/` (notices accepted and not yet charged), `journal/` (of the ledger), `events/` (what was recorded),
-    `token.keys`: these outlive every run.
+Shapes: `lock` (whose process), `run/worker-<slot>.tally` (counters; `.b.tally` those of a second process of the slot),
+    `run/ports.json` (what was bound), `redis.url`, `ledger.url` (of the embedded servers, for their owner alone),
+    `redis/`, `ledger/` (their data), `spool/` (notices accepted and not yet charged), `journal/` (of the ledger),
+    `events/` (what was recorded), `token.keys`: these outlive every run.
 Raises: FolderTaken, one line for an operator.
 """
 
@@ -13,9 +13,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
+
+_SECOND: Final = ".b"
 
 
 class FolderTaken(Exception):
@@ -98,6 +101,13 @@ class Folder:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def second_tally(tally: Path) -> Path:
+    """The other one of the two files in which the processes of a slot count."""
+    stem = tally.name.removesuffix(".tally")
+    other = stem.removesuffix(_SECOND) if stem.endswith(_SECOND) else stem + _SECOND
+    return tally.with_name(f"{other}.tally")
 
 
 def write_private(path: Path, text: str) -> None:

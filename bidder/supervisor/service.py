@@ -1,7 +1,7 @@
 """The service from start to end: folder, ports, keys, servers, operators' port, workers; then back.
 
 Signals: SIGTERM and SIGINT let workers drain, a second one kills them; SIGHUP, and a changed campaign or
-    rates file, make workers load anew.
+    rates file, make workers load anew; SIGUSR2 replaces all workers, one after the other.
 Raises: StartError, one line for an operator.
 """
 
@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -22,27 +22,30 @@ from aiohttp import web
 from bidder.campaigns.live import fingerprint
 from bidder.clock import SystemClock
 from bidder.config import Config, WorkerSetup
+from bidder.console.page import Console
 from bidder.metrics import Tally
 from bidder.notices.keys import Keyring, KeysError, load_keys, load_price_keys
 from bidder.stores.address import parse_all
 from bidder.stores.embedded import EmbeddedError
 from bidder.stores.errors import AddressError
 from bidder.supervisor.actions import Actions
-from bidder.supervisor.folder import Folder, FolderTaken, Ports, write_ports
+from bidder.supervisor.catalogue import catalogue
+from bidder.supervisor.folder import Folder, FolderTaken, Ports, second_tally, write_ports
 from bidder.supervisor.ledger import prepare
+from bidder.supervisor.rolling import RollingRestart
 from bidder.supervisor.scrape import Scrape
 from bidder.supervisor.servers import Servers
-from bidder.supervisor.slots import Slot, Unusable
+from bidder.supervisor.slots import KILL_AFTER_S, Slot, Unusable
 from bidder.web.access import Access
 from bidder.web.admin import Admin
 from bidder.web.ops import ops_app
-from bidder.web.sockets import PortTaken, claim_port, outlive_connections
+from bidder.web.sockets import PortTaken, SlotSockets, claim_port, outlive_connections
 
 WATCH_S: Final = 1.0
-KILL_AFTER_S: Final = 5.0
-"""How much longer than their drain time-out workers may take to end: they still give their leases back."""
 LEDGER_PATIENCE_S: Final = 5.0
 """Workers wait so long for a ledger that was looked at; one that is down is asked again while they serve."""
+WARM_AFTER_S: Final = 3.0
+"""So long after the start what the first scrape needs is loaded: workers start first."""
 OPS_IDLE_S: Final = 75.0
 """A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
@@ -77,11 +80,18 @@ class Supervisor:
         self._helpers: dict[str, Slot] = {}
         self._servers = Servers(config, self._folder)
         self._counted = Tally()  # what the supervisor counts itself; it begins anew with it
+        self._rolling: RollingRestart | None = None
         self._stopping = asyncio.Event()
 
     def ready(self) -> bool:
         """Whether at least one worker takes requests."""
         return not self._stopping.is_set() and any(slot.ready for slot in self._slots)
+
+    def restart(self) -> bool:
+        """Replace all workers, one after the other, while both ports go on; False where that cannot begin: it is under
+        way already, which is counted, or the service starts or stops."""
+        rolling = self._rolling
+        return rolling is not None and not self._stopping.is_set() and rolling.begin()
 
     async def run(self) -> None:
         """Serve until a signal ends it; raises StartError."""
@@ -105,10 +115,17 @@ class Supervisor:
         self._servers.start()
         parse_all(self._servers.ledger_url)
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
+        for slot in self._slots:
+            slot.sockets = SlotSockets(
+                (config.exchange.host, self._ports.exchange), (config.public.host, self._ports.public)
+            )
         for number, (name, command) in enumerate(self._helper_commands.items(), config.workers):
             if command:
                 self._helpers[name] = Slot(number, command, config, self._setup, f"the {name}")
         scrape = Scrape(self._slots, self._helpers, self._tallies(), self._servers.states, self._counted)
+        scrape.show(config.metrics.top_line_items)
+        loop = asyncio.get_running_loop()
+        loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, scrape.warm)
         runner = await self._start_ops(ops, scrape)
         preparing = await self._prepare_ledger()
         try:
@@ -125,8 +142,10 @@ class Supervisor:
             await runner.cleanup()
 
     def _tallies(self) -> list[Path]:
+        """By slot; then the second ones of the workers' slots."""
+        workers = [*map(self._folder.tally, range(self._config.workers))]
         helpers = map(self._folder.helper_tally, self._helper_commands)
-        return [*map(self._folder.tally, range(self._config.workers)), *helpers]
+        return [*workers, *helpers, *map(second_tally, workers)]
 
     @property
     def _children(self) -> list[Slot]:
@@ -145,6 +164,7 @@ class Supervisor:
     async def _keep_workers(self) -> None:
         """Until told to stop, or until a worker cannot use the configuration at its first start."""
         keepers = [asyncio.create_task(slot.keep()) for slot in self._children]
+        self._rolling = RollingRestart(self._slots, self._config.ready_timeout_s, self._counted)
         watch, servers = asyncio.create_task(self._watch()), asyncio.create_task(self._servers.keep())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -166,11 +186,15 @@ class Supervisor:
         self._stopping.set()
         for slot in self._children:
             slot.stop()
-        _, late = await asyncio.wait(keepers, timeout=self._config.exchange.drain_timeout_s + KILL_AFTER_S)
+        port = self._config.exchange
+        within_s = port.drain_wait_s + port.drain_timeout_s + KILL_AFTER_S
+        _, late = await asyncio.wait(keepers, timeout=within_s)
         if late:
             _log.error("workers that did not end in time and were killed: %d", len(late))
             self._kill()
             await asyncio.wait(keepers)
+        if self._rolling is not None:
+            await self._rolling.end()
 
     def _kill(self) -> None:
         for slot in self._children:
@@ -202,7 +226,12 @@ class Supervisor:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload}
+        handlers: dict[signal.Signals, Callable[[], object]] = {
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._stop,
+            signal.SIGHUP: self._reload,
+            signal.SIGUSR2: self.restart,
+        }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         try:
@@ -231,10 +260,13 @@ class Supervisor:
         )
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
-        access = Access(self._config.ops, Keyring(self._keys), SystemClock())
-        actions = Actions(self._config, lambda: self._servers.ledger_url, self._reload, lambda: False)
+        clock = SystemClock()
+        access = Access(self._config.ops, Keyring(self._keys), clock)
+        actions = Actions(self._config, lambda: self._servers.ledger_url, self._reload, self.restart)
         admin = Admin(access, actions, self._counted, self._folder.path)
-        app = ops_app(_Ops(self, scrape), access, admin.routes())
+        console = Console(scrape.samples, catalogue, access, admin, clock)
+        app = ops_app(_Ops(self, scrape), access, [*admin.routes(), *console.routes()])
+        app.on_shutdown.append(console.feed.close)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S)
         await runner.setup()
         outlive_connections(bound)

@@ -1,11 +1,15 @@
-"""One child's place: a process is started in it, and another when that one dies.
+"""One child's place: a process is started in it, and another when that one dies or is to be replaced.
 
 Place: the supervisor holds one `Slot` per worker, one for the bookkeeper and one for the caretaker.
 Rule: a worker that lived at least STEADY_S is replaced at once; one that dies young is replaced at once
     the first time, then after a pause that doubles from BACKOFF_S to BACKOFF_MAX_S. After ALARM_DEATHS young
-    deaths in a row the slot is `failing`, until a worker lives long enough. A worker that is ready, has beaten in its
-    tally, and does not at HUNG_LOOKS looks in a row hangs: it is killed. Looks are counted, not seconds, so that a
-    machine which stood still kills nobody.
+    deaths in a row the slot is `failing`, until a worker lives long enough.
+    The slot's listening sockets are the supervisor's: a successor is handed the very ones that its predecessor accepts
+    from, so that no connection notices a planned replacement. When a worker dies they are closed at once, and its
+    successor gets new ones: a start takes seconds and a bid has 100 ms, so whoever comes meanwhile goes to another
+    slot, or is refused and not kept waiting.
+    Two processes of a slot count in two files: what both added to one cell would be lost now and then. The scrape sums
+    them.
 """
 
 import asyncio
@@ -13,27 +17,29 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
+from msgspec import structs
 
-from bidder.config import Announcement, Config, WorkerSetup, of_children
+from bidder.config import Config, WorkerSetup
 from bidder.link import EXIT_CONFIG, Handover
-from bidder.metrics import TallyReader
+from bidder.supervisor.children import Child
+from bidder.supervisor.folder import second_tally
+from bidder.supervisor.gauges import forget_gauges
+from bidder.web.sockets import SlotSockets
 
 STEADY_S: Final = 10.0
 BACKOFF_S: Final = 0.2
 BACKOFF_MAX_S: Final = 10.0
 ALARM_DEATHS: Final = 3
-LOOK_S: Final = 1.0
-HUNG_LOOKS: Final = 15
+KILL_AFTER_S: Final = 8.0
+"""How much longer than their drain time-out workers may take to end: the public port drains for 3 s, leases go home in 5."""
 
 _log = logging.getLogger(__name__)
-_decode = msgspec.json.Decoder(Announcement).decode
 
 
 class Unusable(Exception):
@@ -54,139 +60,175 @@ class Slot:
         """`command` runs a worker, the link's descriptor is its last argument; `setup` makes what it is
         handed, of (slot, descriptor); `name` is for the log."""
         self.number, self.name = number, name or f"worker {number}"
-        self.ready = False
+        self.sockets: SlotSockets | None = None
+        """What its workers listen on; None: they bind sockets of their own, or have none."""
         self.restarts = 0
         self.young_deaths = 0
         self.hung = 0
         """Workers that were killed because they hung."""
         self._command, self._config, self._setup = command, config, setup
-        self._process: asyncio.subprocess.Process | None = None
+        self._worker: Child | None = None
+        self._successor: Child | None = None
+        self._leaving: Child | None = None
+        """Beside the worker at most one of these two."""
+        self._last_tally: Path | None = None
         self._was_ready = False
-        self._reload_due = False
+        self._over = asyncio.Event()
+        """The worker of the time ended."""
         self._stop = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether its worker takes requests."""
+        return self._worker is not None and self._worker.ready
 
     @property
     def pid(self) -> int | None:
         """The worker's process id; None between two workers."""
-        return self._process.pid if self._process else None
+        return self._worker.pid if self._worker else None
+
+    @property
+    def beside(self) -> int | None:
+        """The process id of a successor that starts, or of a predecessor that drains."""
+        other = self._successor or self._leaving
+        return other.pid if other else None
 
     @property
     def failing(self) -> bool:
         """Whether its workers die again and again."""
         return self.young_deaths >= ALARM_DEATHS
 
+    @property
+    def _children(self) -> list[Child]:
+        return [child for child in (self._worker, self._successor, self._leaving) if child is not None]
+
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the worker, if there is one."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        """Send a signal to all processes of the slot."""
+        for child in self._children:
+            child.signal(number)
 
     def reload(self) -> None:
         """Make the worker load campaigns anew; one that is still starting does so when it is ready."""
-        self._reload_due = not self.ready
-        if self.ready:
-            self.signal(signal.SIGHUP)
+        for child in (self._worker, self._successor):
+            if child is not None:
+                child.reload()
 
     def stop(self) -> None:
         """Let the worker drain and start no other."""
         self._stop.set()
         self.signal(signal.SIGTERM)
+        if self.sockets is not None:  # from now on the worker's own are the last ones
+            self.sockets.let_go()
 
     async def keep(self) -> None:
         """Run workers until `stop`; raises Unusable where the very first refuses its configuration."""
         while not self._stop.is_set():
-            started_s = time.monotonic()
-            status = await self._live()
+            self._worker = worker = await self._start()
+            await self._over.wait()  # of `worker`, or of the last one that took over from it
+            self._over.clear()
+            worker, self._worker = self._worker, None
+            status = worker.ended.result()
+            self._was_ready |= worker.was_ready
             if self._stop.is_set():
-                return
+                break
+            await self._closed()
             if status == EXIT_CONFIG and not self._was_ready:
                 raise Unusable(f"{self.name} cannot use the configuration: its log says why")
-            steady = time.monotonic() - started_s >= STEADY_S
-            self.young_deaths = 0 if steady else self.young_deaths + 1
-            self.restarts += 1
+            self._count_death(worker)
             pause_s = self._pause_s()
             _log.error("%s died (status %d): started again in %.1f s", self.name, status, pause_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stop.wait()
+        for child in self._children:
+            await asyncio.wait({child.ended})
+
+    async def replace(self, within_s: float) -> str:
+        """Put a successor in the place of the worker, which then drains, and wait for its end; why not, if not.
+
+        A successor that is not ready in `within_s` is given up, and the worker stays.
+        """
+        worker = self._worker
+        if worker is None or not worker.ready or self._stop.is_set():
+            return "it has no worker that is ready"
+        self._successor = successor = await self._start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await successor.settled.wait()
+        if self._worker is not worker or worker.ended.done() or not successor.ready:
+            return await self._give_up(worker, successor, within_s)
+        self._worker, self._successor, self._leaving = successor, None, worker
+        worker.signal(signal.SIGUSR2)
+        await worker.leave(self._config.exchange.drain_timeout_s + KILL_AFTER_S)
+        self._leaving = None
+        forget_gauges(worker.tally)
+        return ""
+
+    async def _give_up(self, worker: Child, successor: Child, within_s: float) -> str:
+        late = not successor.ended.done()
+        successor.signal(signal.SIGKILL)
+        await asyncio.wait({successor.ended})
+        self._successor = None
+        forget_gauges(successor.tally)
+        if self._stop.is_set():
+            return "the service stops"
+        if self._worker is not worker or worker.ended.done():
+            return "the worker died meanwhile"
+        if late:
+            return f"its successor was not ready in {within_s:g} s"
+        return f"its successor ended with status {successor.ended.result()}"
+
+    async def _start(self) -> Child:
+        """Start a process; at most one other of this slot runs."""
+        setup = self._setup(self.number, -1)
+        used = [child.tally for child in self._children]
+        first = self._last_tally or Path(setup.tally_path)  # a successor of the dead goes on in the same file
+        tally = first if first not in used else second_tally(first)
+        assert tally not in used, "two processes at most"
+        exchange, public = self.sockets.descriptors() if self.sockets else (-1, -1)
+
+        def handover(link: int) -> Handover:
+            told = structs.replace(
+                setup, announce_fd=link, tally_path=str(tally), exchange_fd=exchange, public_fd=public
+            )
+            return Handover(self._config, told, os.getpid())
+
+        child = Child(self.name, tally, self._count_hung)
+        await child.start(self._command, (exchange, public) if self.sockets else (), handover)
+        steady = asyncio.get_running_loop().call_later(STEADY_S, self._steady, child)
+        child.ended.add_done_callback(partial(self._ended, child, steady))
+        self._last_tally = tally
+        if self._stop.is_set():  # told between the decision and the start
+            child.signal(signal.SIGTERM)
+        return child
+
+    def _ended(self, child: Child, steady: asyncio.TimerHandle, _: "asyncio.Task[int]") -> None:
+        steady.cancel()
+        if child is self._worker:
+            self._over.set()
+
+    async def _closed(self) -> None:
+        """A worker died: nobody waits for it; who was to replace it goes with the sockets that it was handed."""
+        if self.sockets is not None:
+            self.sockets.end()
+        successor = self._successor
+        if successor is not None:
+            successor.signal(signal.SIGKILL)
+            await asyncio.wait({successor.ended})
+
+    def _count_death(self, worker: Child) -> None:
+        steady = time.monotonic() - worker.started_s >= STEADY_S
+        self.young_deaths = 0 if steady else self.young_deaths + 1
+        self.restarts += 1
+
+    def _count_hung(self) -> None:
+        self.hung += 1
+
+    def _steady(self, child: Child) -> None:
+        if child is self._worker:
+            self.young_deaths = 0
 
     def _pause_s(self) -> float:
         if self.young_deaths < 2:
             return 0.0
         return min(BACKOFF_S * 2.0 ** min(self.young_deaths - 2, 10), BACKOFF_MAX_S)
-
-    async def _live(self) -> int:
-        """One worker from start to end; returns its exit status."""
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                env=of_children(),
-                start_new_session=True,  # Ctrl-C is for the supervisor, which lets workers drain
-            )
-            descriptor = theirs.fileno()
-        finally:
-            theirs.close()
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        steady = asyncio.get_running_loop().call_later(STEADY_S, self._steady)
-        setup = self._setup(self.number, descriptor)
-        watch = asyncio.create_task(self._watch(Path(setup.tally_path)))
-        try:
-            if self._stop.is_set():  # told between the decision and the start
-                self.signal(signal.SIGTERM)
-            with contextlib.suppress(ConnectionError):
-                handover = Handover(self._config, setup, os.getpid())
-                writer.write(msgspec.json.encode(handover) + b"\n")
-                await self._listen(reader)
-            return await self._process.wait()
-        finally:
-            steady.cancel()
-            watch.cancel()
-            writer.close()
-            self.ready = False
-            self._process = None
-
-    async def _watch(self, tally: Path) -> None:
-        """Kill the worker when it hangs; ends by being cancelled."""
-        last = first = still = 0
-        reader: TallyReader | None = None
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if not self.ready:  # it starts, or drains, which has its own time
-                reader = None
-                continue
-            if reader is None:
-                with contextlib.suppress(OSError, ValueError):
-                    reader = TallyReader(tally)
-                    last = first = reader.beats
-                still = 0
-                continue
-            beats = reader.beats
-            still = 0 if beats != last or beats == first else still + 1
-            last = beats
-            if still >= HUNG_LOOKS:
-                _log.error("%s hangs and is killed", self.name)
-                self.hung += 1
-                self.signal(signal.SIGKILL)
-                still = 0
-
-    def _steady(self) -> None:
-        self.young_deaths = 0
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Hear the worker until it hangs up."""
-        while line := await reader.readline():
-            try:
-                told = _decode(line)
-            except msgspec.DecodeError:
-                _log.error("%s said what is no announcement", self.name)
-                continue
-            if told.ready != self.ready:
-                _log.info("%s is %s", self.name, "ready" if told.ready else "not ready: " + told.detail)
-            self.ready = told.ready
-            self._was_ready |= told.ready
-            if self.ready and self._reload_due:
-                self.reload()

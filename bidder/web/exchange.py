@@ -94,15 +94,19 @@ class ExchangeServer:
         """Send what was answered now, rather than at the end of this turn of the event loop."""
         self._tick.flush()
 
-    async def drain(self, timeout_s: float | None = None) -> bool:
+    async def drain(self, timeout_s: float | None = None, *, succeeded: bool = False) -> bool:
         """Stop accepting, answer all that is in, tell keep-alive clients to close; True when all are gone.
 
-        What is left after `timeout_s` (default: drain_timeout_s) is cut.
+        What is left after `timeout_s` (default: drain_timeout_s) is cut. `succeeded`: another process accepts from the
+        same socket, so what waits there is left to it, and /ready goes on saying yes.
         """
-        self._port.ready = False
+        self._port.ready &= succeeded
         self._tick.draining = True
         if self._listener is not None:
-            self._listener.close()
+            if succeeded:
+                self._listener.leave()
+            else:
+                self._listener.close()
         self._sweep()
         try:
             async with asyncio.timeout(self._config.drain_timeout_s if timeout_s is None else timeout_s):

@@ -86,6 +86,10 @@ class Listener:
             self._accept(self._backlog)
         self._stop()
 
+    def leave(self) -> None:
+        """Listen no more, and leave what waits to the others who have this socket."""
+        self._stop()
+
     async def opened(self) -> None:
         """Wait until all that was accepted has its protocol."""
         while self._opening:

@@ -14,7 +14,7 @@ Never: a 5xx; an identifier of a person in a log; a redirect to anything that ca
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -36,6 +36,7 @@ from bidder.notices.urls import (
 )
 from bidder.settings import PublicPort
 from bidder.web.callers import NOBODY, Callers
+from bidder.web.departure import Departure
 from bidder.web.headers import SERVER, finish, public_headers
 from bidder.web.limits import KINDS, LIMITS, Limits, forged, kind_of
 from bidder.web.limits import METRICS as LIMITS_METRICS
@@ -233,11 +234,20 @@ class PublicServer:
         self._tally = tally
         self._open = _Open({}, max_per_address, callers, app[HEADERS])
         self._listener: Listener | None = None
+        self._departure = Departure(app)
 
     async def start(self, bound: socket.socket) -> None:
         """Listen; the socket belongs to the server from now on."""
         await self._runner.setup()
         self._listener = Listener(bound, self._connection, BACKLOG)
+
+    async def drain(self, *, succeeded: bool = False) -> None:
+        """Take no more connections and let those that are open go; see departure.py."""
+        server = self._runner.server
+        assert server is not None, "started"
+        assert self._listener is not None, "started"
+        connections = cast(Callable[[], list[_Connection]], lambda: server.connections)
+        await self._departure.depart(self._listener, connections, succeeded=succeeded)
 
     async def stop(self) -> None:
         """Take no more connections, let running answers end, close."""
@@ -283,7 +293,7 @@ class _Open(Struct, frozen=True):
 class _Connection(web.RequestHandler):
     """One connection; what is no HTTP gets a documented answer, too, and nothing of it back."""
 
-    __slots__ = ("_address", "_head", "_open", "_tally")
+    __slots__ = ("_address", "_head", "_heard_s", "_open", "_tally")
 
     def __init__(self, server: web.Server, tally: Tally, open_: _Open) -> None:
         super().__init__(
@@ -299,6 +309,7 @@ class _Connection(web.RequestHandler):
         self._tally, self._open = tally, open_
         self._address = NOBODY  # not counted
         self._head: asyncio.TimerHandle | None = None
+        self._heard_s = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected; one too many of an address is closed again."""
@@ -318,9 +329,14 @@ class _Connection(web.RequestHandler):
         self._no_head()
         super().connection_lost(exc)
 
+    def silent_s(self, now_s: float) -> float:
+        """For how long it is open, or waits for its next request, and nothing came; 0 while something is in it."""
+        return now_s - self._heard_s if self._idle() and self._head is None else 0.0
+
     def data_received(self, data: bytes) -> None:
         """Bytes came: a head that begins with them has HEAD_S to end, however many there are."""
         before = self._request_count
+        self._heard_s = self._loop.time()
         super().data_received(data)
         if self._request_count != before:
             self._no_head()

@@ -1,9 +1,11 @@
 """Listening sockets that several processes share, and the test that a port is free before they do.
 
-Place: the supervisor claims ports; workers bind them again and listen; the kernel spreads connections.
+Place: the supervisor claims ports, and binds two sockets for each of its slots, on which the slot's workers listen:
+    the kernel spreads connections over all that listen. A worker without a supervisor binds its own.
 Raises: PortTaken, saying which port and for what.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -37,6 +39,45 @@ def shared_socket(host: str, port: int) -> socket.socket:
     bound = _bound(host, port)
     outlive_connections(bound)
     return bound
+
+
+def inherited_socket(descriptor: int) -> socket.socket:
+    """A socket that the supervisor bound; children of this process do not inherit it. Raises OSError."""
+    os.set_inheritable(descriptor, False)
+    return socket.socket(fileno=descriptor)
+
+
+class SlotSockets:
+    """The two sockets of a slot: bound by the supervisor, listened on by whatever worker has the slot.
+
+    Nobody connects before a worker listens. From then on they listen as long as anybody has them open: while one worker
+    hands them to the next, what waits in their queues waits on.
+    """
+
+    def __init__(self, exchange: tuple[str, int], public: tuple[str, int]) -> None:
+        """Of addresses whose ports are claimed."""
+        self._places = (exchange, public)
+        self._bound: tuple[socket.socket, ...] = ()
+
+    def descriptors(self) -> tuple[int, int]:
+        """For a worker to inherit: (exchange, public); they are bound where they are not yet. Raises OSError."""
+        if not self._bound:
+            self._bound = tuple(shared_socket(*place) for place in self._places)
+        exchange, public = self._bound
+        return exchange.fileno(), public.fileno()
+
+    def end(self) -> None:
+        """Nobody listens any more, whoever has them: what waits in their queues is reset. The next are new ones."""
+        for bound in self._bound:
+            with contextlib.suppress(OSError):  # nobody listened yet
+                bound.shutdown(socket.SHUT_RD)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Leave them to the workers that have them."""
+        for bound in self._bound:
+            bound.close()
+        self._bound = ()
 
 
 def outlive_connections(bound: socket.socket) -> None:

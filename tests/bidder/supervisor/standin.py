@@ -15,7 +15,7 @@ from pathlib import Path
 from bidder.config import Announcement
 from bidder.link import announce, die_with, receive_handover
 from bidder.metrics import Tally
-from bidder.web.sockets import shared_socket
+from bidder.web.sockets import inherited_socket, shared_socket
 
 
 def main() -> int:
@@ -33,7 +33,11 @@ def main() -> int:
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, lambda *_: tally.count("paceline_notices_total", "win", "test"))
-    listening = [shared_socket("127.0.0.1", port) for port in (setup.exchange_port, setup.public_port)]
+    signal.signal(signal.SIGUSR2, lambda *_: stop.set())
+    ports = ((setup.exchange_fd, setup.exchange_port), (setup.public_fd, setup.public_port))
+    listening = [
+        inherited_socket(bound) if bound >= 0 else shared_socket("127.0.0.1", port) for bound, port in ports
+    ]
     for bound in listening:
         bound.listen(socket.SOMAXCONN)
     announce(setup.announce_fd, Announcement(ready=True))

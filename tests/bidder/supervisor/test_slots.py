@@ -9,7 +9,7 @@ import pytest
 from bidder.config import Config, WorkerSetup
 from bidder.metrics import TallyReader
 from bidder.stores.embedded import free_port
-from bidder.supervisor import slots
+from bidder.supervisor import children
 from bidder.supervisor.slots import Slot
 from tests.bidder.supervisor.serving import until
 
@@ -41,8 +41,8 @@ async def _until(slot: Slot, done: str) -> None:
 
 async def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It beat, then did not for HUNG_LOOKS looks: it is killed, counted, and another takes its place."""
-    monkeypatch.setattr(slots, "LOOK_S", 0.2)
-    monkeypatch.setattr(slots, "HUNG_LOOKS", 4)
+    monkeypatch.setattr(children, "LOOK_S", 0.2)
+    monkeypatch.setattr(children, "HUNG_LOOKS", 4)
     monkeypatch.setenv("STANDIN", "hung")
     slot = _slot(tmp_path)
     keeping = asyncio.create_task(slot.keep())
@@ -58,8 +58,8 @@ async def test_a_worker_that_goes_on_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """So does a process that beats never, as helpers do."""
-    monkeypatch.setattr(slots, "LOOK_S", 0.1)
-    monkeypatch.setattr(slots, "HUNG_LOOKS", 10)
+    monkeypatch.setattr(children, "LOOK_S", 0.1)
+    monkeypatch.setattr(children, "HUNG_LOOKS", 10)
     looks: list[int] = []
 
     class Looked(TallyReader):
@@ -68,12 +68,12 @@ async def test_a_worker_that_goes_on_stays(
             looks.append(super().beats)
             return looks[-1]
 
-    monkeypatch.setattr(slots, "TallyReader", Looked)
+    monkeypatch.setattr(children, "TallyReader", Looked)
     monkeypatch.setenv("STANDIN", mode)
     slot = _slot(tmp_path)
     keeping = asyncio.create_task(slot.keep())
     await _until(slot, "ready")
-    await asyncio.to_thread(until, lambda: len(looks) >= 3 * slots.HUNG_LOOKS, "looks")
+    await asyncio.to_thread(until, lambda: len(looks) >= 3 * children.HUNG_LOOKS, "looks")
     assert (slot.hung, slot.restarts) == (0, 0)
     slot.stop()
     await keeping
