@@ -1,7 +1,8 @@
 """The service from start to end: folder, ports, keys, servers, operators' port, workers; then back.
 
 Signals: SIGTERM and SIGINT let workers drain, a second one kills them; SIGHUP, and a changed campaign or
-    rates file, make workers load anew; SIGUSR2 replaces all workers, one after the other.
+    rates file, make workers load anew; SIGUSR2 reads the keys anew and replaces all workers, one after
+    the other.
 Raises: StartError, one line for an operator.
 """
 
@@ -24,7 +25,7 @@ from bidder.clock import SystemClock
 from bidder.config import Config, WorkerSetup
 from bidder.console.page import Console
 from bidder.metrics import Tally
-from bidder.notices.keys import Keyring, KeysError, load_keys, load_price_keys
+from bidder.notices.keys import KeysError
 from bidder.stores.address import parse_all
 from bidder.stores.embedded import EmbeddedError
 from bidder.stores.errors import AddressError
@@ -34,6 +35,7 @@ from bidder.supervisor.folder import Folder, FolderTaken, Ports, second_tally, w
 from bidder.supervisor.ledger import prepare
 from bidder.supervisor.rolling import RollingRestart
 from bidder.supervisor.scrape import Scrape
+from bidder.supervisor.secrets import Secrets
 from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import KILL_AFTER_S, Slot, Unusable
 from bidder.web.access import Access
@@ -91,7 +93,11 @@ class Supervisor:
         """Replace all workers, one after the other, while both ports go on; False where that cannot begin: it is under
         way already, which is counted, or the service starts or stops."""
         rolling = self._rolling
-        return rolling is not None and not self._stopping.is_set() and rolling.begin()
+        if rolling is None or self._stopping.is_set():
+            return False
+        if not rolling.running:
+            self._secrets.reread()
+        return rolling.begin()
 
     async def run(self) -> None:
         """Serve until a signal ends it; raises StartError."""
@@ -108,8 +114,7 @@ class Supervisor:
         public = held.enter_context(claim_port(config.public.host, config.public.port, "public"))
         ops = held.enter_context(claim_port(config.ops.host, config.ops.port, "ops"))
         self._ports = Ports(os.getpid(), *(_number(bound) for bound in (exchange, public, ops)))
-        self._keys = load_keys(self._environment, config.keys_file, self._folder.path).keys
-        self._price_keys = load_price_keys(self._environment)
+        self._secrets = Secrets(self._environment, config.keys_file, self._folder.path)
         self._journal_dir = self._folder.journal_dir(config.ledger.journal_dir)
         held.callback(self._servers.close)
         self._servers.start()
@@ -251,8 +256,8 @@ class Supervisor:
             data_dir=str(self._folder.path),
             events_dir=str(self._config.events_folder().absolute()),
             tally_path=str(self._tallies()[slot]),
-            token_keys=self._keys,
-            price_keys=self._price_keys,
+            token_keys=self._secrets.keyring.keys,
+            price_keys=self._secrets.price_keys,
             exchange_port=self._ports.exchange,
             public_port=self._ports.public,
             base_url=self._config.base_url(self._ports.public),
@@ -261,7 +266,8 @@ class Supervisor:
 
     async def _start_ops(self, bound: socket.socket, scrape: Scrape) -> web.AppRunner:
         clock = SystemClock()
-        access = Access(self._config.ops, Keyring(self._keys), clock)
+        access = Access(self._config.ops, self._secrets.keyring, clock)
+        self._secrets.tell(access.adopt)
         actions = Actions(self._config, lambda: self._servers.ledger_url, self._reload, self.restart)
         admin = Admin(access, actions, self._counted, self._folder.path)
         console = Console(scrape.samples, catalogue, access, admin, clock)

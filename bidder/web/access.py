@@ -61,6 +61,10 @@ class Access:
         bound = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = LOCAL | {bound.lower()} | {name.lower() for name in settings.hosts}
 
+    def adopt(self, keyring: Keyring) -> None:
+        """Other keys verify from now on."""
+        self._keyring = keyring
+
     def knows_host(self, request: web.Request) -> bool:
         """Whether the call is for a name of this machine; off loopback every name will do."""
         if not self.settings.loopback:
