@@ -4,10 +4,11 @@
 (() => {
   const STALE_MS = 5000, RETRY_MS = 3000, HISTORY_S = 120, FIRST_LINES = 12;
   const WORDS = {
-    ok: "All is well", attention: "Attention", broken: "Broken", waiting: "Connecting",
+    ok: "All is well", attention: "Attention", broken: "Broken", waiting: "Connecting", lost: "No connection", old: "Old figures",
   };
   const MARKS = {
     ok: "M4 12.5l5.5 5.5L20 7", attention: "M12 4v10M12 19v.5", broken: "M6 6l12 12M18 6L6 18", waiting: "M5 12h.5M12 12h.5M19 12h.5",
+    lost: "M4 4l16 16M5 13a10 10 0 0 1 5-2.6M9 17a4.5 4.5 0 0 1 6 0M14 10.4a10 10 0 0 1 5 2.6", old: "M12 7v5.5l3.5 2M12 3a9 9 0 1 0 .1 0",
   };
   const at = id => document.getElementById(id);
   const state = { last: null, heardAt: 0, history: [], all: false, told: "", connected: false };
@@ -28,6 +29,8 @@
   const span = seconds => none(seconds) ? "–" : seconds < 90 ? Math.round(seconds) + " s" : seconds < 5400 ? Math.round(seconds / 60) + " min"
     : seconds < 129600 ? Math.round(seconds / 3600) + " h" : Math.round(seconds / 86400) + " days";
   const plain = name => name.replace(/_/g, " ");
+  const time = seconds => new Date(seconds * 1000).toLocaleTimeString("en-GB");
+  const sentence = text => text.charAt(0).toUpperCase() + text.slice(1);
   const signed = value => (value > 0 ? "+" : value < 0 ? "−" : "") + share(Math.abs(value), 0);
 
   // -- elements ----------------------------------------------------------------------------------------------------
@@ -135,11 +138,11 @@
   const traffic = told => {
     const now = told.traffic;
     put("requests", rate(now.requests));
-    withUnit("bids", rate(now.bids), now.requests ? share(now.bids / now.requests, 0) + " of requests" : "");
+    withUnit("bids", rate(now.bids), now.requests ? rate(now.bids / now.requests) + " a request" : "");
     put("impressions", rate(now.impressions));
     put("bad", share(now.bad_share, 2), now.bad_share > .01);
     rows("exchanges", now.exchanges.map(each => row([
-      each.name, rate(each.requests), rate(each.bids), each.requests ? share(each.bids / each.requests, 0) : "–", rate(each.late),
+      each.name, rate(each.requests), rate(each.bids), each.requests ? rate(each.bids / each.requests) : "–", rate(each.late),
     ])), 5, "No exchange has called yet.");
     ranked("outcomes", told.reasons.outcomes, "No requests in the last minute.");
     ranked("drops", told.reasons.drops, "None dropped out in the last minute.");
@@ -182,31 +185,33 @@
   };
   const health = told => {
     const stores = told.stores, campaigns = told.campaigns, workers = told.workers, people = told.people;
-    const breaker = [["answers", "good"], ["does not answer", "bad"], ["is being tried", "bad"]][stores.breaker];
+    put("up", `${workers.up} of ${workers.configured}`, workers.up < workers.configured);
+    put("store-state", ["answers", "silent", "on trial"][stores.breaker], stores.breaker > 0);
+    put("ledger-state", stores.ledger_up ? "answers" : "silent", !stores.ledger_up);
+    put("files-state", campaigns.reload_failed ? "bad" : "good", campaigns.reload_failed);
     facts("people-store", [
-      ["State", ...breaker], ["Reads", rate(stores.reads) + "/s"], ["Failed or late", share(stores.failed_share), stores.failed_share > .05 ? "bad" : ""],
+      ["Reads", rate(stores.reads) + "/s"], ["Failed or late", share(stores.failed_share), stores.failed_share > .05 ? "bad" : ""],
       ["Known people", share(stores.found_share)], ["Read, median", ms(stores.read_p50_ms)], ["Read, 99 %", ms(stores.read_p99_ms)],
     ]);
     facts("ledger", [
-      ["State", ...(stores.ledger_up ? ["answers", "good"] : ["does not answer", "bad"])], ["Notice to charge, 99 %", ms(stores.lag_p99_ms)],
+      ["Notice to charge, 99 %", ms(stores.lag_p99_ms)],
       ["Notices on disk", bytes(stores.spool_bytes)], ["Journal archived", none(stores.journal_age_s) ? "–" : span(stores.journal_age_s) + " ago"],
       ["Pace computed", span(told.money.pace_age_s) + " ago"],
     ]);
     facts("campaigns", [
       ["Line items", number(campaigns.line_items, 0)], ["Loaded", none(campaigns.loaded_age_s) ? "–" : span(campaigns.loaded_age_s) + " ago"],
-      ["Files", campaigns.reload_failed ? "bad: the last good ones" : "good", campaigns.reload_failed ? "bad" : "good"],
       ["Oldest catalogue", span(campaigns.catalogue_age_s)], ["Exchange rates", span(campaigns.rates_age_s)],
     ]);
     facts("consent", [
       ...["personal", "contextual", "opted_out"].map(name => [plain(name), share((people.consent.find(each => each[0] === name) || [])[1])]),
       ...(people.invalid.length ? people.invalid : [["suspected", null]]).map(([name, value]) => ["Invalid traffic, " + plain(name), share(value, 2)]),
     ]);
-    put("workers-c", `Processes: ${workers.up} of ${workers.configured} workers ready, ${number(workers.restarts, 0)} restarted`);
+    put("workers-c", `Processes; workers died ${number(workers.restarts, 0)} times since the start`);
     rows("processes", workers.processes.map(each => row([plain(each.name), bytes(each.resident_bytes), share(each.cpu, 0)])), 3, "This system does not tell.");
   };
 
   // -- the first line ----------------------------------------------------------------------------------------------
-  const status = (level, summary) => {
+  const status = (level, summary, rule = "") => {
     const told = level + summary;
     if (told === state.told) return; // read aloud only where it changes
     state.told = told;
@@ -214,38 +219,30 @@
     put("level", WORDS[level]);
     at("mark").setAttribute("d", MARKS[level]);
     put("summary", summary);
+    put("rule", rule);
     document.title = WORDS[level] + " – Paceline";
   };
   const judge = told => {
     const found = told.findings;
-    const rest = found.length > 1 ? `, and ${found.length - 1} more` : "";
-    status(told.level, found.length ? found[0].text + rest : `${told.workers.up} of ${told.workers.configured} workers ready, stores answer, answers are in time.`);
-    const list = at("findings"), key = JSON.stringify(found);
+    const first = found[0], rest = found.slice(1);
+    if (first) status(told.level, sentence(first.text) + (rest.length ? `, and ${rest.length} more.` : "."), first.rule);
+    else status("ok", `${told.workers.up} of ${told.workers.configured} workers ready, stores answer, answers are in time.`);
+    const list = at("findings"), key = JSON.stringify(rest);
     if (list.dataset.key === key) return;
     list.dataset.key = key;
-    list.replaceChildren(...found.map(each => {
+    list.replaceChildren(...rest.map(each => {
       const made = make("li", undefined, each.level);
-      made.append(make("b", each.text), make("span", each.rule));
+      made.append(make("b", sentence(each.text)), make("span", each.rule));
       return made;
     }));
   };
   const stale = () => {
-    const old = state.heardAt && Date.now() - state.heardAt > STALE_MS, lost = !state.connected;
-    document.body.toggleAttribute("data-stale", Boolean(state.last && (old || lost)));
-    const place = at("lost");
-    if (!old && !lost) place.hidden = true;
-    else if (state.heardAt || lost) {
-      const since = state.heardAt ? ` Figures are of ${new Date(state.last.at_s * 1000).toLocaleTimeString("en-GB")}.` : "";
-      const words = (lost ? "The connection is lost; trying again." : "The service sends no figures.") + since;
-      if (place.dataset.words !== words) {
-        place.dataset.words = words;
-        const again = make("a", "Load the page again");
-        again.href = "/";
-        place.replaceChildren(words + " ", again);
-      }
-      place.hidden = false;
-      status("waiting", lost ? "The service cannot be seen from here." : "What is shown is old.");
-    }
+    const old = state.heardAt && Date.now() - state.heardAt > STALE_MS;
+    at("again").hidden = state.connected && !old;
+    if (state.connected && !old) return;
+    const since = state.last ? `, figures are of ${time(state.last.at_s)}` : "";
+    if (!state.connected) status("lost", `The service cannot be seen from here${since}. Trying again.`);
+    else status("old", `The service sends nothing new${since}.`);
   };
   const render = () => {
     const told = state.last;
@@ -255,8 +252,8 @@
     latency(told);
     money(told);
     health(told);
-    put("version", told.version);
-    put("clock", new Date(told.at_s * 1000).toLocaleTimeString("en-GB"));
+    put("version", "version " + told.version + ",");
+    put("clock", time(told.at_s));
   };
 
   // -- the feed ----------------------------------------------------------------------------------------------------
