@@ -37,7 +37,7 @@ BACKOFF_S: Final = 0.2
 BACKOFF_MAX_S: Final = 10.0
 ALARM_DEATHS: Final = 3
 KILL_AFTER_S: Final = 8.0
-"""How much longer than their drain time-out workers may take to end: the public port drains for 3 s, leases go home in 5."""
+"""How much longer than their drain time-out workers may take: the public port drains (3 s), leases go home (5 s)."""
 
 _log = logging.getLogger(__name__)
 

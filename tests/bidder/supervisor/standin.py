@@ -2,7 +2,7 @@
 
 Place: run as a process by the supervisor's tests. A reload counts as a `test` notice. What the variable
     STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains, `hung` beats for seconds and then
-    no more, `alive` goes on beating.
+    no more, `alive` goes on beating, `mute` never listens and is never ready.
 """
 
 import os
@@ -38,9 +38,11 @@ def main() -> int:
     listening = [
         inherited_socket(bound) if bound >= 0 else shared_socket("127.0.0.1", port) for bound, port in ports
     ]
-    for bound in listening:
-        bound.listen(socket.SOMAXCONN)
-    announce(setup.announce_fd, Announcement(ready=True))
+    tally.set("paceline_line_items", value=7)
+    if mode != "mute":
+        for bound in listening:
+            bound.listen(socket.SOMAXCONN)
+        announce(setup.announce_fd, Announcement(ready=True))
     turns = 0
     while not stop.wait(0.05):
         turns += 1
