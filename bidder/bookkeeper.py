@@ -29,15 +29,20 @@ from bidder.spending.board import Board
 from bidder.spending.pacemaker import Pacemaker
 from bidder.spending.standings import Standings
 from bidder.stores.people_writer import open_client
+from bidder.treasury import rules_of
 from budget import journal
 from budget.accounts import WALLET
 from budget.redis_store import RedisStore
-from budget.store import Balance, LedgerDown
+from budget.store import KEEP_S, Balance, LedgerDown
 
 LEAD_PERIODS: Final = 3
 LEAD_S: Final = 3.0
 ARCHIVE_S: Final = 10.0
 REMEMBER_S: Final = 3_600.0
+SILENT_S: Final = 60.0
+"""A worker renews its promise every 10 s at least: one that has not for so long is gone."""
+UNKNOWN: Final = "unknown"
+"""The currency of an advertiser that is in no campaign file."""
 CLOSE_AFTER: Final = timedelta(days=7)
 """Accounts of days and hours stand for so long after they are over; the journal has them for ever."""
 
@@ -148,6 +153,7 @@ class Bookkeeper:
             try:
                 await journal.archive(self._store, folder)
                 await self._tidy()
+                await self._seek()
                 self._tally.set("paceline_journal_archived_timestamp_seconds", value=int(self._clock.now_s()))
             except journal.Busy:
                 pass  # another one keeps this folder
@@ -170,6 +176,22 @@ class Bookkeeper:
             if over:
                 op_id = f"close-{advertiser}-{int(self._clock.now_s())}"
                 await self._store.close_periods(advertiser, op_id, over)
+
+    async def _seek(self) -> None:
+        """Tell what is leased to workers that are silent. Only while this one leads, and of who has such workers."""
+        if self._maker is None:
+            return
+        now_s = self._clock.now_s()
+        silent_s = now_s + KEEP_S + rules_of(self._config).hold_s - SILENT_S
+        currencies = {line.advertiser_id: line.currency for line in self._lines}
+        stranded: dict[str, int] = dict.fromkeys(currencies.values(), 0)
+        for advertiser in await self._store.advertisers():
+            for worker, until_s in (await self._store.workers(advertiser)).items():
+                if until_s < silent_s:
+                    currency = currencies.get(advertiser, UNKNOWN)
+                    held = await self._store.held(advertiser, worker)
+                    stranded[currency] = stranded.get(currency, 0) + held
+        self._standings.stranded(stranded)
 
     async def _reclaim(self, advertiser: str) -> None:
         """The ledger's own clock says who is dead; ours, whom to ask it about."""

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from bidder.campaigns.index import Index
 from bidder.clock import Clock
 from bidder.config import Config, WorkerSetup
 from bidder.live import Live
@@ -61,8 +60,8 @@ class Treasury:
             Board(self._client),
             tally,
         )
-        self._treasurer = Treasurer(self._store, self.allowance, clock, tally, _rules(config))
-        charges = Charges(self._store, tally, LineSeries(), clock)
+        self._treasurer = Treasurer(self._store, self.allowance, clock, tally, rules_of(config))
+        self._charges = charges = Charges(self._store, tally, LineSeries(), clock)
         sightings = Sightings(PeopleLogs(source, tally, clock), tally, clock)
         self.drain: Drain = open_drain(
             (Path(setup.spool_dir), setup.slot), tally, (charges.plan, sightings.plan)
@@ -76,7 +75,7 @@ class Treasury:
         self.drain.run()
         hearing = asyncio.create_task(hear_advertisers(self._store, remember, self._stopping))
         index = live.world.index
-        self._bound(index)
+        self._know(live)
         costs = {line.key: cost_of_one(CpmMicros(line.max_bid_cpm_micros)) for line in index.lines}
         if not await self._treasurer.prefetch(self._config.ledger.prefetch, costs, PREFETCH_S):
             _log.warning("the ledger did not answer: nothing is bid before it does")
@@ -94,7 +93,7 @@ class Treasury:
 
     def adopt(self, live: Live) -> None:
         """Other line items are live."""
-        self._bound(live.world.index)
+        self._know(live)
         if self._paces is not None:
             self._paces.adopt(live.world.index.columns.keys, live.world.pricer.pace)
 
@@ -116,7 +115,10 @@ class Treasury:
             task.result()
         await self._client.aclose()
 
-    def _bound(self, index: Index) -> None:
+    def _know(self, live: Live) -> None:
+        """Whose money bounds what, and in which currency."""
+        index = live.world.index
+        self._charges.currencies |= {shop.id: shop.currency for shop in live.book.advertisers}
         self.allowance.adopt({line.key: (line.advertiser_id, line.limits) for line in index.lines})
 
 
@@ -134,6 +136,7 @@ async def hear_advertisers(
                     await stopping.wait()
 
 
-def _rules(config: Config) -> Rules:
+def rules_of(config: Config) -> Rules:
+    """How the workers of a configuration draw on the ledger."""
     slowest_s = max(profile.notice_delay_s for profile in config.profiles())
     return Rules(hold_s=float(config.ledger.max_exp_s + slowest_s), bids=config.ledger.lease_bids)

@@ -56,6 +56,8 @@ from budget.wire import balances_of, books_of, cursor_of, entry_of, inbox_of
 
 MAX_CONNECTIONS: Final = 8
 SOCKET_TIMEOUT_S: Final = 5.0
+HELD_LEASES: Final = 500
+"""Read in one go of a worker that is gone."""
 TRIES: Final = 64
 """Of a verb that needs an advertiser's leases by name while others open leases."""
 
@@ -221,6 +223,18 @@ class RedisStore:
             held = await cast("Any", self._client).hgetall(f"ml:{{{advertiser}}}:w")
         alive = {int(worker): float(until_s) for worker, until_s in held.items()}
         return {worker: until_s for worker, until_s in alive.items() if until_s >= 0}
+
+    async def held(self, advertiser: str, worker: int) -> Micros:
+        """What is left of all leases of a worker; read one after the other, so good for one that is gone."""
+        prefix, left = f"ml:{{{advertiser}}}:", 0
+        (ids,) = await self._lease_ids(advertiser, [worker])
+        for start in range(0, len(ids), HELD_LEASES):
+            pipe = cast("Any", self._client).pipeline(transaction=False)
+            for lease in ids[start : start + HELD_LEASES]:
+                pipe.hget(f"{prefix}x:{lease}", "left")
+            with errors():
+                left += sum(int(amount or 0) for amount in await pipe.execute())
+        return Micros(left)
 
     async def books(self, advertiser: str) -> Books:
         prefix = f"ml:{{{advertiser}}}:"

@@ -35,6 +35,7 @@ UNCHANGED: Final = "unchanged"
 FAILED: Final = "failed"
 BUSY: Final = "busy"
 
+_AGE: Final = "paceline_catalogue_age_seconds"
 FEED_FILE: Final = "feed.data"
 
 METRICS = (
@@ -109,6 +110,8 @@ async def refresh_catalogues(
             result = await refresh(advertiser, places, rules, now_s)
             _tell(result, places, tally)
             results.append(result)
+    if tally is not None:
+        _tell_ages(advertisers, places, tally)
     return results
 
 
@@ -250,6 +253,21 @@ def counts_text(counts: Counts) -> str:
 def left_of(failed: Refreshed) -> str:
     """What an advertiser has whose feed cannot be used."""
     return "the last good catalogue stays" if failed.version else "there is no catalogue yet"
+
+
+def _tell_ages(advertisers: Sequence[Advertiser], places: Places, tally: Tally) -> None:
+    """When each feed was last found good; of one that fails, as long as is known: when its catalogue was published."""
+    fed = {advertiser.id for advertiser in advertisers if advertiser.feed is not None}
+    told = {labels[0] for labels in tally.labels(_AGE)}
+    for name in fed:
+        folder = places.catalogues / name
+        state, published = read_state(folder), pointer(folder)
+        if state.checked_s and not state.problem:
+            tally.set(_AGE, name, value=state.checked_s)
+        elif name not in told and published is not None:
+            tally.set(_AGE, name, value=published.written_s)
+    for name in told - fed:
+        tally.set(_AGE, name, value=0)
 
 
 def _tell(result: Refreshed, places: Places, tally: Tally | None) -> None:

@@ -12,6 +12,7 @@ Raises: ArtifactError where a file is damaged or another advertiser's, OSError w
 import logging
 import os
 from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,7 @@ METRICS = (
     Metric(
         "paceline_catalogue_loaded_timestamp_seconds",
         "gauge",
-        "When the version of an advertiser's catalogue that is in use was taken over, by the worker that did so last",
+        "When the version of an advertiser's catalogue that is in use was published; of several, the oldest",
         ("advertiser",),
         merge="min",
         bound="advertisers of the campaign files that have a feed",
@@ -40,6 +41,8 @@ METRICS = (
         "Catalogue versions that a worker found damaged or could not open",
     ),
 )
+
+_LOADED = "paceline_catalogue_loaded_timestamp_seconds"
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +163,7 @@ class Catalogues:
                     fresh[name] = opened
         changed = fresh != self._open
         self._seen = {name: self._seen[name] for name in names}
+        self._tell(self._open.keys() - fresh.keys())
         self._open = fresh
         return changed
 
@@ -175,10 +179,19 @@ class Catalogues:
         if new is None or (held is not None and held.version == new.version):
             return None
         try:
-            return open_catalogue(self._folder / name, name, new.version)
+            opened = open_catalogue(self._folder / name, name, new.version)
         except (ArtifactError, OSError) as error:
             self.refusals += 1
             if self._tally is not None:
                 self._tally.count("paceline_catalogue_refusals_total")
             log.error("the new catalogue of %s cannot be used, the last good one stays: %s", name, error)
             return None
+        if self._tally is not None:
+            self._tally.set(_LOADED, name, value=new.written_s)
+        return opened
+
+    def _tell(self, gone: Iterable[str]) -> None:
+        """Of a catalogue that is no more nothing is told."""
+        if self._tally is not None:
+            for name in gone:
+                self._tally.set(_LOADED, name, value=0)

@@ -41,7 +41,7 @@ METRICS: Final = (
         "counter",
         "Money spent, late money too, of all line items",
         ("currency",),
-        bound="currencies of the exchange rates",
+        bound="currencies of the exchange rates (and `unknown`)",
     ),
     Metric(
         "paceline_line_item_spend_micros_total",
@@ -78,6 +78,9 @@ _MICROS: Final[dict[Status | None, tuple[str, ...]]] = {
     Status.LATE: ("paceline_line_item_spend_micros_total", "paceline_line_item_late_micros_total"),
     Status.ABSORBED: ("paceline_line_item_absorbed_micros_total",),
 }
+_SPENT: Final = (Status.SETTLED, Status.LATE)
+UNKNOWN_CURRENCY: Final = "unknown"
+"""Of an advertiser that left the campaign files before this process began."""
 FAULT: Final = "fault"
 
 
@@ -100,6 +103,8 @@ class Charges:
         """`ledger_now_s` tells simulated days' ledgers the time."""
         self._store, self._ledger_now_s = store, ledger_now_s
         self._tally, self._series, self._clock = tally, series, clock
+        self.currencies: dict[str, str] = {}
+        """Advertiser to currency, of all that were ever live here."""
         self._lag = tally.histogram(_LAG)
 
     def plan(self, orders: Sequence[Order], doubtful: bool) -> "ChargeWork":
@@ -115,6 +120,9 @@ class Charges:
         self._tally.count("paceline_charges_total", *names, result)
         for metric in _MICROS.get(status, ()):
             self._tally.count(metric, *names, by=order.amount)
+        if status in _SPENT:
+            currency = self.currencies.get(order.advertiser_id, UNKNOWN_CURRENCY)
+            self._tally.count("paceline_spend_micros_total", currency, by=order.amount)
         self._measure(order)
 
     def released(self, order: Order, status: Status | None, doubtful: bool) -> None:

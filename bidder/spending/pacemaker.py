@@ -20,6 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from bidder.campaigns.compile import Line
+from bidder.spending.adherence import FULL, Adherence
 from bidder.spending.board import NO_CEILING, Paces, Report
 from budget import pacing, traffic
 from budget.accounts import path_at
@@ -56,6 +57,10 @@ class Standing(Struct, frozen=True, eq=False):
     multiplier: Floats
     planned: Floats
     """Of that limit, what its plan has due by now; NaN where it has no plan."""
+    overspent: Floats
+    """Spent beyond the line item's own budgets, the worst of them."""
+    periods: Mapping[str, int]
+    """Pacing periods of line items and campaigns by how they kept to their plans (adherence.py)."""
 
 
 class Pacemaker:
@@ -72,6 +77,11 @@ class Pacemaker:
         first = _first(self.keys, last)
         shared = [max([first[row] for row in rows]) for rows in self._campaigns]
         self._state = pacing.start(np.concatenate((first, np.array(shared, float))))
+        spans = [line.end_s - line.start_s for line in lines]
+        spans += [max(spans[row] for row in rows) for rows in self._campaigns]
+        grains = [*self._least, *(max(self._least[rows]) for rows in self._campaigns)]
+        self._adherence = Adherence(np.array(spans, float), np.array(grains, float))
+        self._elapsed_s = 0.0
         self._before: _Told | None = None
         self._ended = np.zeros((2, len(lines)))
         self._watched_s, self._watched = 0.0, np.zeros(len(lines))
@@ -85,6 +95,7 @@ class Pacemaker:
         left, limit, used, spent, leased = self._left(now_s, accounts)
         expected = self._expected(sums)
         heard = self._hear(sums, spent + expected, period_s)
+        periods = self._kept(heard, period_s)
         if now_s - self._planned_s >= REPLAN_S:
             self._plan(now_s)
         aim = self._aim(now_s, now_s + period_s, left, expected)
@@ -109,6 +120,8 @@ class Pacemaker:
             self._error(heard),
             np.where(self._free, 1.0, self._of_lines(self._state.multiplier)),
             self._due(now_s) * limit,
+            np.maximum(-left.min(axis=1), 0.0),
+            periods,
         )
 
     def _of_lines(self, rows: Floats) -> Floats:
@@ -218,7 +231,7 @@ class Pacemaker:
         self._before = _Told(sums, committed)
         if before is None:
             return None
-        elapsed_s = sums.at_s - before.sums.at_s
+        self._elapsed_s = elapsed_s = sums.at_s - before.sums.at_s
         seen = np.maximum(sums.seen - before.sums.seen, 0.0)
         self._watch(seen, sums.at_s)
         spent = self._all(np.maximum(committed - before.committed, 0.0))
@@ -226,6 +239,14 @@ class Pacemaker:
         unit = np.where(settled > 0, settled / wins, np.maximum(spent, 1.0))
         stretch = np.where(self._all(seen) > 0, elapsed_s / period_s, 0.0)
         return pacing.Heard(self._state.order, spent, spent / np.maximum(unit, 1.0), stretch)
+
+    def _kept(self, heard: pacing.Heard | None, period_s: float) -> dict[str, int]:
+        """How the period that was heard of kept to its plans."""
+        if heard is None:
+            return {}
+        full = heard.order.multiplier >= FULL
+        aimed = heard.order.aim * (self._elapsed_s / period_s)
+        return self._adherence.period(self._elapsed_s, heard.spent, aimed, ~full | (heard.stretch == 0))
 
     def _watch(self, seen: Floats, at_s: float) -> None:
         """Requests of a minute are learned at once: the histogram is large."""

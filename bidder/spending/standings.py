@@ -2,24 +2,26 @@
 
 Place: the bookkeeper that leads tells it once per period; one that no longer leads clears it.
 Units: Micros of the advertiser's currency; ratios in millionths.
-Limits: LINE_ITEM_SERIES line items, those that spent most; the others are not shown.
+Limits: LINE_ITEM_SERIES line items, those that spent most; of the others the sums.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bidder.campaigns.compile import Line
 from bidder.metrics import Metric, Tally
+from bidder.notices.series import LINE_ITEM_SERIES, OTHERS
 from bidder.spending.pacemaker import Accounts, Standing
 from budget.accounts import WALLET
 from budget.money import Micros
 from budget.store import Balance
 
-LINE_ITEM_SERIES: Final = 1_000
 _LABELS: Final = ("campaign", "line_item")
 _PPM: Final = 1e6
+_STRANDED: Final = "paceline_money_stranded_micros"
 
 
 def _gauge(name: str, what: str, labels: tuple[str, ...] = _LABELS, scale: float = 1.0) -> Metric:
@@ -58,10 +60,10 @@ METRICS: Final = (
     Metric(
         "paceline_pacing_periods_total",
         "counter",
-        "Line items' pacing periods, by whether the spend since the budget began was within 1 % of that budget of what "
-        "its plan had due (within), or was not (off)",
+        "Pacing periods of budgets with a plan, of line items and of campaigns: within, where spend and plan of the "
+        "last hour differ by at most 1 % of a day's plan; off; short, behind though all is bid on at full value",
         ("result",),
-        bound="2 results",
+        bound="3 results",
     ),
     _gauge(
         "paceline_wallet_overspent_micros",
@@ -70,8 +72,9 @@ METRICS: Final = (
     ),
     _gauge(
         "paceline_line_item_overspent_micros",
-        "Spent beyond their own budgets by line items, in sum: must be 0",
-        (),
+        "Spent beyond their own budgets by line items, in sum: must be 0. A budget that is made less than was spent "
+        "counts from there on",
+        ("currency",),
     ),
     Metric(
         "paceline_money_stranded_micros",
@@ -96,12 +99,13 @@ class Standings:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._told: set[tuple[str, ...]] = set()
+        self._stranded: set[str] = set()
 
     def tell(self, lines: Sequence[Line], standing: Standing, accounts: Accounts) -> None:
         """Where line items (L) and wallets stand now."""
         before, self._told = self._told, set()
-        busiest = np.argsort(-standing.spent, kind="stable")[:LINE_ITEM_SERIES].tolist()
-        for row in busiest:
+        order = np.argsort(-standing.spent, kind="stable")
+        for row in order[:LINE_ITEM_SERIES].tolist():
             line = lines[row]
             names = (line.campaign_id, line.id)
             limit = standing.limit[row]
@@ -118,17 +122,44 @@ class Standings:
             self._set("paceline_line_item_idle_micros", *names, value=standing.idle[row])
             self._set("paceline_line_item_multiplier_ratio", *names, value=standing.multiplier[row] * _PPM)
             self._set("paceline_line_item_pace_error_ratio", *names, value=standing.error[row] * _PPM)
+        self._sum_rest(standing, order[LINE_ITEM_SERIES:])
+        for result, periods in standing.periods.items():
+            self._tally.count("paceline_pacing_periods_total", result, by=periods)
+        self._overspent(lines, standing)
         for advertiser, held in accounts.items():
             self._wallet(advertiser, held.get(WALLET, Balance(Micros(0))))
         self._wipe(before - self._told)
+
+    def stranded(self, by_currency: Mapping[str, int]) -> None:
+        """What is leased to workers that are gone, by currency: all of it."""
+        before, self._stranded = self._stranded, set(by_currency)
+        for currency in before | self._stranded:
+            self._tally.set(_STRANDED, currency, value=by_currency.get(currency, 0))
 
     def clear(self) -> None:
         """Another one leads: what stood here is no longer true."""
         gone, self._told = self._told, set()
         self._wipe(gone)
+        self.stranded({})
+
+    def _sum_rest(self, standing: Standing, rows: NDArray[np.intp]) -> None:
+        """Those that have no gauges of their own."""
+        if len(rows):
+            for name in ("spent", "leased", "reserved", "idle"):
+                total = getattr(standing, name)[rows].sum()
+                self._set(f"paceline_line_item_{name}_micros", *OTHERS, value=total)
+
+    def _overspent(self, lines: Sequence[Line], standing: Standing) -> None:
+        over = dict.fromkeys((line.currency for line in lines), 0.0)
+        for row in np.flatnonzero(standing.overspent > 0).tolist():
+            over[lines[row].currency] += standing.overspent[row]
+        for currency, value in over.items():
+            self._set("paceline_line_item_overspent_micros", currency, value=value)
 
     def _wallet(self, name: str, wallet: Balance) -> None:
-        self._set("paceline_wallet_funded_micros", name, value=wallet.limit or 0)
+        funded = wallet.limit or 0
+        self._set("paceline_wallet_funded_micros", name, value=funded)
+        self._set("paceline_wallet_overspent_micros", name, value=max(0, wallet.spent - funded))
         self._set("paceline_wallet_spent_micros", name, value=wallet.spent)
         self._set("paceline_wallet_leased_micros", name, value=wallet.leased)
         self._set("paceline_wallet_available_micros", name, value=wallet.available or 0)
