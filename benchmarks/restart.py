@@ -22,7 +22,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,14 +33,12 @@ from msgspec import Struct
 from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
 from benchmarks.pacing.picture import Panel, Series, svg
-from benchmarks.soak import MONEY_RATE, MONEY_SHARE, add_common, rate_of, write
+from benchmarks.soak import MONEY_RATE, MONEY_SHARE, add_common, rate_of, setup_of, write
 from benchmarks.soak_report import top
-from benchmarks.stand import Load, Sample, Setup, Stand, say
+from benchmarks.stand import Load, Sample, Stand, say
 from benchmarks.windows import Window
 
 EVERY_S: Final = 0.5
-QUIET_S: Final = 5.0
-"""Before the first restart, between them and after the last."""
 RESTART_S: Final = 120.0
 BAD_SHARE: Final = 0.001
 _POLL_S: Final = 0.1
@@ -86,14 +85,14 @@ async def _bounded(args: argparse.Namespace) -> int:
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with asyncio.timeout(120 + args.limit + args.restarts * (RESTART_S + QUIET_S)):
+    async with asyncio.timeout(120 + args.limit + args.restarts * (RESTART_S + args.pause)):
         with tempfile.TemporaryDirectory(prefix="paceline-restart-") as folder:
             return await _measure(args, Path(folder))
 
 
 async def _measure(args: argparse.Namespace, folder: Path) -> int:
     facts = machine()
-    stand = Stand(folder, Setup(workers=args.workers, seed=args.seed, bodies=args.bodies))
+    stand = Stand(folder, setup_of(args))
     try:
         say("starting a service of its own")
         await stand.start()
@@ -134,7 +133,7 @@ async def _restarts(
 ) -> tuple[list[Window], list[tuple[float, float]]]:
     """Load, restarts one after the other, and what happened when."""
     money = min(MONEY_RATE, MONEY_SHARE * rate)
-    longest_s = args.restarts * (RESTART_S + QUIET_S) + 2 * QUIET_S
+    longest_s = args.restarts * (RESTART_S + args.pause) + 2 * args.pause
     say(f"{rate:,.0f} requests/s, {args.restarts} restarts of {args.workers} workers")
     await stand.exchanges(money, longest_s)
     load = await stand.load(rate - money, longest_s, EVERY_S, f"--churn={args.churn}")
@@ -147,13 +146,13 @@ async def _restarts(
     spans: list[tuple[float, float]] = []
     if not reading.done():
         origin_s = windows[0].unix_s - windows[0].at_s
-        await asyncio.sleep(QUIET_S)
+        await asyncio.sleep(args.pause)
         for number in range(args.restarts):
             begin_s = time.time() - origin_s
             await replace(stand, args.how)
             spans.append((begin_s, time.time() - origin_s))
             say(f"restart {number + 1}: {spans[-1][1] - begin_s:.1f} s")
-            await asyncio.sleep(QUIET_S)
+            await asyncio.sleep(args.pause)
         load.end()
     await reading
     await stand.settle()
@@ -170,17 +169,21 @@ async def replace(stand: Stand, how: str = "usr2") -> None:
     """Replace every worker and wait until all are new and ready; raises DemoError."""
     before = await stand.sample()
     deadline_s = time.monotonic() + RESTART_S
+
+    def reached(count: int) -> Callable[[Sample], bool]:
+        return lambda sample: younger(before, sample) >= count
+
     if how == "usr2":
         os.kill(stand.service.child.pid, signal.SIGUSR2)
-        await _until(stand, deadline_s, lambda sample: younger(before, sample) >= stand.setup.workers)
+        await _until(stand, deadline_s, reached(stand.setup.workers))
         return
     for count, pid in enumerate(workers_of(stand.service.child.pid), 1):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        await _until(stand, deadline_s, lambda sample, n=count: younger(before, sample) >= n)
+        await _until(stand, deadline_s, reached(count))
 
 
-async def _until(stand: Stand, deadline_s: float, done: Any) -> None:
+async def _until(stand: Stand, deadline_s: float, done: Callable[[Sample], bool]) -> None:
     """Wait for a sample that is as wished, and all workers ready."""
     while time.monotonic() < deadline_s:
         if stand.service.child.ended is not None:
@@ -252,7 +255,7 @@ def table(report: dict[str, Any]) -> str:
 def picture(report: dict[str, Any]) -> str:
     """Latency and rate over time, restarts shaded."""
     rows, marks = report["windows"], [(begin, end) for begin, end in report["restarts_s"]]
-    span = (0.0, max((row[0] for row in rows), default=1.0))
+    span = (0.0, 4.0 * ceil(max((row[0] for row in rows), default=1.0) / 4))
     latencies = [
         Series("p99", "#db4437", [(row[0], row[3]) for row in rows]),
         Series("p50", "#3367d6", [(row[0], row[2]) for row in rows]),
@@ -280,6 +283,7 @@ def picture(report: dict[str, Any]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.restart", description=__doc__.splitlines()[0])
     parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--pause", type=float, default=5, help="seconds before, between and after restarts")
     parser.add_argument(
         "--churn", type=float, default=0.2, help="share of the connections opened anew per second"
     )

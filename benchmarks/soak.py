@@ -30,7 +30,7 @@ from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
 from benchmarks.saturation import Bounds, Search
 from benchmarks.soak_report import Look
-from benchmarks.stand import Setup, Stand, say
+from benchmarks.stand import PEOPLE, Setup, Stand, say
 
 EVERY_S: Final = 10.0
 MONEY_SHARE: Final = 0.1
@@ -69,7 +69,7 @@ async def _bounded(args: argparse.Namespace) -> int:
 
 async def _soak(args: argparse.Namespace, folder: Path) -> int:
     facts = machine()
-    stand = Stand(folder, Setup(workers=args.workers, seed=args.seed, bodies=args.bodies))
+    stand = Stand(folder, setup_of(args))
     try:
         say("starting a service of its own")
         await stand.start()
@@ -93,6 +93,11 @@ async def _soak(args: argparse.Namespace, folder: Path) -> int:
     write(args.out, "soak", report, soak_report.picture(report["windows"]))
     print(soak_report.table(verdicts))
     return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def setup_of(args: argparse.Namespace) -> Setup:
+    """What the common arguments ask for."""
+    return Setup(workers=args.workers, seed=args.seed, bodies=args.bodies, people=args.people)
 
 
 async def rate_of(stand: Stand, args: argparse.Namespace) -> tuple[float, dict[str, Any] | None]:
@@ -160,6 +165,7 @@ def add_common(parser: argparse.ArgumentParser, share: float) -> None:
     add("--limit", type=float, default=90, help="seconds that the search may take")
     add("--workers", type=int, default=2)
     add("--bodies", type=int, default=20_000, help="how many different requests are prepared")
+    add("--people", type=int, default=PEOPLE, help="who visited the shops before")
     add("--seed", type=int, default=1)
     add("--out", type=Path, default=Path("build"), help="the folder for JSON and SVG")
 
