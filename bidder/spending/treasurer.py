@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import secrets
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Final
 
@@ -58,6 +59,8 @@ class Treasurer:
         self._counts = Counts(tally)
         self._desks: dict[str, Desk] = {}
         self._sequence = itertools.count(1)
+        self._nonce = secrets.token_hex(2)
+        """A ledger that forgot whom it gave a number gives it twice: nobody's answers are taken for another's then."""
         self._stepping: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         allowance.wake = self._wake.set
@@ -239,8 +242,13 @@ class Treasurer:
         for start in range(0, len(leases), CHUNK):
             pieces = leases[start : start + CHUNK]
             requests = [piece.pending for piece in pieces if isinstance(piece.pending, LeaseRequest)]
-            with self._counts.ledger("lease"):
-                grants = await self._store.lease(desk.advertiser, requests, self._told(now_s))
+            try:
+                with self._counts.ledger("lease"):
+                    grants = await self._store.lease(desk.advertiser, requests, self._told(now_s))
+            except ValueError:
+                _log.exception("leases of this worker's number are another's")
+                self._lost(desk)
+                return
             for piece, request, grant in zip(pieces, requests, grants, strict=True):
                 self._counts.lease(grant, request.wanted)
                 if grant.status is Status.GONE:
@@ -371,7 +379,7 @@ class Treasurer:
         return self._allowance.books.get(desk.advertiser)
 
     def _op_id(self, book: Book) -> str:
-        return f"{book.worker:x}-{next(self._sequence):x}"
+        return f"{book.worker:x}-{self._nonce}{next(self._sequence):x}"
 
     def _told(self, now_s: float) -> float:
         return now_s if self._rules.tells_time else 0.0

@@ -4,7 +4,9 @@ Place: the auction ends a batch here, in the tick of its answers; what notices t
 Shapes: one call for each person of a batch; it may come twice, late, and after the notices of its bids.
 Units: seconds; moments are the store's own clock, so that workers need not agree on the time.
 Limits: MAX_KEPT calls that the store did not take are repeated every RETRY_S, in their order; the oldest go first
-    where there are more. With the process they are lost: marks fall by themselves, but bids stand without holds.
+    where there are more. What a server refuses for now (its slot is moving, it is loading) is repeated every SOON_S
+    while there are few: before the mark of the request has fallen, if it can be.
+    With the process they are lost: marks fall by themselves, but bids stand without holds.
 Never: raises, waits, or writes a key that lives longer than 30 days.
 """
 
@@ -29,6 +31,8 @@ from bidder.stores.scripts import END, bulk, number, with_text
 
 MAX_KEPT: Final = 10_000
 RETRY_S: Final = 0.25
+SOON_S: Final = 0.02
+FEW: Final = 100
 DRAIN_STEP_S: Final = 0.01
 MAX_HOLD_S: Final = MAX_WINDOW_S
 MAX_FIELDS: Final = 65_536  # advertisers whose fields are kept packed
@@ -39,6 +43,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("paceline_frequency_lost_total", "counter", "Ends that were given up: too many, or refused"),
 )
 
+_NOT_NOW: Final = (
+    *("TRYAGAIN", "ASK ", "MOVED ", "CLUSTERDOWN", "MASTERDOWN", "READONLY"),
+    *("LOADING", "BUSY", "OOM", "MISCONF", "NOREPLICAS"),
+)
 _SIX: Final = struct.Struct("<IIIIII2s")
 _VISITOR: Final = Basis.VISITOR
 _FIRST_KEY: Final = b"$36\r\nf:{"
@@ -109,7 +117,7 @@ class FrequencyWriter:
         except StoreError:
             self._keep(zip(commands, tags, strict=True))
 
-    def _keep(self, calls: Iterable[Call]) -> None:
+    def _keep(self, calls: Iterable[Call], retry_s: float = RETRY_S) -> None:
         kept = self._kept
         for call in calls:
             if len(kept) >= MAX_KEPT:
@@ -118,7 +126,7 @@ class FrequencyWriter:
             kept.append(call)
             self._tally.count("paceline_frequency_repeated_total")
         if kept and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(RETRY_S, self._repeat)
+            self._timer = asyncio.get_running_loop().call_later(retry_s, self._repeat)
 
     def _repeat(self) -> None:
         """Send again all that was kept; what fails again is kept again."""
@@ -127,12 +135,15 @@ class FrequencyWriter:
         for command, tag in calls:
             self._send([command], [tag])
 
-    def repeat(self, unknown: Sequence[Call], failed: Sequence[Call]) -> None:
-        """Calls that a server did not know, now with their text; and those of a server that is in trouble."""
+    def repeat(self, unknown: Sequence[Call], failed: Sequence[Call], refused: Sequence[Call]) -> None:
+        """Calls that a server did not know, now with their text; those of a server that is in trouble; and those that a
+        server would not take just now."""
         if unknown:
             self._send([command for command, _ in unknown], [tag for _, tag in unknown])
         if failed:
             self._keep(failed)
+        if refused:
+            self._keep(refused, SOON_S if len(self._kept) < FEW else RETRY_S)
 
     def lost(self, count: int) -> None:
         """Calls that the store refuses, such as for a key of another type."""
@@ -172,12 +183,14 @@ class _Sent:
         failed += range(
             len(replies), batch.count
         )  # a connection that broke: the order tells which were answered
-        refused = sum(type(reply) is hiredis.ReplyError for reply in replies) - len(unknown)
+        errors = [n for n, reply in enumerate(replies) if type(reply) is hiredis.ReplyError]
+        refused = [n for n in errors if str(replies[n]).startswith(_NOT_NOW)]
         writer, commands, tags = self._writer, self._commands, self._tags
         again = [(with_text(commands[n]), tags[n]) for n in unknown]
-        if refused:
-            writer.lost(refused)
-        writer.repeat(again, [(commands[n], tags[n]) for n in failed])
+        if len(errors) > len(unknown) + len(refused):
+            writer.lost(len(errors) - len(unknown) - len(refused))
+        calls = list(zip(commands, tags, strict=True))
+        writer.repeat(again, [calls[n] for n in failed], [calls[n] for n in refused])
 
 
 @cache

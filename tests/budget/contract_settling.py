@@ -120,6 +120,22 @@ class SettlingContract:
         assert (await store.poll(ADV, worker, after.cursor, HOLD_S, T0 + 5)).entries == ()
         assert (await store.poll(ADV, worker, "", HOLD_S, T0 + 5)).entries == ()
 
+    async def test_a_worker_that_heard_what_was_never_told_is_gone(self, store: JournaledStore) -> None:
+        """A cursor of an entry that is not there, or is another one, is of another ledger; grants are counted."""
+        lease_id = await leased(store)
+        worker = lease_id >> 32
+        await store.lease(ADV, [request("more", 50, lease_id)], T0)
+        await store.settle(ADV, [settlement(lease_id, 10)], T0)
+        poll = await store.poll(ADV, worker, "", HOLD_S, T0)
+        assert (poll.grants, len(poll.entries), poll.until_s > 0) == (2, 1, True)
+        entry, at, bid = poll.cursor.split(" ")
+        for cursor in (f"9{entry} {at} {bid}", f"{entry} 1.000 {bid}", f"{entry} {at} {bid[::-1]}"):
+            told = await store.poll(ADV, worker, cursor, HOLD_S, T0)
+            assert (told.until_s, told.entries) == (0.0, ())
+        for _ in range(2):
+            told = await store.poll(ADV, worker, poll.cursor, HOLD_S, T0)
+            assert (told.until_s, told.entries, told.cursor) == (poll.until_s, (), poll.cursor)
+
     async def test_a_long_inbox_comes_in_parts(self, store: JournaledStore) -> None:
         """The clock of a part is no later than what it does not tell yet."""
         lease_id = await leased(store, 300_000)

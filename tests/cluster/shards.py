@@ -93,13 +93,30 @@ class Shards:
         self.down.add(node)
         self.servers[node].kill()
 
-    def lose(self, tag: str | bytes) -> tuple[int, float]:
-        """kill -9 of the primary of a hash tag; returns who it was and after how many seconds another served."""
+    def cut(self, tag: str | bytes) -> int:
+        """From now on the replica of a hash tag's primary hears nothing; returns the replica, which stands still."""
+        primary = self.primary(tag)
+        replica = self.replica(primary)
+        self.servers[replica].pause()
+        self.ask(primary, "CLIENT", "KILL", "TYPE", "REPLICA")
+        return replica
+
+    def lose(self, tag: str | bytes, behind: int = -1) -> tuple[int, float]:
+        """kill -9 of the primary of a hash tag; returns who it was and after how many seconds another served.
+        `behind`: a replica that was `cut`, and goes on now."""
         node = self.primary(tag)
         self.kill(node)
         start_s = time.monotonic()
-        until(lambda: self.primary(tag) not in (node, -1), "another primary")
+        if behind >= 0:
+            self.servers[behind].resume()
+        self.promoted(tag)
         return node, time.monotonic() - start_s
+
+    def promoted(self, tag: str | bytes) -> float:
+        """Wait until a hash tag has a primary; how long that took."""
+        start_s = time.monotonic()
+        until(lambda: self.primary(tag) >= 0, "another primary")
+        return time.monotonic() - start_s
 
     def mend(self) -> None:
         """Start who is down, and wait until every primary has its replica."""
@@ -114,7 +131,7 @@ class Shards:
         def all_follow() -> bool:
             owners = self._owners()
             owned = sum(len(part) for parts in owners.values() for part in parts)
-            return owned == keys.SLOTS and all(self._followed(node) for node in owners)
+            return owned == keys.SLOTS and self._agreed() and all(map(self._followed, owners))
 
         until(all_follow, "a replica of every primary")
 
@@ -142,11 +159,14 @@ class Shards:
             server.close()
 
     def _all_met(self) -> bool:
+        known = {_table(self.ask(node, "CLUSTER", "INFO"))["cluster_known_nodes"] for node in self.alive()}
+        return known == {str(2 * SHARDS)} and self._agreed()
+
+    def _agreed(self) -> bool:
+        """Whether everybody has heard who serves every slot, and answers for it."""
         infos = [_table(self.ask(node, "CLUSTER", "INFO")) for node in self.alive()]
-        return all(
-            info["cluster_known_nodes"] == str(2 * SHARDS) and info["cluster_slots_ok"] == str(keys.SLOTS)
-            for info in infos
-        )
+        good = ("ok", str(keys.SLOTS))
+        return all((info["cluster_state"], info["cluster_slots_ok"]) == good for info in infos)
 
     def _owners(self) -> dict[int, list[range]]:
         """The slots of each server that calls itself a primary and has some: others may not have heard of it yet."""

@@ -101,6 +101,10 @@ class Market:
         self.exchange, self.public = service.exchange, service.public
         self._keys = Keyring(load_keys({}, "", service.data_dir).keys)
 
+    def place(self, asker: int) -> tuple[str, int]:
+        """Where the asker of this number finds the service."""
+        return self.exchange
+
     @property
     def answered(self) -> int:
         """Requests answered."""
@@ -149,14 +153,14 @@ class Market:
             await asyncio.gather(*self._telling)
 
     async def _ask(self, todo: list[tuple[str, str]], number: int, pause_s: float) -> None:
-        loop, client = asyncio.get_running_loop(), Client(self.exchange)
-        due_s = loop.time()
+        loop, client = asyncio.get_running_loop(), Client(self.place(number))
+        due_s, asker = loop.time(), number
         while self._going.is_set():
             site, exchange = todo[number % len(todo)]
             number += 1
-            if client.address != self.exchange:
+            if client.address != (place := self.place(asker)):
                 await client.close()
-                client = Client(self.exchange)
+                client = Client(place)
             body = bid_request(number, site={"id": site, "domain": site})
             try:
                 answer = await client.ask(post(body, exchange))

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from bidder.settings import Stores
+from bidder.stores.people_writer import open_client
 from budget.accounts import WALLET
 from budget.audit import Audit, audit
 from budget.entries import Entry
@@ -23,7 +25,7 @@ def ask(url: str, question: Callable[[RedisStore], Awaitable[T]]) -> T:
     """One question to a ledger; also from within an event loop, which it holds up meanwhile."""
 
     async def once() -> T:
-        store = RedisStore.connect(url)
+        store = RedisStore(open_client(Stores(redis_url=url))) if "," in url else RedisStore.connect(url)
         try:
             return await question(store)
         finally:

@@ -57,7 +57,7 @@ class Browser:
 
     def __init__(self, service: Service, site: str, chance: random.Random) -> None:
         self._service, self._chance = service, chance
-        self._person, self._site = chance.randbytes(16).hex(), site
+        self.person, self._site = chance.randbytes(16).hex(), site
         self.shown = 0
         self._telling: list[asyncio.Task[None]] = []
 
@@ -65,7 +65,7 @@ class Browser:
         """One page: all its requests at once, on new connections; who lost is told before the next."""
         imps = [{"id": str(n), "banner": {"w": 300, "h": 250}, "secure": 1} for n in range(page.imps)]
         site = {"id": self._site, "domain": self._site}
-        body = bid_request(user={"buyeruid": self._person}, site=site, imp=imps)
+        body = bid_request(user={"buyeruid": self.person}, site=site, imp=imps)
         clients = [Client(self._service.exchange) for _ in range(page.requests)]
         answers = await asyncio.gather(*[client.ask(post(body)) for client in clients])
         for client in clients:
