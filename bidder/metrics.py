@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import force_setattr
 from numpy.typing import NDArray
 
 MAX_CELLS = 65_536
@@ -30,12 +31,63 @@ _FILE_BYTES = _CELLS_AT + MAX_CELLS * 8
 OVERFLOW = "paceline_series_overflow_total"
 
 
+_WORDS = "fixed words"
+BOUNDS = {
+    "advertiser": "advertisers of the campaign files (`none`: a call that names none of them)",
+    "campaign": "the `metrics.top_line_items` line items that spend most, in a scrape; `other` is the sum of the rest",
+    "currency": "currencies of the exchange rates (`unknown`: an advertiser who left the campaign files)",
+    "exchange": "exchanges that are configured (`none`: what reached no profile, `unknown`: one that left)",
+    "place": "100 publishers, in a scrape; `other` is the sum of the rest",
+    "process": "one per process",
+    "publisher": "100 publishers, in a scrape; `other` is the sum of the rest",
+    "python": "one",
+    "slot": "one per worker",
+    "status": "codes of HTTP, and fixed words",
+    "version": "one",
+    **dict.fromkeys(
+        (
+            *(
+                "action",
+                "answer",
+                "asked_by",
+                "choice",
+                "chore",
+                "clearing",
+                "event",
+                "fate",
+                "field",
+                "kept",
+                "kind",
+                "layout",
+            ),
+            *(
+                "list",
+                "mark",
+                "medium",
+                "outcome",
+                "person",
+                "port",
+                "regime",
+                "result",
+                "source",
+                "stage",
+                "verb",
+            ),
+            *("way", "what", "why"),
+        ),
+        _WORDS,
+    ),
+}
+"""What bounds each label. A label that is not here is not declared (tests look); one whose values others choose is
+never used."""
+BOUNDS["line_item"] = BOUNDS["campaign"]
+
+
 class Metric(msgspec.Struct, frozen=True):
     """One entry of the catalogue.
 
     `labels` are the label names in order; `buckets` the upper bounds of a histogram, in cell units;
-    `scale` is multiplied into a cell to give the exposed unit; `merge` says how workers add up; `bound` what keeps
-    the number of its series finite, for whoever reads the catalogue: nothing where it has no labels.
+    `scale` is multiplied into a cell to give the exposed unit; `merge` says how workers add up.
     """
 
     name: str
@@ -46,6 +98,12 @@ class Metric(msgspec.Struct, frozen=True):
     buckets: tuple[int, ...] = ()
     merge: str = "sum"  # or max, min, or age: cells are moments, shown as the time since the earliest
     bound: str = ""
+    """What keeps the number of its series finite; not given: what bounds its labels."""
+
+    def __post_init__(self) -> None:
+        if not self.bound:
+            bounds = dict.fromkeys(BOUNDS[label] for label in self.labels if label in BOUNDS)
+            force_setattr(self, "bound", "; ".join(bounds))
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):

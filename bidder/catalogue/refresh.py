@@ -45,7 +45,6 @@ METRICS = (
         "Since an advertiser's feed was last fetched and found good",
         ("advertiser",),
         merge="age",
-        bound="advertisers of the campaign files that have a feed",
     ),
     Metric(
         "paceline_feed_refreshes_total", "counter", "Product feeds looked at, by what came of it", ("result",)

@@ -33,7 +33,6 @@ METRICS = (
         "When the version of an advertiser's catalogue that is in use was published; of several, the oldest",
         ("advertiser",),
         merge="min",
-        bound="advertisers of the campaign files that have a feed",
     ),
     Metric(
         "paceline_catalogue_refusals_total",

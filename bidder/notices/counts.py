@@ -25,6 +25,7 @@ METRICS: Final = (
         "counter",
         "Loss notices by the OpenRTB reason code that the exchange gave",
         ("exchange", "reason"),
+        bound="exchanges that are configured; codes below 500, `exchange_specific` and `none`",
     ),
     Metric(
         "paceline_clearing_prices_total",

@@ -53,6 +53,7 @@ METRICS: Final = (
         "Keys and files of the last sweep that could outlive their days, by place; mended ones, too",
         ("place",),
         merge="max",
+        bound="fixed words",
     ),
     Metric(
         "paceline_retention_sweep_timestamp_seconds",

@@ -41,7 +41,6 @@ METRICS: Final = (
         "counter",
         "Money spent, late money too, of all line items",
         ("currency",),
-        bound="currencies of the exchange rates (and `unknown`)",
     ),
     Metric(
         "paceline_line_item_spend_micros_total",

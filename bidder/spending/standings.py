@@ -63,7 +63,6 @@ METRICS: Final = (
         "Pacing periods of budgets with a plan, of line items and of campaigns: within, where spend and plan of the "
         "last hour differ by at most 1 % of a day's plan; off; short, behind though all is bid on at full value",
         ("result",),
-        bound="3 results",
     ),
     _gauge(
         "paceline_wallet_overspent_micros",
@@ -82,7 +81,6 @@ METRICS: Final = (
         "Leased to workers that are gone, and not home yet",
         ("currency",),
         merge="max",
-        bound="currencies of the exchange rates",
     ),
     _gauge(
         "paceline_journal_archived_timestamp_seconds",
