@@ -67,6 +67,7 @@ BOUNDS = {
                 "outcome",
                 "person",
                 "port",
+                "reason",
                 "regime",
                 "result",
                 "source",
