@@ -144,32 +144,64 @@ def _price_keys(config: Config) -> str:
     return f"{counted(len(keys), 'exchange')}{missing}"
 
 
+def _tls(config: Config) -> str:
+    from datetime import UTC, datetime
+
+    from bidder.web.tls import TlsError, expiry, server_context
+
+    ports = {"exchange": config.exchange.tls, "public": config.public.tls, "ops": config.ops.tls}
+    said = []
+    for name, tls in ports.items():
+        try:
+            context = server_context(tls, name)
+            if context is None:
+                said.append(f"{name} plain")
+                continue
+            ends = expiry(tls, name)
+        except TlsError as error:
+            raise Wrong(str(error)) from None
+        if ends <= datetime.now(UTC):
+            raise Wrong(f"the {name} port's certificate {tls.cert_file} ended on {ends.date()}")
+        said.append(f"{name} until {ends.date()}" + (", of known clients" if tls.client_ca_file else ""))
+    return ", ".join(said)
+
+
 def _store(config: Config) -> str:
+    return _answers(config.stores.redis_url)
+
+
+def _ledger(config: Config) -> str:
+    if not config.ledger.redis_url and config.stores.redis_url:
+        return "the store's"
+    return _answers(config.ledger.redis_url)
+
+
+def _answers(url: str) -> str:
     from bidder.logs import redact
     from bidder.stores.embedded import EmbeddedError, find_server
 
-    url = config.stores.redis_url
     try:
         return _ping(url) if url else f"embedded: {find_server().name}"
     except EmbeddedError as error:
         raise Wrong(str(error)) from None
     except (OSError, ValueError) as error:
-        raise Wrong(f"{redact(url)}: {redact(str(error))}") from None
+        raise Wrong(redact(str(error))) from None
 
 
 def _ping(url: str) -> str:
-    """Ask every server named; raises OSError or ValueError."""
+    """Ask every server named; raises OSError or ValueError, which name the place alone."""
     import redis
 
-    from bidder.logs import redact
+    from bidder.stores.address import parse_all
 
-    for one in url.split(","):
+    places = parse_all(url)
+    for one, place in zip(filter(str.strip, url.split(",")), places, strict=True):
         try:
             with redis.Redis.from_url(one.strip(), socket_timeout=3, socket_connect_timeout=3) as client:
                 client.ping()
         except redis.RedisError as error:
-            raise OSError(str(error)) from None
-    return f"{redact(url)} answers"
+            raise OSError(f"{place}: {error}") from None
+    return f"{', '.join(map(str, places))} answers"
 
 
 def _ports(config: Config) -> str:
@@ -195,6 +227,8 @@ _LOOKS: dict[str, Callable[[Config], str]] = {
     "token keys": _keys,
     "price keys": _price_keys,
     "deletion keys": _deletion_keys,
+    "TLS": _tls,
     "store": _store,
+    "ledger": _ledger,
     "ports": _ports,
 }

@@ -47,11 +47,13 @@ def run(args: argparse.Namespace, command: Command, *, moves: bool = True) -> in
 
 async def _run(config: Config, args: argparse.Namespace, command: Command, waits: Waits | None) -> int:
     from bidder.logs import redact
+    from bidder.stores.address import parse_all
     from bidder.stores.errors import AddressError
     from bidder.supervisor.ledger import opened
 
     url = ledger_url(config)
     try:
+        parse_all(url)
         async with opened(config.ledger_store(url), waits) as store:
             return await command(config, args, store)
     except AddressError as error:

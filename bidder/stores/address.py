@@ -4,7 +4,7 @@ Place: stores/connection and stores/cluster connect to an Address.
 Shapes: redis://[user[:password]@]host[:port][/db], rediss:// (TLS), unix://[user[:password]@]/path[?db=N];
     TLS options as redis-py names them: ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs=none.
 Raises: AddressError.
-Never: a password in `repr` or in a log line.
+Never: a password in `repr` or a log line; in an error any part of a URL that cannot be read: it may be the password's.
 """
 
 import ssl
@@ -16,6 +16,8 @@ from msgspec import Struct
 from bidder.stores.errors import AddressError
 
 DEFAULT_PORT = 6379
+OPTIONS = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
+_WRONG = "not a store's URL: "
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -60,18 +62,22 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 def parse(url: str) -> Address:
-    """The address that a URL names; raises AddressError, which never repeats the URL's password."""
+    """The address that a URL names; raises AddressError, which repeats nothing of the URL."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-    except ValueError as error:
-        raise AddressError(f"not a store's URL: {error}") from None
+    except ValueError:
+        raise AddressError(
+            f"{_WRONG}its host or port cannot be read (in a password / is %2F, @ %40, : %3A, # %23 and % %25)"
+        ) from None
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if not query.keys() <= OPTIONS:
+        raise AddressError(f"{_WRONG}its options are {', '.join(sorted(OPTIONS))}")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if parts.scheme == "unix" and parts.path:
         return Address(path=unquote(parts.path), user=user, password=password, db=_db(query.get("db", "")))
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise AddressError(f"not a store's URL: scheme {parts.scheme!r}; use redis://, rediss:// or unix://")
+        raise AddressError(f"{_WRONG}it begins with redis://, rediss:// or unix:// and a place")
     return Address(
         host=parts.hostname,
         port=port if port is not None else DEFAULT_PORT,
@@ -97,5 +103,5 @@ def _db_text(parts: SplitResult, query: dict[str, str]) -> str:
 
 def _db(text: str) -> int:
     if text and not (text.isascii() and text.isdigit()):
-        raise AddressError(f"not a store's URL: database {text!r} is not a number")
+        raise AddressError(f"{_WRONG}its database is a number")
     return int(text or 0)
