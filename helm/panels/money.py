@@ -129,6 +129,11 @@ SHEET: Final = Sheet(
             (
                 _micros("Tightest budget", "paceline_line_item_budget_micros"),
                 _micros("Spent", "paceline_line_item_spent_micros"),
+                _micros(
+                    "Due by now",
+                    "paceline_line_item_planned_micros",
+                    about="What of the tightest budget the plan has spent by now.",
+                ),
                 _micros("Leased to workers", "paceline_line_item_leased_micros"),
                 _micros("Reserved for bids", "paceline_line_item_reserved_micros"),
                 _micros(

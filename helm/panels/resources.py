@@ -123,6 +123,33 @@ SHEET: Final = Sheet(
                         ),
                     ),
                 ),
+                counters(
+                    "Planned replacement of workers",
+                    ("paceline_worker_rolling_restarts_total", "replaced"),
+                    ("paceline_worker_rolling_restart_failures_total", "failed: the old one stays"),
+                    ("paceline_worker_rolling_restarts_refused_total", "refused: one is under way"),
+                ),
+                gauges("Replacement under way", ("paceline_worker_rolling_restart_running", "1: it runs")),
+                Panel(
+                    title="TLS certificates run out in",
+                    queries=(
+                        Query(
+                            "min by (port) (paceline_tls_expiry_timestamp_seconds > 0) - time()", "{{port}}"
+                        ),
+                    ),
+                    unit="s",
+                    about="Ports without TLS are left out.",
+                    red_below=14 * 86_400,
+                ),
+                counters(
+                    "TLS handshakes that failed",
+                    ("paceline_tls_handshakes_failed_total", "failed"),
+                ),
+                gauges(
+                    "TLS files cannot be used",
+                    ("paceline_tls_reload_failed", "1: the last good ones stay"),
+                    red_above=0,
+                ),
                 counters("Series without room", ("paceline_series_overflow_total", "counts"), red_above=0),
             ),
         ),
