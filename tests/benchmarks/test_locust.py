@@ -101,7 +101,9 @@ async def test_a_master_and_two_workers_are_one_run(tmp_path: Path) -> None:
     said = out.decode()
     assert master.returncode == 1, said
     assert "2 workers connected" in said, said
-    assert counted(said, "invalid") == orjson.loads(verdict.read_bytes())["requests"] > 0
+    cut_off = orjson.loads(verdict.read_bytes())["requests"] - counted(said, "invalid")
+    assert counted(said, "invalid") > 0
+    assert 0 <= cut_off <= 30  # at most what its users were asking when the run ended
     assert report.exists()
 
 
