@@ -26,8 +26,11 @@
     return number(units, Math.abs(units) >= 1000 || units === 0 ? 0 : 2);
   };
   const bytes = value => value >= 1e9 ? number(value / 1e9, 2) + " GB" : value >= 1e6 ? number(value / 1e6, 0) + " MB" : number(value / 1e3, 0) + " kB";
-  const span = seconds => none(seconds) ? "–" : seconds < 90 ? Math.round(seconds) + " s" : seconds < 5400 ? Math.round(seconds / 60) + " min"
-    : seconds < 129600 ? Math.round(seconds / 3600) + " h" : Math.round(seconds / 86400) + " days";
+  const span = seconds => {
+    if (none(seconds)) return "–";
+    for (const [size, word] of [[86400, "d"], [3600, "h"], [60, "min"]]) if (seconds >= 1.5 * size) return Math.floor(seconds / size) + " " + word;
+    return Math.floor(seconds) + " s";
+  };
   const plain = name => name.replace(/_/g, " ");
   const time = seconds => new Date(seconds * 1000).toLocaleTimeString("en-GB");
   const sentence = text => text.charAt(0).toUpperCase() + text.slice(1);

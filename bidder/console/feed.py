@@ -111,12 +111,13 @@ class Feed:
             plain: socket.socket = request.transport.get_extra_info("socket")
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         history = b"event: history\ndata: " + _encode(list(self._view.history)) + b"\n\n"
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        try:
             await self._send(response, history)
             while not self._closing and self._access.open_still(holder):
                 await self._send(response, await self._next())
-        if request.transport is not None:  # what could not be sent is not waited for
-            request.transport.abort()
+        except (ConnectionError, TimeoutError):
+            if request.transport is not None:  # what could not be sent is not waited for
+                request.transport.abort()
         return response
 
     async def _next(self) -> bytes:
