@@ -41,6 +41,7 @@ from bidder.web.headers import public_headers
 from bidder.web.limits import Limits
 from bidder.web.public import PublicServer, notice_routes, public_app
 from bidder.web.sockets import inherited_socket, shared_socket
+from bidder.web.tls import PortTls
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a thread that compiles campaigns gives way to the bidding loop."""
@@ -81,13 +82,17 @@ class Worker:
     """The parts of one worker."""
 
     def __init__(self, config: Config, setup: WorkerSetup, load: Load = load_live) -> None:
-        """`load` reads and compiles the campaigns; it runs in a thread."""
+        """`load` reads and compiles the campaigns; it runs in a thread. Raises TlsError."""
         self._config, self._setup, self._load = config, setup, load
         self._tally = Tally(Path(setup.tally_path) if setup.tally_path else None)
         self._clock = SystemClock()
         self._keyring = Keyring(setup.token_keys)
         self._directory = LineDirectory()
         self._reloading: asyncio.Task[None] | None = None
+        self._tls = tuple(
+            PortTls(port.tls, name, self._tally)
+            for name, port in (("exchange", config.exchange), ("public", config.public))
+        )
         self._stopping = asyncio.Event()
         self._succeeded = False
         """Another worker of the slot accepts from the same sockets."""
@@ -157,8 +162,9 @@ class Worker:
         headers = public_headers(setup.base_url, config.public.hsts_days)
         app = public_app(routes, self._tally, limits, headers)
         public = PublicServer(app, self._tally, config.public.max_per_address, callers)
-        await exchange.start(_socket(setup.exchange_fd, config.exchange.host, setup.exchange_port))
-        await public.start(_socket(setup.public_fd, config.public.host, setup.public_port))
+        tls = self._tls
+        await exchange.start(_socket(setup.exchange_fd, config.exchange.host, setup.exchange_port), tls[0])
+        await public.start(_socket(setup.public_fd, config.public.host, setup.public_port), tls[1])
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)
@@ -168,7 +174,10 @@ class Worker:
         return exchange, public
 
     def reload(self) -> None:
-        """Read campaigns and rates again, in the background; one reload at a time, the last request counts."""
+        """Read TLS files again at once, campaigns and rates in the background; one reload at a time, the last request
+        counts."""
+        for tls in self._tls:
+            tls.reload()
         previous = self._reloading
         self._reloading = asyncio.get_running_loop().create_task(self._reload(previous))
 

@@ -95,11 +95,15 @@ def _be(kind: str, handover: "Handover") -> int:
     from bidder.campaigns.located import LocatedError
     from bidder.link import EXIT_CONFIG
     from bidder.rights.errors import SigningError
+    from bidder.web.tls import TlsError
 
     try:
         serve(handover.config, handover.setup)
     except LocatedError as error:
         _log.critical("campaigns or rates cannot be used:\n%s", error)
+        return EXIT_CONFIG
+    except TlsError as error:
+        _log.critical("%s", error)
         return EXIT_CONFIG
     except SigningError as error:
         _log.critical("keys for data deletion requests cannot be used: %s", error)

@@ -1,7 +1,7 @@
 """The service from start to end: folder, ports, keys, servers, operators' port, workers; then back.
 
 Signals: SIGTERM and SIGINT let workers drain, a second one kills them; SIGHUP, and a changed campaign or
-    rates file, make workers load anew; SIGUSR2 reads the keys anew and replaces all workers, one after
+    rates file, or TLS files, make all load anew; SIGUSR2 reads the keys anew and replaces all workers, one after
     the other.
 Raises: StartError, one line for an operator.
 """
@@ -40,8 +40,10 @@ from bidder.supervisor.servers import Servers
 from bidder.supervisor.slots import KILL_AFTER_S, Slot, Unusable
 from bidder.web.access import Access
 from bidder.web.admin import Admin
+from bidder.web.listener import Listener
 from bidder.web.ops import ops_app
-from bidder.web.sockets import PortTaken, SlotSockets, claim_port, outlive_connections
+from bidder.web.sockets import BACKLOG, PortTaken, SlotSockets, claim_port, outlive_connections
+from bidder.web.tls import PortTls, TlsError, server_context, tls_files
 
 WATCH_S: Final = 1.0
 LEDGER_PATIENCE_S: Final = 5.0
@@ -105,7 +107,7 @@ class Supervisor:
             with ExitStack() as held:
                 held.enter_context(self._folder.taken())
                 await self._serve(held)
-        except (FolderTaken, PortTaken, KeysError, EmbeddedError, AddressError, Unusable) as error:
+        except (FolderTaken, PortTaken, KeysError, TlsError, EmbeddedError, AddressError, Unusable) as error:
             raise StartError(str(error)) from None
 
     async def _serve(self, held: ExitStack) -> None:
@@ -114,6 +116,11 @@ class Supervisor:
         public = held.enter_context(claim_port(config.public.host, config.public.port, "public"))
         ops = held.enter_context(claim_port(config.ops.host, config.ops.port, "ops"))
         self._ports = Ports(os.getpid(), *(_number(bound) for bound in (exchange, public, ops)))
+        self._ops_tls = PortTls(config.ops.tls, "ops", self._counted)
+        for name, tls in (("exchange", config.exchange.tls), ("public", config.public.tls)):
+            server_context(
+                tls, name
+            )  # its workers make their own; what is wrong is told before anything runs
         self._secrets = Secrets(self._environment, config.keys_file, self._folder.path)
         self._journal_dir = self._folder.journal_dir(config.ledger.journal_dir)
         held.callback(self._servers.close)
@@ -207,16 +214,19 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Once a second: changed files."""
-        files = [Path(path) for path in (self._config.campaigns, self._config.rates) if path]
+        config = self._config
+        named = (config.campaigns, config.rates, *tls_files(config))
+        files = [Path(path) for path in named if path]
         seen = list(map(fingerprint, files))
         while True:
             await asyncio.sleep(WATCH_S)
             before, seen = seen, list(map(fingerprint, files))
             if seen != before:
-                _log.info("campaigns or rates changed: workers load them anew")
+                _log.info("campaigns, rates or TLS files changed: they are loaded anew")
                 self._reload()
 
     def _reload(self) -> None:
+        self._ops_tls.reload()
         for slot in self._children:
             slot.reload()
 
@@ -271,13 +281,20 @@ class Supervisor:
         actions = Actions(self._config, lambda: self._servers.ledger_url, self._reload, self.restart)
         admin = Admin(access, actions, self._counted, self._folder.path)
         console = Console(scrape.samples, catalogue, access, admin, clock)
-        app = ops_app(_Ops(self, scrape), access, [*admin.routes(), *console.routes()])
+        routes, tls = [*admin.routes(), *console.routes()], self._ops_tls
+        app = ops_app(_Ops(self, scrape), access, routes, tls=tls.context is not None)
         app.on_shutdown.append(console.feed.close)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S)
         await runner.setup()
+        assert runner.server is not None, "it was set up"
         outlive_connections(bound)
-        await web.SockSite(runner, bound).start()
+        listener = Listener(bound, runner.server, BACKLOG, tls)
+        app.on_shutdown.append(lambda _: _closed(listener))
         return runner
+
+
+async def _closed(listener: Listener) -> None:
+    listener.close()
 
 
 class _Ops:

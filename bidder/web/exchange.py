@@ -9,7 +9,6 @@ Never: answers 5xx to a bid request, or rejects one for its Content-Type.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Iterable
 
 from bidder.clock import Clock
@@ -24,6 +23,7 @@ from bidder.web.listener import Listener
 from bidder.web.port import Port
 from bidder.web.sockets import shared_socket
 from bidder.web.tick import Tick
+from bidder.web.tls import PortTls
 
 __all__ = ("METRICS", "Call", "Deciders", "ExchangeServer")
 
@@ -72,7 +72,7 @@ class ExchangeServer:
         """Wait until no connection is open."""
         await self._port.empty.wait()
 
-    async def start(self, sock: socket.socket | None = None, tls: ssl.SSLContext | None = None) -> None:
+    async def start(self, sock: socket.socket | None = None, tls: PortTls | None = None) -> None:
         """Listen: on a bound socket, or on the configured host and port, shared with other workers.
 
         Raises OSError when the address cannot be had.

@@ -2,7 +2,7 @@
 
 Place: the exchange port and the public port listen with it.
 Limits: ACCEPTS_PER_TURN, so that a flood of connections cannot keep answers from leaving; RETRY_S without
-    accepting after the process ran out of files or memory.
+    accepting after the process ran out of files or memory; those of tls.py for handshakes.
 Source: uvloop 0.23 (libuv) accepts one connection per turn. A busy worker's turns take 10 ms and more: a fleet
     that reconnects would wait for seconds (measured: 2,000 connections at three times the capacity, 3 s).
 """
@@ -15,6 +15,8 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Final
+
+from bidder.web.tls import HANDSHAKE_S, MAX_HANDSHAKES, SHUTDOWN_S, PortTls
 
 ACCEPTS_PER_TURN: Final = 256
 RETRY_S: Final = 0.5
@@ -31,7 +33,7 @@ class Listener:
         sock: socket.socket,
         protocol: Callable[[], asyncio.BaseProtocol],
         backlog: int,
-        tls: ssl.SSLContext | None = None,
+        tls: PortTls | None = None,
     ) -> None:
         """Listen on a bound socket from now on; needs a running event loop."""
         self._sock, self._protocol, self._backlog, self._tls = sock, protocol, backlog, tls
@@ -53,14 +55,36 @@ class Listener:
                 self._pause(error)
                 return
             accepted.setblocking(False)
-            task = self._loop.create_task(self._open(accepted))
+            tls = self._tls
+            if tls is None or tls.context is None:
+                opening = self._open(accepted)
+            elif len(self._opening) >= MAX_HANDSHAKES:
+                tls.failed("busy")
+                accepted.close()
+                continue
+            else:
+                opening = self._shake_hands(accepted, tls, tls.context)
+            task = self._loop.create_task(opening)
             self._opening.add(task)
             task.add_done_callback(partial(self._opened, accepted))
 
     async def _open(self, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=self._tls)
-        except OSError:  # it hung up already, or its TLS handshake failed
+            await self._loop.connect_accepted_socket(self._protocol, accepted)
+        except OSError:  # it hung up already
+            accepted.close()
+
+    async def _shake_hands(self, accepted: socket.socket, tls: PortTls, context: ssl.SSLContext) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._protocol,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=SHUTDOWN_S,
+            )
+        except OSError as error:  # both loops abort what takes too long
+            tls.failed("slow" if isinstance(error, ConnectionAbortedError) else "failed")
             accepted.close()
 
     def _opened(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:

@@ -44,6 +44,7 @@ from bidder.web.listener import Listener
 from bidder.web.openapi import openapi_routes
 from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
+from bidder.web.tls import PortTls
 
 MAX_LINE: Final = 16_384  # a TC string of a large consent platform and a GPP string in one query
 IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
@@ -236,10 +237,10 @@ class PublicServer:
         self._listener: Listener | None = None
         self._departure = Departure(app)
 
-    async def start(self, bound: socket.socket) -> None:
+    async def start(self, bound: socket.socket, tls: PortTls | None = None) -> None:
         """Listen; the socket belongs to the server from now on."""
         await self._runner.setup()
-        self._listener = Listener(bound, self._connection, BACKLOG)
+        self._listener = Listener(bound, self._connection, BACKLOG, tls)
 
     async def drain(self, *, succeeded: bool = False) -> None:
         """Take no more connections and let those that are open go; see departure.py."""

@@ -17,9 +17,10 @@ import uvloop
 from bidder.clock import SystemClock
 from bidder.metrics import Tally
 from bidder.outcome import Outcome
-from bidder.settings import ExchangePort
+from bidder.settings import ExchangePort, Tls
 from bidder.web.answers import GZIP_FROM_BYTES
 from bidder.web.exchange import METRICS, Call, ExchangeServer
+from bidder.web.tls import PortTls
 from tests.bidder.web.exchange_client import (
     ANSWER,
     BODY,
@@ -304,13 +305,12 @@ async def test_tls(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    tls = PortTls(Tls(cert_file=str(certificate), key_file=str(key)), "exchange", Tally())
     trust = ssl.create_default_context(cafile=str(certificate))
     server = ExchangeServer(
         ExchangePort(host="127.0.0.1", port=0, max_body_bytes=100), PROFILES, echo, Tally(), SystemClock()
     )
-    await server.start(tls=context)
+    await server.start(tls=tls)
     client = Client(
         *await asyncio.open_connection("127.0.0.1", server.port, ssl=trust, server_hostname="localhost")
     )
