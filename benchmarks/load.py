@@ -9,7 +9,7 @@ Shapes: with --profile the rate is the highest of the run; --poisson draws the g
     connections each second and opens others; --every prints a line of JSON (windows.Window) so often, the report last.
     SIGTERM ends a run as if its time were over.
 Units: rates in requests per second, latencies in milliseconds from the intended send time.
-Limits: loopback only.
+Limits: loopback only; 16 bytes of memory per request.
 Never: judges the answers; the simulated exchange does.
 """
 

@@ -105,8 +105,7 @@ async def rate_of(stand: Stand, args: argparse.Namespace) -> tuple[float, dict[s
     if args.rate:
         return args.rate, None
     say(f"searching saturation (p99 within {args.p99_ms:g} ms), {args.limit:g} s at most")
-    bounds = Bounds(p99_ms=args.p99_ms, late_share=0.01)
-    found = await stand.saturation(Search(3.0, budget_s=args.limit, bounds=bounds))
+    found = await stand.saturation(Search(3.0, budget_s=args.limit, bounds=Bounds(p99_ms=args.p99_ms)))
     if not found["saturation_rate"]:
         raise DemoError(f"no rate was sustained ({found['why']}): name one with --rate")
     return args.share * found["saturation_rate"], {"rate": found["saturation_rate"], "why": found["why"]}

@@ -10,11 +10,11 @@ Limits: each named beside its reason. The first WARM_UP of the run is in no verd
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import cycle
 from statistics import fmean, median
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from benchmarks.pacing.picture import Panel, Series, svg
@@ -162,57 +162,48 @@ def table(found: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def record(looks: Sequence[Look]) -> list[dict[str, Any]]:
-    """The looks as small JSON: what the picture shows."""
-    return [
-        {
-            "at_s": round(look.window.at_s),
-            "rate": look.window.rate,
-            "p50_ms": look.window.p50_ms,
-            "p99_ms": look.window.p99_ms,
-            "late": look.window.late,
-            "errors": look.window.errors,
-            "rss_mb": {name: round(mb, 1) for name, mb in look.sample.rss_mb.items()},
-            "fds": msgspec.to_builtins(look.sample.fds),
-        }
-        for look in looks
-    ]
+def record(looks: Sequence[Look]) -> dict[str, Any]:
+    """The looks as small JSON, a list for each quantity: what the picture shows."""
+    names = sorted({name for look in looks for name in look.sample.rss_mb})
+    windows, samples = [look.window for look in looks], [look.sample for look in looks]
+    return {
+        "at_s": [round(window.at_s) for window in windows],
+        "rate": [window.rate for window in windows],
+        "p50_ms": [round(window.p50_ms, 2) for window in windows],
+        "p99_ms": [round(window.p99_ms, 2) for window in windows],
+        "late": [window.late for window in windows],
+        "errors": [window.errors for window in windows],
+        "rss_mb": {name: [round(sample.rss_mb.get(name, 0.0), 1) for sample in samples] for name in names},
+        "fds": {name: [sample.fds.get(name, 0) for sample in samples] for name in names},
+    }
 
 
-def picture(rows: Sequence[dict[str, Any]]) -> str:
+def picture(recorded: dict[str, Any]) -> str:
     """Memory by process, latencies and rate over the run, from `record`."""
-    end = max(row["at_s"] for row in rows) / 60
-    names = sorted(rows[-1]["rss_mb"], key=lambda name: (name in STORES, name))
+    minutes = [at_s / 60 for at_s in recorded["at_s"]]
 
-    def line(read: Callable[[dict[str, Any]], float]) -> list[tuple[float, float]]:
-        return [(row["at_s"] / 60, read(row)) for row in rows]
+    def line(name: str, colour: str, values: Sequence[float], *, dashed: bool = False) -> Series:
+        return Series(name, colour, list(zip(minutes, values, strict=True)), dashed)
 
+    names = sorted(recorded["rss_mb"], key=lambda name: (name in STORES, name))
     memory = [
-        Series(
-            name,
-            _COLOURS[i % len(_COLOURS)],
-            [(row["at_s"] / 60, row["rss_mb"].get(name, float("nan"))) for row in rows],
-            name in STORES,
-        )
-        for i, name in enumerate(names)
+        line(name, colour, recorded["rss_mb"][name], dashed=name in STORES)
+        for name, colour in zip(names, cycle(_COLOURS), strict=False)
     ]
-    latencies = [
-        Series("p99", "#db4437", line(lambda row: row["p99_ms"])),
-        Series("p50", "#3367d6", line(lambda row: row["p50_ms"])),
-    ]
-    rates = [Series("answered", "#0f9d58", line(lambda row: row["rate"]))]
-    span, minutes = (0.0, max(end, 0.1)), "minutes"
+    latencies = [line("p99", "#db4437", recorded["p99_ms"]), line("p50", "#3367d6", recorded["p50_ms"])]
+    rates = [line("answered", "#0f9d58", recorded["rate"])]
+    span, unit = (0.0, max(minutes[-1], 0.1)), "minutes"
     return svg(
         [
-            Panel("Memory of each process (resident)", minutes, memory, span, (0, top(memory)), " MB"),
-            Panel("Latency, open loop", minutes, latencies, span, (0, top(latencies)), " ms"),
-            Panel("Requests per second", minutes, rates, span, (0, top(rates))),
+            Panel("Memory of each process (resident)", unit, memory, span, (0, top(memory)), " MB"),
+            Panel("Latency, open loop", unit, latencies, span, (0, top(latencies)), " ms"),
+            Panel("Requests per second", unit, rates, span, (0, top(rates))),
         ]
     )
 
 
 def top(lines: Sequence[Series]) -> float:
     """A round number above every value."""
-    highest = max((y for line in lines for _, y in line.points if y == y), default=1.0) or 1.0
+    highest = max((y for line in lines for _, y in line.points), default=1.0) or 1.0
     step = 10.0 ** (len(str(int(highest))) - 1)
     return next(step * n for n in (1, 2, 4, 6, 8, 10, 20) if step * n >= highest)
