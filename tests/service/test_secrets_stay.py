@@ -158,9 +158,8 @@ async def called(service: Service) -> list[str]:
     async with aiohttp.ClientSession() as client:
         for method, url, headers, body in calls:
             async with client.request(method, url, headers=headers, data=body or None) as answer:
-                answers.append(
-                    f"{url} {answer.status} {dict(answer.headers)} {await answer.text(errors='replace')}"
-                )
+                text = await answer.text(errors="replace")
+                answers.append(f"{url.partition('?')[0]} {answer.status} {dict(answer.headers)} {text}")
     return answers
 
 
@@ -177,6 +176,9 @@ async def test_nothing_that_a_running_service_shows_holds_a_secret(
             client.config_set("requirepass", "another")
             client.client_kill_filter(_type="normal", skipme=True)
     answers += await called(service)
+    await asyncio.to_thread(
+        until, lambda: "WRONGPASS" in service.log.read_text(), "a wrong password in the log"
+    )
     for server in stores:
         server.kill()
     (tmp_path / "keys").write_text(f"5:{TOKEN_KEY}\n6:{TOKEN_KEY[:-2]}\n")
