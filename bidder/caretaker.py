@@ -51,6 +51,10 @@ class Caretaker:
         self._hands = Hands(config, setup, client, tally, SystemClock())
         self._stopping = asyncio.Event()
         self._due = {chore.name: asyncio.Event() for chore in chores}
+        for chore in chores:
+            tally.slot(
+                "paceline_chore_failures_total", chore.name
+            )  # so that the first one is seen as an increase
 
     async def run(self) -> bool:
         """Do chores until told to stop; False where one could not be waited for."""

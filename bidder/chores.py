@@ -137,10 +137,11 @@ async def anonymise(hands: Hands) -> None:
 
 async def sellers(hands: Hands) -> None:
     """ads.txt of those who ask most, where the operator wants them."""
-    rules = hands.config.fraud
+    rules, data = hands.config.fraud, hands.data
+    for result in ("fetched", "failed"):
+        hands.tally.slot("paceline_fraud_fetches_total", result)
     if not (rules.enabled and rules.fetch_sellers):
         return
-    data = hands.data
     folder = Path(rules.sellers_dir) if rules.sellers_dir else data / "sellers"
     done = await refresh_from(data / "run", folder, rules, hands.clock.now_s())
     hands.tally.count("paceline_fraud_fetches_total", "fetched", by=done.fetched)

@@ -205,9 +205,15 @@ def _families(catalogue: Mapping[str, Metric], samples: Samples) -> Iterator[Fam
             yield _histogram(metric, rows)
         else:
             family = _FAMILIES[metric.kind](name, metric.help, labels=metric.labels)
-            for labels, parts in rows:
+            for labels, parts in rows or _nothing_yet(metric):
                 family.add_metric(labels, parts[""])
             yield family
+
+
+def _nothing_yet(metric: Metric) -> list[tuple[tuple[str, ...], dict[str, float]]]:
+    """A counter of what has not happened says so: its first increase would else be no increase to who scrapes."""
+    known = metric.kind == "counter" and not metric.labels
+    return [((), {"": 0.0})] if known else []
 
 
 _FAMILIES: Final[dict[str, type[CounterMetricFamily] | type[GaugeMetricFamily]]] = {

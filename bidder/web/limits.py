@@ -134,6 +134,8 @@ class Limits:
             kind: (kind.encode() + b" ", (1.0 / rate.per_s, rate.burst / rate.per_s))
             for kind, rate in structs.asdict(rates).items()
         }
+        for kind in self._rates:
+            tally.slot("paceline_public_limited_total", kind)  # so that the first one is seen as an increase
 
     def refuse(self, request: web.Request, kind: str) -> web.Response | None:
         """The answer to one call too many of its caller; None where it is in turn, or its caller is not known."""

@@ -95,8 +95,8 @@ SHEET: Final = Sheet(
                 Panel(
                     title="Late and absorbed money, per hour",
                     queries=(
-                        Query(f"{rate('paceline_line_item_late_micros_total')} * 3600 / 1e6", "late"),
-                        Query(f"{rate('paceline_line_item_absorbed_micros_total')} * 3600 / 1e6", "absorbed"),
+                        Query(f"({rate('paceline_line_item_late_micros_total')} or vector(0)) * 3600 / 1e6", "late"),
+                        Query(f"({rate('paceline_line_item_absorbed_micros_total')} or vector(0)) * 3600 / 1e6", "absorbed"),
                     ),
                     about="Absorbed: late, and no room left in the budget. The operator's loss.",
                 ),
