@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bidder.bookkeeper import Bookkeeper
+from bidder.bookkeeper import SILENT_S, Bookkeeper
 from bidder.config import Announcement, Config, WorkerSetup
 from bidder.metrics import Tally
 from bidder.settings import Ledger
 from bidder.spending.board import Board
 from bidder.stores.embedded import EmbeddedServer
+from bidder.treasury import rules_of
 from budget.accounts import Level
 from budget.audit import audit
 from budget.money import Micros
@@ -62,6 +63,9 @@ class Desk:
 
     def gauge(self, name: str) -> list[int]:
         return [value for cell, value in Tally(self.tally).samples() if cell.name == name]
+
+    def labelled(self, name: str) -> dict[tuple[str, ...], int]:
+        return {cell.labels: value for cell, value in Tally(self.tally).samples() if cell.name == name}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -132,6 +136,29 @@ async def test_it_sends_home_what_a_dead_worker_held(tmp_path: Path, server: Emb
         await _until(lambda: desk.gauge("paceline_journal_archived_timestamp_seconds"), "an archive")
     assert list((await store.books("gone")).leases) == [2 << 32 | 1]
     assert await store.withdraw("gone", "back", Micros(600)) is Status.DONE
+    await store.close()
+
+
+async def test_it_tells_what_is_stranded(tmp_path: Path, server: EmbeddedServer) -> None:
+    """Money of a worker that has been silent for a minute, by the advertiser's currency; not that of one who is there;
+    and nothing once it is home."""
+    store = RedisStore.connect(server.url)
+    silent_s = time.time() - 2 * SILENT_S
+    await store.fund("shop", "gift", Micros(1_000), silent_s)
+    hold_s = rules_of(Config()).hold_s
+    for worker, at_s in ((1, silent_s), (2, 0.0)):
+        path, lease = (Level("wallet"),), worker << 32 | 1
+        request = LeaseRequest(f"{worker}", worker, lease, path, Micros(300), Micros(300), hold_s)
+        (grant,) = await store.lease("shop", [request], at_s)
+        assert grant.granted == 300
+    desk = Desk(tmp_path, server.url)
+    async with desk.running():
+        await _until(lambda: desk.gauge("paceline_wallet_funded_micros"), "its lead")
+        await desk.keeper._seek()
+        assert desk.labelled("paceline_money_stranded_micros") == {("EUR",): 300}
+        assert await store.give_back("shop", "back", 1 << 32 | 1, Micros(300)) is Status.DONE
+        await desk.keeper._seek()
+        assert desk.labelled("paceline_money_stranded_micros") == {("EUR",): 0}
     await store.close()
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,38 @@ def test_a_histogram_counts_each_value_once(values: list[int]) -> None:
     for i in range(4):
         assert held[str(i)] == sum(bounds[i] < value <= bounds[i + 1] for value in values)
     assert held["sum"] == sum(values)
+
+
+@given(value=st.integers(0, 100), times=st.integers(0, 50))
+def test_a_value_many_times(value: int, times: int) -> None:
+    """Counted at once, it is what counting each would have been."""
+    tally = Tally()
+    once, each = tally.histogram(BUCKETS, "once"), tally.histogram(BUCKETS, "each")
+    once.observe_many(value, times)
+    for _ in range(times):
+        each.observe(value)
+    held = list(tally.samples())
+    parts = [{cell.part: n for cell, n in held if cell.labels == (name,)} for name in ("once", "each")]
+    assert parts[0] == parts[1]
+
+
+def test_the_labels_of_a_metric() -> None:
+    """In the order of their first use; parts of histograms are none."""
+    tally = Tally()
+    tally.count(REQUESTS, "b")
+    tally.count(REQUESTS, "a", by=3)
+    tally.histogram(BUCKETS, "c")
+    assert tally.labels(REQUESTS) == [("b",), ("a",)]
+    assert tally.labels(BUCKETS.name) == []
+
+
+def test_threads_name_cells_without_harm() -> None:
+    """Two threads that make series at once get each its own, and a reader sees all of them."""
+    tally = Tally()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: tally.slot(REQUESTS, str(number % 500)), range(4_000)))
+    assert sorted(cell.labels[0] for cell in tally.names()[1:]) == sorted(map(str, range(500)))
+    assert len({tally.slot(REQUESTS, str(number)) for number in range(500)}) == 500
 
 
 @given(labels=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=3))

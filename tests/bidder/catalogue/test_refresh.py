@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from msgspec import Struct, convert
+from msgspec import Struct, convert, structs
 
 from bidder.campaigns.model import Advertiser
 from bidder.catalogue.product import EVERYTHING
@@ -217,6 +217,32 @@ async def test_a_damaged_state_is_none(stage: Stage) -> None:
     await stage.refresh(NOW_S)
     (stage.places.catalogues / "shop" / "feed.json").write_text("{")
     assert await stage.results(NOW_S + 1) == [UNCHANGED]
+
+
+async def test_the_age_of_a_feed_counts_from_when_it_was_last_good(stage: Stage) -> None:
+    """Each good look makes it young, unchanged or not; a failure does not, nor a restart after one; who has no
+    feed any more is told of no longer."""
+
+    def told(tally: Tally) -> dict[str, int]:
+        found = {
+            cell.labels: value
+            for cell, value in tally.samples()
+            if cell.name == "paceline_catalogue_age_seconds"
+        }
+        return {labels[0]: value for labels, value in found.items()}
+
+    await stage.refresh(NOW_S)
+    await stage.refresh(NOW_S + 10)
+    assert told(stage.tally) == {"shop": NOW_S}
+    await stage.refresh(NOW_S + 3_600)
+    assert told(stage.tally) == {"shop": NOW_S + 3_600}
+    stage.write("")
+    await stage.refresh(NOW_S + 7_200)
+    assert told(stage.tally) == {"shop": NOW_S + 3_600}
+    await refresh_catalogues([shop()], stage.places, Rules(), NOW_S + 7_300, fresh := Tally())
+    assert told(fresh) == {"shop": NOW_S}, "when its catalogue was published"
+    await stage.refresh(NOW_S + 7_300, structs.replace(shop(), feed=None))
+    assert told(stage.tally) == {"shop": 0}
 
 
 async def test_results_are_counted(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """Snapshots: what is written is what is found, versions are swapped whole, damaged files are refused."""
 
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -115,6 +116,23 @@ def test_a_new_version_is_taken_over_and_the_old_one_goes_on(tmp_path: Path) -> 
     assert held.product(0).id == "p1"
     assert catalogues.of(SHOP) is not held
     assert len(list((tmp_path / SHOP).glob("*.bin"))) == KEPT
+
+
+def test_it_is_told_when_what_is_in_use_was_published(tmp_path: Path) -> None:
+    """Of a damaged version nothing is: the last good one is still in use. Of a catalogue that went, nothing either."""
+    tally = Tally()
+    catalogues = Catalogues(tmp_path, tally)
+    loaded = tally.slot("paceline_catalogue_loaded_timestamp_seconds", SHOP)
+    write_snapshot(tmp_path, SHOP, [product(1)], None, 1_000)
+    catalogues.refresh()
+    assert tally.cells[loaded] == 1_000
+    version = write_snapshot(tmp_path, SHOP, [product(2)], None, 2_000)
+    (tmp_path / SHOP / f"{version}.bin").write_bytes(b"no")
+    catalogues.refresh()
+    assert tally.cells[loaded] == 1_000
+    rmtree(tmp_path / SHOP)
+    catalogues.refresh()
+    assert tally.cells[loaded] == 0
 
 
 def test_an_advertiser_without_a_folder_has_no_catalogue(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Worker:
     def __init__(self, house: House, slot: int, max_bytes: int, sync_ms: float) -> None:
         self.tally = Tally()
         self.spools = Spools(house.folder, slot, self.tally, max_bytes)
-        charges = Charges(house.ledger, self.tally, LineSeries(), house.clock)
+        self.charges = charges = Charges(house.ledger, self.tally, LineSeries(), house.clock)
         sightings = Sightings(house.seen, self.tally, house.clock)
         self.drain = Drain(self.spools, charges.plan, sightings.plan, sync_ms)
         self.notices = Notices(self.tally, house.directory, RING, terms_of(SHIPPED), house.clock, self.drain)

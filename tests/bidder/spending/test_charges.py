@@ -52,6 +52,23 @@ async def test_late_money_and_absorbed_money_are_counted_apart(house: House) -> 
     await worker.drain.close(1.0)
 
 
+async def test_spend_is_told_by_currency(house: House) -> None:
+    """What is charged, late or not, and nothing else: of each advertiser in its currency, however many line items have
+    names of their own; of one that nobody knows as unknown."""
+    worker = house.worker()
+    worker.drain.accept(order())
+    await worker.drain.step()
+    assert worker.count("spend_micros_total", "unknown") == 1_000
+    worker.charges.currencies[order().advertiser_id] = "EUR"
+    house.clock.advance(1_000)
+    worker.drain.accept(order(2))
+    worker.drain.accept(order(3, price=FUNDED * 2, amount=FUNDED * 2))
+    await worker.drain.step()
+    assert worker.count("spend_micros_total", "EUR") == 1_000
+    assert worker.count("spend_micros_total") == house.spent == 2_000
+    await worker.drain.close(1.0)
+
+
 async def test_a_duplicate_of_another_worker_changes_and_counts_no_spend(house: House) -> None:
     """The same bid accepted by two workers is one charge, and one of them counts a duplicate."""
     workers = [house.worker(slot) for slot in range(2)]

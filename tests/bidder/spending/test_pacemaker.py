@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +74,7 @@ class Market:
         self.pending = np.zeros(len(lines))
         self.settled, self.freed = np.zeros(len(lines)), np.zeros(len(lines))
         self.seen = np.zeros(len(lines), np.int64)
+        self.periods: Counter[str] = Counter()
         self.by_hour: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
 
     def run(self, seconds: float) -> None:
@@ -90,6 +92,7 @@ class Market:
         self.paces, self.standing = self.maker.step(
             self.now_s, {"shop": self.accounts}, {1: self.reported}, PERIOD_S
         )
+        self.periods.update(self.standing.periods)
         pace = {
             int(key): float(m * share)
             for key, m, share in zip(self.paces.keys, self.paces.multiplier, self.paces.share, strict=True)
@@ -163,6 +166,44 @@ def test_a_day_is_spent_evenly(tmp_path: Path) -> None:
     hours = market.hours("a")
     assert all(abs(hour - 10) < 1 for hour in hours[2:24]), hours
     assert 0.98 * 240 <= market.spent("a") <= 240
+
+
+def test_a_day_on_plan_is_told_as_such(tmp_path: Path) -> None:
+    """Every period of a steady day after the first hour is within its plan, and nothing is overspent."""
+    market = Market(_lines(tmp_path, a="budget: {daily: 240}"), _steady(240 * 5 / DAY_S), MIDNIGHT_S)
+    market.run(3_600)
+    market.periods.clear()
+    market.run(DAY_S - 7_200)
+    assert set(market.periods.elements()) == {"within"}
+    assert market.periods["within"] == (DAY_S - 7_200) / PERIOD_S
+    assert market.standing is not None
+    assert market.standing.overspent.tolist() == [0.0]
+
+
+def test_an_hour_without_traffic_is_off_and_too_little_of_it_short(tmp_path: Path) -> None:
+    """No requests at all: off, for the plan was there. A tenth of what the plan needs: short, for all is bought."""
+    lines = _lines(tmp_path, a="budget: {daily: 240}")
+    supply = {"now": 240 * 5 / DAY_S}
+    market = Market(lines, lambda name, now_s: supply["now"], MIDNIGHT_S)
+    market.run(6 * 3_600)
+    assert market.periods["off"] + market.periods["short"] == 0
+    supply["now"] = 0.0
+    market.run(3_600)
+    assert market.periods["off"] > 30
+    assert market.periods["short"] == 0
+    supply["now"] = 24 / DAY_S
+    market.run(3 * 3_600)
+    assert market.periods["short"] > 100
+
+
+def test_money_beyond_a_budget_is_told(tmp_path: Path) -> None:
+    """As the ledger has it, by the worst of a line item's own budgets."""
+    market = Market(_lines(tmp_path, a="budget: {daily: 240}", b=""), _steady(1 / DAY_S), MIDNIGHT_S)
+    day = path_at(market.lines[0].limits, MIDNIGHT_S)[-1].account
+    market.accounts[day] = Balance(None, spent=Micros(241 * MICRO))
+    market.run(PERIOD_S)
+    assert market.standing is not None
+    assert market.standing.overspent.tolist() == [1.0 * MICRO, 0.0]
 
 
 def test_a_campaign_is_shared(tmp_path: Path) -> None:

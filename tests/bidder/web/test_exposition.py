@@ -8,12 +8,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bidder.metrics import OVERFLOW, Metric, Tally, TallyReader
-from bidder.web.exposition import METRICS, Tallies, merge, render
+from bidder.web.exposition import METRICS, Table, Tallies, merge, render
 
 REQUESTS = Metric("x_requests_total", "counter", "Requests", ("exchange",))
 LATENCY = Metric("x_latency_seconds", "histogram", "Time", ("exchange",), 1e-9, (1_000_000, 5_000_000))
 OPEN = Metric("x_open", "gauge", "Open things")
 COST = Metric("x_cost_seconds", "gauge", "Worst cost", (), 1e-9, (), "max")
+LOADED = Metric("x_loaded_seconds", "gauge", "When", ("advertiser",), merge="min")
+AGE = Metric("x_age_seconds", "gauge", "Since", ("advertiser",), merge="age")
+PACE = Metric("x_pace_ratio", "gauge", "Pace", (), 1e-3, (), "max")
+NO_OVERFLOW = {(f"{OVERFLOW}", ()): 0.0}
 CATALOGUE = {metric.name: metric for metric in (REQUESTS, LATENCY, OPEN, COST, *METRICS)}
 
 
@@ -72,6 +76,41 @@ def test_a_scrape_follows_a_worker_that_counts_on(two_workers: list[Path]) -> No
     Tally(late).count("x_requests_total", "new", by=2)
     samples = parsed(render(CATALOGUE, merge(CATALOGUE, tallies, {})))
     assert samples["x_requests_total", (("exchange", "new"),)] == 7
+
+
+def test_moments_and_the_least_and_the_largest(tmp_path: Path) -> None:
+    """The least of moments is of those that are known; an age is since the earliest; a largest may be below 0; what
+    nobody noted is not shown."""
+    paths = [tmp_path / f"{number}.tally" for number in range(3)]
+    for path, moment, pace in zip(paths, (0, 500, 400), (-7, -3, -5), strict=True):
+        tally = Tally(path)
+        for name in (LOADED.name, AGE.name):
+            tally.set(name, "shop", value=moment)
+            tally.set(name, "gone", value=0)
+        tally.set(PACE.name, value=pace)
+    known = {metric.name: metric for metric in (LOADED, AGE, PACE)}
+    samples = parsed(render(known, merge(known, Tallies(paths), {}, now_s=1_000.0)))
+    shop = (("advertiser", "shop"),)
+    assert samples == {
+        (LOADED.name, shop): 400,
+        (AGE.name, shop): 600,
+        (PACE.name, ()): -0.003,
+        **NO_OVERFLOW,
+    }
+
+
+def test_a_table_adds_what_comes_later(two_workers: list[Path]) -> None:
+    """Read again and again, with cells and tallies that were not there before, it says what a fresh one says."""
+    late = two_workers[0].with_name("worker-2.tally")
+    tallies, table = Tallies([*two_workers, late]), Table(CATALOGUE)
+    for step in range(3):
+        Tally(two_workers[step % 2]).count("x_requests_total", f"new-{step}", by=step)
+        if step:
+            Tally(late).count("x_requests_total", "both", by=3)
+        table.read(tallies.sources())
+        assert table.samples(range(len(table.cells)), 0.0) == merge(
+            CATALOGUE, Tallies([*two_workers, late]), {}
+        )
 
 
 def test_what_no_catalogue_names_is_shown_untyped(tmp_path: Path) -> None:
