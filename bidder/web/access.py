@@ -62,10 +62,6 @@ class Access:
         self._hosts = LOCAL | {bound.lower()} | {name.lower() for name in settings.hosts}
 
     def adopt(self, keyring: Keyring) -> None:
-        """Other keys verify from now on."""
-        self._keyring = keyring
-
-    def adopt(self, keyring: Keyring) -> None:
         """From now on believe these keys; sessions by keys that are gone end with their next call."""
         self._keyring = keyring
 
