@@ -155,7 +155,7 @@ def test_commands_in_runbooks_exist() -> None:
     said = set(re.findall(r"`(paceline [a-z][^`]*)`", RUNBOOKS.read_text(encoding="utf-8")))
     for line in sorted(said):
         words = [EXAMPLES.get(word, word) for word in line.split()[1:]]
-        if words[1:] in ([], ["pause"], ["apply"]):
+        if words[1:] in ([], ["pause"], ["apply"], ["check"]):
             words.append("--help")  # named without what it needs
         with contextlib.suppress(SystemExit) if words[-1] == "--help" else contextlib.nullcontext():
             parser.parse_args(words)

@@ -62,8 +62,12 @@ class SlowLine:
         """Carry one connection until either end, or the test, ends it."""
         task = asyncio.current_task()
         assert task is not None
+        try:
+            back, forth = await asyncio.open_connection("127.0.0.1", self._to)
+        except ConnectionError:  # nobody is there: so is nobody here
+            writer.close()
+            return
         self._tasks.add(task)
-        back, forth = await asyncio.open_connection("127.0.0.1", self._to)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, forth, False))
