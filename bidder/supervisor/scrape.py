@@ -57,6 +57,8 @@ class Scrape:
         """`helpers` are the `bookkeeper` and the `caretaker`; `servers` tells how the embedded `store` and `ledger`
         are; `counted` is what the supervisor counts itself."""
         self._counted = counted or Tally()
+        self.now_s = time.time
+        """Tests move the clock."""
         self._table: Table | None = None
         self._rankings: tuple[Ranking, ...] = ()
         self.show(MetricRules().top_line_items)
@@ -81,7 +83,7 @@ class Scrape:
         with self._reading:
             if self._table is None:
                 self._table = Table(catalogue())
-            table, now_s = self._table, time.time()
+            table, now_s = self._table, self.now_s()
             table.read(chain(self._tallies.sources(), (source_of("supervisor", self._counted.samples()),)))
             hidden: set[int] = set()
             sums: Samples = {}
