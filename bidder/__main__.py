@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(added: list[str]) -> argparse.ArgumentParser:
-    from bidder.commands import check, probe, serve, token
+    from bidder.commands import capacity, check, probe, serve, token
 
     parser = argparse.ArgumentParser(
         prog="paceline",
@@ -48,6 +48,7 @@ def _parser(added: list[str]) -> argparse.ArgumentParser:
     _register_people(subparsers)
     token.register(subparsers)
     probe.register(subparsers)
+    capacity.register(subparsers)
     return parser
 
 
