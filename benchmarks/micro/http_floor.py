@@ -57,7 +57,8 @@ class Client(asyncio.Protocol):
             self.transport.write(self.payload)
 
 
-def _cpu_ns(pid: int) -> int:
+def cpu_ns(pid: int) -> int:
+    """CPU time of a process's first thread so far."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
@@ -68,10 +69,10 @@ async def _load(port: int, pid: int, payload: bytes, connections: int, seconds: 
         _, client = await loop.create_connection(lambda: Client(payload), "127.0.0.1", port)
         clients.append(client)
     await asyncio.sleep(0.3)
-    answers, cpu_ns, began_s = sum(c.answers for c in clients), _cpu_ns(pid), time.monotonic()
+    answers, before_ns, began_s = sum(c.answers for c in clients), cpu_ns(pid), time.monotonic()
     await asyncio.sleep(seconds)
     done = sum(c.answers for c in clients) - answers
-    figures = (_cpu_ns(pid) - cpu_ns) / done / 1e3, done / (time.monotonic() - began_s)
+    figures = (cpu_ns(pid) - before_ns) / done / 1e3, done / (time.monotonic() - began_s)
     for client in clients:
         client.transport.abort()
     return figures

@@ -1,6 +1,7 @@
 """The yardstick of the protocol: our own exchange port, deciding nothing.
 
-Place: `python -m benchmarks.peers.lean`; make bench measures it as (a), to which all ratios refer.
+Place: `python -m benchmarks.peers.lean`; make bench measures it as (a), to which all ratios refer. With the files of a
+    certificate and its key it speaks TLS: for benchmarks/micro/tls.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 
 import uvloop
 
@@ -16,8 +18,9 @@ from bidder.clock import SystemClock
 from bidder.exchanges import SHIPPED
 from bidder.metrics import Tally
 from bidder.outcome import Outcome
-from bidder.settings import ExchangePort
+from bidder.settings import ExchangePort, Tls
 from bidder.web.exchange import Call, ExchangeServer
+from bidder.web.tls import PortTls
 from openrtb.codec import decode_request
 
 
@@ -28,15 +31,16 @@ def decide(batch: list[Call]) -> None:
         call.answer(Outcome.BID, ANSWER)
 
 
-async def serve() -> None:
+async def serve(files: list[str]) -> None:
     """Listen on a free port of this machine until the process is stopped."""
     port = ExchangePort(host="127.0.0.1", port=0)
     server = ExchangeServer(port, SHIPPED, decide, Tally(), SystemClock())
-    await server.start()
+    tls = Tls(cert_file=files[0], key_file=files[1]) if files else Tls()
+    await server.start(tls=PortTls(tls, "exchange", Tally()))
     server.set_ready(True)
     print(json.dumps({"port": server.port, "pid": os.getpid()}), flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(sys.argv[1:]))

@@ -196,11 +196,13 @@ def _ping(url: str) -> str:
 
     places = parse_all(url)
     for one, place in zip(filter(str.strip, url.split(",")), places, strict=True):
+        place.ssl_context()
         try:
             with redis.Redis.from_url(one.strip(), socket_timeout=3, socket_connect_timeout=3) as client:
                 client.ping()
         except redis.RedisError as error:
-            raise OSError(f"{place}: {error}") from None
+            hint = "" if "CERTIFICATE_VERIFY_FAILED" in str(error) else place.tls_hint
+            raise OSError(f"{place}: {error}{hint}") from None
     return f"{', '.join(map(str, places))} answers"
 
 

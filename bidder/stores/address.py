@@ -7,6 +7,7 @@ Raises: AddressError.
 Never: a password in `repr` or a log line; in an error any part of a URL that cannot be read: it may be the password's.
 """
 
+import os
 import ssl
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 from bidder.stores.errors import AddressError
 
 DEFAULT_PORT = 6379
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 OPTIONS = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 _WRONG = "not a store's URL: "
 
@@ -44,17 +46,28 @@ class Address(Struct, frozen=True, kw_only=True):
         """Another node of the same cluster: same credentials and TLS."""
         return msgspec.structs.replace(self, host=host, port=port, path="")
 
+    @property
+    def tls_hint(self) -> str:
+        """What may be the matter where a server with TLS hangs up at once."""
+        wanting = self.tls and "ssl_certfile" not in dict(self.options)
+        return (
+            "; perhaps it demands a certificate of its clients: ssl_certfile, ssl_keyfile" if wanting else ""
+        )
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context of a rediss:// URL, None for the others; raises AddressError."""
         if not self.tls:
             return None
         options = dict(self.options)
+        for name in _FILES:
+            if name in options and not os.access(options[name], os.R_OK):
+                raise AddressError(f"{self}: {name} {options[name]} is not there, or cannot be read")
         try:
             context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
             if "ssl_certfile" in options:
                 context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
         except OSError as error:
-            raise AddressError(f"{self}: TLS files cannot be read: {error}") from None
+            raise AddressError(f"{self}: TLS files cannot be used: {error}") from None
         if options.get("ssl_cert_reqs") == "none":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

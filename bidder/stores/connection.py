@@ -287,7 +287,10 @@ class Connection:
             commands.append(("SELECT", address.db))
         answered: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
         wire.submit([pack(command) for command in commands], _fulfil(answered))
-        batch = await answered
+        try:
+            batch = await answered
+        except StoreDown as error:
+            raise StoreDown(f"{error}{address.tls_hint}") from None
         for reply in batch.replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise StoreReplyError(str(reply))

@@ -125,7 +125,8 @@ class Supervisor:
         self._journal_dir = self._folder.journal_dir(config.ledger.journal_dir)
         held.callback(self._servers.close)
         self._servers.start()
-        parse_all(self._servers.ledger_url)
+        for address in (*parse_all(self._servers.redis_url), *parse_all(self._servers.ledger_url)):
+            address.ssl_context()  # files that are not there are told at once
         self._slots = [Slot(number, self._command, config, self._setup) for number in range(config.workers)]
         for slot in self._slots:
             slot.sockets = SlotSockets(
@@ -283,18 +284,19 @@ class Supervisor:
         console = Console(scrape.samples, catalogue, access, admin, clock)
         routes, tls = [*admin.routes(), *console.routes()], self._ops_tls
         app = ops_app(_Ops(self, scrape), access, routes, tls=tls.context is not None)
-        app.on_shutdown.append(console.feed.close)
+        listening: list[Listener] = []
+        app.on_shutdown.extend([console.feed.close, lambda _: _close(listening)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S)
         await runner.setup()
         assert runner.server is not None, "it was set up"
         outlive_connections(bound)
-        listener = Listener(bound, runner.server, BACKLOG, tls)
-        app.on_shutdown.append(lambda _: _closed(listener))
+        listening.append(Listener(bound, runner.server, BACKLOG, tls))
         return runner
 
 
-async def _closed(listener: Listener) -> None:
-    listener.close()
+async def _close(listening: list[Listener]) -> None:
+    for listener in listening:
+        listener.close()
 
 
 class _Ops:

@@ -40,9 +40,12 @@ def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Pa
         "token keys",
         "price keys",
         "deletion keys",
+        "TLS",
         "store",
+        "ledger",
         "ports",
     }
+    assert told["TLS"] == "ok exchange plain, public plain, ops plain"
     assert "no keys for google" in told["price keys"]
     assert not (settings / "data").exists()
 
