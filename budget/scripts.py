@@ -4,7 +4,7 @@ Place: redis_store; each verb is one file in budget/lua, after prelude.lua.
 Limits: CALLS_PER_PIPELINE calls per round trip; TRIES round trips where scripts have to be loaded or slots have moved.
     A call that was answered late may be repeated by the client's own retry or by the caller: every verb is idempotent.
 Rule: where replicas are waited for, a WAIT goes behind the calls of CONFIRMED on the connection that wrote, and between
-    them one write of its own: a repeated call changes nothing, and WAIT would then speak of nothing.
+    them one write of its own: WAIT speaks of what its connection wrote, and a repeated call writes nothing.
     While a slot is moved key by key, a server refuses scripts of keys that are not all there: then the ledger is down
     for that advertiser, until the move is over.
 Raises: LedgerDown where the server cannot be reached, does not answer in time, or refuses writes; ValueError where a

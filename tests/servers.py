@@ -31,6 +31,11 @@ class RealServer:
         return self._server.url
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._server.process is not None and self._server.process.poll() is None
+
+    @property
     def pid(self) -> int:
         """The server's process."""
         assert self._server.process is not None

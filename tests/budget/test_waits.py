@@ -26,6 +26,7 @@ def replica(own_server: RealServer, tmp_path: Path) -> Iterator[RealServer]:
     )
     with own_server.client() as client:
         client.config_set("repl-diskless-sync-delay", 0)
+        client.config_set("shutdown-timeout", 0)  # of a server whose replica stands still
     replica.start()
 
     def follows() -> bool:
@@ -36,6 +37,7 @@ def replica(own_server: RealServer, tmp_path: Path) -> Iterator[RealServer]:
         until(follows, "a replica in touch")
         yield replica
     finally:
+        replica.kill()  # a replica without its primary takes its time to stop
         replica.close()
 
 
@@ -90,6 +92,25 @@ async def test_what_a_replica_has_not_is_repeated_until_it_has(
     assert await store.fund(ADV, "f", Micros(7), T0) is Status.DONE, "its name waited for the replica"
     with replica.client() as client:
         assert client.hget(f"ml:{{{ADV}}}:a", "wallet|spent") == b"30"
+
+
+async def test_who_repeats_a_charge_that_another_made_waits_for_it_too(
+    store: RedisStore, own_server: RealServer, replica: RealServer
+) -> None:
+    """A repetition writes nothing, and a connection that wrote nothing has nothing to wait for: it is unconfirmed all
+    the same, as where a worker takes over the spool of one that died."""
+    lease_id = await leased(store)
+    one = settlement(lease_id, 30)
+    replica.pause()
+    with pytest.raises(Unconfirmed):
+        await store.settle(ADV, [one], T0)
+    client = Redis.from_url(own_server.url)
+    heir = RedisStore(client, Waits(1, 300))
+    with pytest.raises(Unconfirmed):
+        await heir.settle(ADV, [one], T0)
+    replica.resume()
+    assert await heir.settle(ADV, [one], T0) == [Status.DUPLICATE]
+    await client.aclose()
 
 
 async def test_calls_that_need_no_replica_do_not_share_the_fate_of_those_that_do(

@@ -15,11 +15,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bidder.audience.frequency import Verdict
+from bidder.audience.identity import Lookup
+from bidder.campaigns.caps import ADVERTISER, Cap
 from bidder.clock import SystemClock
+from bidder.keys import field_name
 from bidder.metrics import Tally
 from bidder.settings import Stores
+from bidder.spending.exposures import PeopleLogs
+from bidder.spending.sightings import Sighting, Verb
 from bidder.spending.sizing import Rules
 from bidder.spending.treasurer import Treasurer
+from bidder.stores.cluster import open_source
+from bidder.stores.keys import person_tag
+from bidder.stores.people import PeopleReader
 from bidder.stores.people_writer import open_client
 from budget.accounts import WALLET, Limits
 from budget.allowance import Allowance
@@ -33,11 +42,12 @@ from tests.cluster.shards import Shards
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 SHOP = "shop"
+PERSON = bytes(range(16))
 FUNDS = 100_000
 PRICE = 1_000
 LINE = 7
 PATH = (WALLET, "campaign/c", "line/1")
-SAFE = Waits(1, 300)
+SAFE = Waits(1, 100)
 RULES = Rules(hold_s=300.0, poll_s=0.0, idle_poll_s=0.0, bids=10, horizon_s=60.0)
 _ids = count(1)
 
@@ -68,7 +78,7 @@ class Trader:
     async def bids(self, most: int) -> list[Settlement]:
         """Bids, as many as there is money for, with rounds in between."""
         made: list[Settlement] = []
-        for _ in range(20):
+        for _ in range(8):
             while len(made) < most and (one := self.bid()):
                 made.append(one)
             if len(made) == most:
@@ -188,6 +198,48 @@ async def test_waiting_for_the_replica_loses_nothing(tmp_path: Path, shards: Sha
         assert wallet.absorbed == 0
         await archive(store, tmp_path)
         assert not (await audit(store, tmp_path, SHOP)).findings
+
+
+async def test_views_that_the_replica_never_saw_are_shown_once_more(shards: Shards) -> None:
+    """People's stores are never waited for: a view of the window is forgotten, so that person can be shown as many ads
+    above the cap as were shown in the window, and no more; earlier views stand."""
+    tally = Tally()
+    stores = Stores(redis_url=shards.urls, read_timeout_ms=30_000)
+    source = await open_source(stores, tally)
+    logs = PeopleLogs(source, tally, SystemClock())
+    tag = person_tag(PERSON)
+    await logs.apply([_view(1)])
+    await asyncio.to_thread(shards.whole)
+    replica = await asyncio.to_thread(shards.cut, tag)
+    await logs.apply([_view(2), _view(3)])
+    assert await _views(stores) == 3
+    await asyncio.to_thread(shards.lose, tag, replica)
+    await asyncio.to_thread(shards.mend)
+    assert await _views(stores) == 1
+    await source.close()
+
+
+def _view(number: int) -> Sighting:
+    now_s = time.time()
+    bid_id = number.to_bytes(4, "little") + bytes(8)
+    return Sighting(Verb.VIEW, PERSON, False, SHOP, bid_id, 1, 1, 1, 3_600, now_s, int(now_s) + 900)
+
+
+async def _views(stores: Stores) -> int:
+    """How many views of one person are known: the highest cap that is reached."""
+    source = await open_source(stores, Tally())
+    reader = PeopleReader(source, stores, Tally())
+    reading = await reader.read([Lookup(PERSON)], 1 << 62, [1])
+    await source.close()
+    (exposure,) = reading.exposures
+    assert exposure is not None
+    caps = range(1, 9)
+    reached = [
+        most
+        for most in caps
+        if exposure.verdict(field_name(SHOP), (Cap(ADVERTISER, 0, most, 3_600),)) is Verdict.REACHED
+    ]
+    return max(reached, default=0)
 
 
 def granted(books: object) -> int:

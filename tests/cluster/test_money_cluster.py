@@ -30,15 +30,15 @@ async def storm(both: Fleet, market: Fair, shards: Shards) -> dict[str, float]:
     """A worker, the primary of most of the money, its successor, and an instance are killed; the last primary has
     written for a while what its replica never hears."""
     took = {}
-    await market.more(200)
+    await market.more(120)
     kill(both.services["one"].workers()[0])
     await market.more(100)
     _, took["first failover"] = await asyncio.to_thread(shards.lose, "levels")
     await market.more(100)
     await asyncio.to_thread(shards.mend)
-    await market.more(200)
+    await market.more(100)
     behind = await asyncio.to_thread(shards.cut, "levels")
-    await market.more(150)
+    await market.more(100)
     two = both.services["two"]
     two.look()
     kill(two.process.pid)
@@ -47,7 +47,7 @@ async def storm(both: Fleet, market: Fair, shards: Shards) -> dict[str, float]:
     await asyncio.to_thread(shards.mend)
     await asyncio.to_thread(both.start, "two")
     market.move(both.services["one"])
-    await market.more(300)
+    await market.more(200)
     return took
 
 

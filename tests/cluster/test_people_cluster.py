@@ -30,8 +30,8 @@ from tests.service.test_frequency_bursts import CAPS, SITES, Browser, Page
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
-PEOPLE = 6
-PAGES = 6
+PEOPLE = 5
+PAGES = 4
 TAG = keys.person_tag(bytes.fromhex(VISITOR))
 
 
