@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 PEOPLE = 5
 PAGES = 4
+PAUSE_S = 0.05
+"""Between pages: the load, not a wait for anything."""
 TAG = keys.person_tag(bytes.fromhex(VISITOR))
 
 
@@ -95,6 +97,7 @@ async def test_slots_move_under_load_and_no_cap_is_lost(tmp_path: Path, shards: 
         while not moving.done() or pages < PAGES:
             pages += 1
             await asyncio.gather(*[browser.view(Page(2, 1)) for browser in browsers])
+            await asyncio.sleep(PAUSE_S)
         moved = await moving
         for browser in browsers:
             await browser.leave()
