@@ -80,6 +80,8 @@ class Bandit:
         """The one that was asked for last stands last."""
         self._asked: set[int] = set()
         """Since the last exchange."""
+        for layout in LAYOUTS:
+            tally.slot("paceline_layout_clicks_total", layout)  # so that the first one is seen as an increase
 
     def choose(self, line_item: int, layouts: Sequence[Layout]) -> Layout:
         """A layout of these, each as often as it is likely to be the best."""
