@@ -49,6 +49,7 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 PLANNED: Final = "planned"
 """An advertiser whose one line item nobody asks for."""
+CALLERS: Final = 4
 _LOOK_S: Final = 0.2
 
 
@@ -112,24 +113,23 @@ class Log:
         self.suppressed: set[str] = set()
         """Those that fire, and of which nobody is told: whoever inhibits them fires, too."""
         self.seen: dict[str, Alert] = {}
-        self.times: dict[str, float] = {}
         self._began_s = time.monotonic()
 
     async def follow(self) -> None:
-        """Look again and again."""
+        """Look again and again; what is printed is shown where the test fails."""
         while True:
             told = await asyncio.to_thread(self._watch.alertmanager_alerts)
             self.now = {alert.name for alert in told}
             self.suppressed = {alert.name for alert in told if alert.state == "suppressed"}
             for alert in told:
-                self.times.setdefault(alert.name, time.monotonic() - self._began_s)
-                self.seen.setdefault(alert.name, alert)
+                if alert.name not in self.seen:
+                    self.seen[alert.name] = alert
+                    print(f"{time.monotonic() - self._began_s:6.1f} s {alert.name}", flush=True)
             await asyncio.sleep(_LOOK_S)
 
     def forget(self) -> None:
         """What was received until now is not asked for."""
         self.seen.clear()
-        self.times.clear()
 
     async def fire(self, *names: str) -> None:
         """Wait until each of them was received."""
@@ -146,7 +146,7 @@ class Log:
         """Wait for a condition; raises AssertionError with what it was."""
         end_s = time.monotonic() + 2 * PATIENCE_S
         while not holds():
-            assert time.monotonic() < end_s, f"waited in vain for {what()}; received {self.times}"
+            assert time.monotonic() < end_s, f"waited in vain for {what()}; received {sorted(self.seen)}"
             await asyncio.sleep(_LOOK_S)
 
 
@@ -185,11 +185,13 @@ class Stage:
             try:
                 while True:
                     await client.ask(wire)
-                    await asyncio.sleep(1 / rate)
+                    await asyncio.sleep(CALLERS / rate)
             finally:
                 await client.close()
 
-        async with _running(call()):
+        async with contextlib.AsyncExitStack() as held:
+            for _ in range(CALLERS):
+                await held.enter_async_context(_running(call()))
             yield
 
     @contextlib.asynccontextmanager

@@ -99,18 +99,11 @@ async def test_each_alert_fires_on_its_fault_and_clears(tmp_path: Path, watch: C
             finally:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
-        print_times(stage)
 
 
 def quiet(routes: dict[str, list[dict[str, object]]]) -> dict[str, object]:
     """The example's routes and inhibitions, with nobody to tell."""
     return routes | {"receivers": [{"name": receiver["name"]} for receiver in routes["receivers"]]}
-
-
-def print_times(stage: Stage) -> None:
-    """When each alert was first received: pytest shows it where the test fails, or with -s."""
-    for name, at_s in sorted(stage.log.times.items(), key=lambda item: item[1]):
-        print(f"{at_s:6.1f} s {name}")
 
 
 async def run(stage: Stage, line: SlowLine) -> None:
@@ -146,9 +139,8 @@ async def strangers(stage: Stage) -> None:
             await log.fire(*OVERSPENT)
         async with stage.no_disk():
             await log.fire(*DISK)
-        await log.fire(*PEOPLE, *CALLERS, *PACING)
-    with stage.few_descriptors():
-        await log.fire("DescriptorsNearLimit")
+        with stage.few_descriptors():
+            await log.fire("DescriptorsNearLimit", *PEOPLE, *CALLERS, *PACING)
     stage.people.restart()
     await log.clear([*OVERSPENT, *DISK, "PeopleStoreDown", "CallersLimited", "DescriptorsNearLimit"])
 
