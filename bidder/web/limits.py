@@ -5,8 +5,8 @@ Rule: money never depends on it. Of /win, /bill, /loss and /imp every call is re
     taken, however many come; a call whose token is none of ours costs its caller a turn of `forgeries`, and who has
     none left is told 429 instead of 204. The same turns are lost with a wrong token of /v1/events and a wrong signature
     of /v1/matches. Batches of shops' servers are counted by advertiser, all else by caller (callers.py).
-Shapes: a bucket is two cells: 64 bits of a keyed hash of kind and caller, and the moment when it is full again (GCRA):
-    seconds of a clock that does not run backwards.
+Shapes: a bucket is two cells: 64 bits of a keyed hash of kind and caller (Python's SipHash with a key of our own
+    before it), and the moment when it is full again (GCRA): seconds of a clock that does not run backwards.
 Limits: SETS x WAYS buckets for each worker, 1 MB, whatever comes; of WAYS callers whose hashes fall together and one
     more, the one is forgotten who is nearest to a full bucket: who is held back stays so. A call costs 3 us.
 Never: an address in memory for longer than its call: the hash's key is made anew every KEY_S, and all buckets with it.
@@ -15,7 +15,6 @@ Source: the generic cell rate algorithm, ITU-T I.371.
 
 import secrets
 from array import array
-from hashlib import blake2b
 from math import ceil
 from typing import Final
 
@@ -92,7 +91,7 @@ class Buckets:
     def __init__(self, sets: int = SETS) -> None:
         """`sets` is a power of two."""
         self._mask = sets - 1
-        self._owners = array("Q", bytes(8 * sets * WAYS))
+        self._owners = array("q", bytes(8 * sets * WAYS))
         self._full_s = array("d", bytes(8 * sets * WAYS))
         self._key, self._key_until_s = b"", 0.0
 
@@ -102,20 +101,23 @@ class Buckets:
         `rate` is (seconds for one call, seconds that a full bucket is worth)."""
         if now_s >= self._key_until_s:
             self._begin_anew(now_s)
-        owner = int.from_bytes(blake2b(name, digest_size=8, key=self._key).digest(), "little")
-        owners, first = self._owners, (owner & self._mask) * WAYS
+        owner = hash(self._key + name)
+        owners, full = self._owners, self._full_s
+        first = (owner & self._mask) * WAYS
         for at in range(first, first + WAYS):
             if owners[at] == owner:
-                full_s = max(self._full_s[at], now_s)
+                full_s = full[at]
+                if full_s < now_s:
+                    full_s = now_s
                 break
         else:
-            at = min(range(first, first + WAYS), key=self._full_s.__getitem__)
+            at = min(range(first, first + WAYS), key=full.__getitem__)
             owners[at], full_s = owner, now_s
         each_s, burst_s = rate
         wait_s = full_s + each_s - burst_s - now_s
         if wait_s > 1e-9:  # of a difference of large numbers
             return wait_s
-        self._full_s[at] = full_s + each_s
+        full[at] = full_s + each_s
         return 0.0
 
     def _begin_anew(self, now_s: float) -> None:

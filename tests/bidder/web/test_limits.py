@@ -85,7 +85,7 @@ class Limited(Port):
     def limited(self) -> dict[str, int]:
         """How many calls of each kind were refused."""
         name = "paceline_public_limited_total"
-        return {cell.labels[0]: value for cell, value in self.tally.samples() if cell.name == name}
+        return {cell.labels[0]: value for cell, value in self.tally.samples() if cell.name == name and value}
 
 
 async def test_over_the_limit_is_429_with_retry_after() -> None:
