@@ -1,10 +1,11 @@
 """Shared listening sockets."""
 
+import os
 import socket
 
 import pytest
 
-from bidder.web.sockets import PortTaken, claim_port, shared_socket
+from bidder.web.sockets import PortTaken, SlotSockets, claim_port, inherited_socket, shared_socket
 
 
 def test_a_claimed_port_is_shared_by_workers_and_by_nobody_else() -> None:
@@ -55,3 +56,28 @@ def test_ipv6() -> None:
             assert held.family == socket.AF_INET6
     except PortTaken as error:
         pytest.skip(f"this machine has no IPv6 loopback: {error}")
+
+
+def test_the_sockets_of_a_slot_listen_until_they_are_ended() -> None:
+    """A worker's copies keep them open when the supervisor lets go; ended, nobody listens, and the next are new."""
+    with claim_port("127.0.0.1", 0, "exchange") as exchange, claim_port("127.0.0.1", 0, "public") as public:
+        place = exchange.getsockname()
+        slot = SlotSockets(place, public.getsockname())
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(place)
+        inherited = [inherited_socket(os.dup(descriptor)) for descriptor in slot.descriptors()]
+        assert not any(sock.get_inheritable() for sock in inherited)
+        inherited[0].listen()
+        with socket.create_connection(place) as waiting:
+            waiting.settimeout(30)
+            slot.end()
+            with pytest.raises(ConnectionResetError):
+                waiting.recv(1)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(place)
+        successor = inherited_socket(os.dup(slot.descriptors()[0]))
+        successor.listen()
+        slot.let_go()
+        socket.create_connection(place).close()
+        for sock in (*inherited, successor):
+            sock.close()
