@@ -1,6 +1,7 @@
 """The capacity model's constants, measured on real processes, and the model held to a real run.
 
     python -m benchmarks.capacity --measure --json benchmarks/results/capacity.json
+    python -m benchmarks.capacity --ship
     python -m benchmarks.capacity --check
 
 Place: run by hand on a calm machine; capacity_site.py starts the services, capacity_fit.py makes constants of rows.
@@ -33,10 +34,11 @@ from benchmarks.capacity_fit import Part, Row, Wires
 from benchmarks.capacity_notices import charged
 from benchmarks.capacity_site import HELPERS, DemoError, Reading, Site, Size, settled
 from benchmarks.machine import machine, words
-from bidder.capacity import Constants, at, busy
+from bidder import capacity as model
+from bidder.capacity import Constants, along, at, busy
 from bidder.yardstick import Yardstick
 
-SIZES: Final = (Size(100, 6_000), Size(1_000, 20_000), Size(10_000, 6_000), Size(40_000, 6_000))
+SIZES: Final = (Size(100, 6_000), Size(1_000, 20_000), Size(20_000, 6_000))
 RATES: Final = (500.0, 1_000.0, 2_000.0)
 CONNECTIONS: Final = (1, 4, 16, 64)
 ROUNDS: Final = 3
@@ -46,6 +48,7 @@ PACING_S: Final = 16.0
 """A pacing period and a little: what helpers and leases use is read over at least so long."""
 WITHIN: Final = 0.15
 YARD_TURNS: Final = 2_000
+_SHIPPED: Final = "SHIPPED: Final = "
 RESULT: Final = Path(__file__).parent / "results" / "capacity.json"
 
 
@@ -60,7 +63,7 @@ class Trial(Struct, frozen=True):
 TRIALS: Final = (
     Trial("small", Size(300, 5_000), 600.0),
     Trial("middle", Size(3_000, 15_000), 1_200.0),
-    Trial("large", Size(30_000, 30_000), 1_800.0),
+    Trial("large", Size(12_000, 30_000), 1_800.0),
 )
 PIECES: Final = 5
 """A check's load is cut into so many, and the median is told."""
@@ -82,7 +85,7 @@ class Finding(Struct, frozen=True):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 where a prediction is wrong or nothing could be measured."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if not Path("/proc/self/stat").exists():
         print("capacity: reads /proc: Linux only", file=sys.stderr)
         return 1
@@ -92,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.json.write_bytes(
                 orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             )
-            print(f"{args.json}\n{shipped(msgspec.convert(report['constants'], Constants))}")
+            print(args.json)
+        if args.ship:
+            ship(constants_of(args.json))
         return asyncio.run(_check(constants_of(args.json))) if args.check else 0
     except (DemoError, FileNotFoundError) as error:
         print(f"capacity: {error}", file=sys.stderr)
@@ -232,7 +237,7 @@ def compared(site: Site, trial: Trial, held: Constants, found: Measured) -> list
         share * row.speed * (held.people_request_us + held.people_tick_us / max(1.0, made.batch * share))
         for share, row, made in zip(asked, pieces, at_rate, strict=True)
     ]
-    background = (at(held.helpers_cores, lines) + at(held.lease_us, lines) / 1e6) * speed
+    background = (along(held.helpers_cores, lines) + along(held.lease_us, lines) / 1e6) * speed
     used = [row.worker_us + row.people_us * share for row, share in zip(pieces, asked, strict=True)]
     rest = whole.cores(*HELPERS, "ledger")
     pairs = {
@@ -249,7 +254,7 @@ def compared(site: Site, trial: Trial, held: Constants, found: Measured) -> list
             median(sustained(lines, held, row.speed, row.batch) for row in full),
             median(1e6 / row.worker_us for row in full),
         ),
-        "worker, MB": (at(held.worker_mb, lines), site.memory_mb("worker")),
+        "worker, MB": (along(held.worker_mb, lines), site.memory_mb("worker")),
         "people's store, MB of data": (
             trial.size.people * held.person_bytes / 1e6,
             site.people_bytes / 1e6,
@@ -298,9 +303,19 @@ def table(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
+def ship(constants: Constants) -> None:
+    """Write the constants into bidder/capacity.py, whose last statement they are."""
+    code = Path(model.__file__)
+    head, _, _ = code.read_text(encoding="utf-8").partition(_SHIPPED)
+    code.write_text(f"{head}{shipped(constants)}\n", encoding="utf-8")
+    print(
+        f"{code.name}: SHIPPED is {len(constants.__struct_fields__)} constants; now: python -m helm.capacity"
+    )
+
+
 def shipped(constants: Constants) -> str:
     """The constants as bidder/capacity.py ships them."""
-    lines = ["SHIPPED: Final = Constants("]
+    lines = [f"{_SHIPPED}Constants("]
     for name in constants.__struct_fields__:
         value = getattr(constants, name)
         told = (
@@ -319,16 +334,18 @@ def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
         prog="python -m benchmarks.capacity", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument(
+    made.add_argument(
         "--measure", action="store_true", help="measure all constants (first, where both are asked)"
     )
-    parser.add_argument("--check", action="store_true", help="predict three sizes, and measure them")
-    parser.add_argument("--json", type=Path, default=RESULT, help="where the constants are")
-    return parser
+    made.add_argument("--ship", action="store_true", help="write the constants into bidder/capacity.py")
+    made.add_argument("--check", action="store_true", help="predict three sizes, and measure them")
+    made.add_argument("--json", type=Path, default=RESULT, help="where the constants are")
+    return made
 
 
 if __name__ == "__main__":

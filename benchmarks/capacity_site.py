@@ -39,12 +39,15 @@ from benchmarks.load import Course, drive, prepared
 from benchmarks.stand import WALLET, write_rules
 from benchmarks.subject import SEED, seed
 from benchmarks.subjects import pin
+from bidder.campaigns.model import Book
 from bidder.metrics import TallyReader
 from bidder.stores.embedded import EmbeddedError
 from budget.redis_store import RedisStore
 
 START_S: Final = 240.0
 BODIES: Final = 12_000
+SHOPS_PER_FILE: Final = 100
+"""A file of campaigns has a bound."""
 ROLES: Final = ("worker", "bookkeeper", "caretaker")
 HELPERS: Final = ("supervisor", "bookkeeper", "caretaker")
 STORES: Final = ("people", "ledger")
@@ -108,8 +111,11 @@ class Site:
         self.size, self._folder = size, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.book = synthetic(size.line_items, SEED)
-        path, rules = folder / "book.yaml", folder / "rules.yaml"
-        path.write_bytes(msgspec.json.encode(self.book))
+        path, rules = folder / "book", folder / "rules.yaml"
+        path.mkdir()
+        for number in range(0, len(self.book.advertisers), SHOPS_PER_FILE):
+            part = Book(advertisers=self.book.advertisers[number : number + SHOPS_PER_FILE])
+            (path / f"{number:05}.yaml").write_bytes(msgspec.json.encode(part))
         write_rules(rules)
         relax(rules)
         self.now_s = time.time()

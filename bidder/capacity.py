@@ -3,8 +3,8 @@
 Place: `paceline capacity` prints it; benchmarks/capacity.py measures the constants and holds the model to real
     processes; benchmarks/fleet.py plays a fleet of the size that it proposes; helm/CAPACITY.md explains it.
 Shapes: a worker is one process on one core. What has arrived when its loop turns is one batch of n requests and costs
-    tick + n * request. The fuller a worker is, the larger its batches and the cheaper its requests: `batch` finds the n
-    that a rate comes to. A table is pairs (line items, value), straight in the logarithm of line items between them.
+    tick + n * request. The fuller a worker is, the larger its batches and the cheaper its requests: `busy` finds the n
+    that a rate comes to. A table is pairs (line items, value), ascending; what is between is read by `at` or `along`.
 Units: CPU in microseconds of the reference machine, times `speed` on another; bytes; requests per second.
 Source: SHIPPED is benchmarks/results/capacity.json, which says on what machine it was measured, and when.
 Never: measures anything, nor knows which machine it runs on.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -160,12 +161,14 @@ def estimate(load: Load, constants: Constants, speed: float = 1.0, prices: Price
     rate = worker_rate(load, constants, speed, notice_us)
     workers = math.ceil(load.qps / rate - 1e-9)
     pods = math.ceil(workers / load.workers_per_pod)
-    held = busy(load.qps / workers, load.line_items, constants, speed)
     lines = load.line_items
-    helpers = pods * at(constants.helpers_cores, lines) * speed
-    memory_mb = workers * at(constants.worker_mb, lines) + pods * at(constants.helpers_mb, lines)
+    held = busy(rate, lines, constants, speed)
+    helpers = pods * along(constants.helpers_cores, lines) * speed
+    memory_mb = workers * along(constants.worker_mb, lines) + pods * along(constants.helpers_mb, lines)
     primaries, people_cores, why = _people(load, constants, speed, load.qps / held.batch)
-    ledger_cores = (charges * constants.charge_us + workers * at(constants.lease_us, lines)) * speed / CORE_US
+    ledger_cores = (
+        (charges * constants.charge_us + workers * along(constants.lease_us, lines)) * speed / CORE_US
+    )
     ledgers = max(1, math.ceil(ledger_cores / load.store_utilisation))
     ingress, egress, between = _network(load, constants)
     kept = charges * (constants.charge_bytes + constants.journal_bytes) * DAY_S
@@ -188,7 +191,7 @@ def estimate(load: Load, constants: Constants, speed: float = 1.0, prices: Price
         egress_gbit_s=egress,
         store_gbit_s=between,
         ledger_gib_per_day=kept / GIB,
-        limits=(why, *_limits(load, constants, speed)),
+        limits=(why, *_limits(load, constants, speed, pods)),
     )
     return _priced(made, load, prices or Prices())
 
@@ -229,18 +232,23 @@ def worker_rate(load: Load, constants: Constants, speed: float, notice_us: float
 
 
 def at(table: Table, line_items: float) -> float:
-    """A value between measured ones; beyond the ends it goes on as straight, in line items themselves, never down."""
-    points = sorted(table)
-    if len(points) == 1:
-        return points[0][1]
-    xs = [x for x, _ in points]
-    i = min(max(bisect.bisect_right(xs, line_items), 1), len(xs) - 1)
-    (x0, y0), (x1, y1) = points[i - 1], points[i]
-    if line_items <= xs[0]:
-        return points[0][1]
-    if line_items > xs[-1]:
-        return y1 + max(0.0, (y1 - y0) / (x1 - x0)) * (line_items - x1)
+    """A cost between measured ones, straight in the logarithm of line items; beyond the ends as `along`."""
+    xs = [x for x, _ in table]
+    if not xs[0] < line_items < xs[-1]:
+        return along(table, line_items)
+    i = bisect.bisect_right(xs, line_items)
+    (x0, y0), (x1, y1) = table[i - 1], table[i]
     return y0 + (y1 - y0) * math.log(line_items / x0) / math.log(x1 / x0)
+
+
+def along(table: Table, line_items: float) -> float:
+    """An amount between measured ones, straight in line items; below the first it is the first, beyond the last it
+    rises on."""
+    if line_items <= table[0][0] or len(table) == 1:
+        return table[0][1]
+    i = min(bisect.bisect_right([x for x, _ in table], line_items), len(table) - 1)
+    (x0, y0), (x1, y1) = table[i - 1], table[i]
+    return y0 + (y1 - y0) / (x1 - x0) * (line_items - x0)
 
 
 def _people(load: Load, constants: Constants, speed: float, ticks: float) -> tuple[int, float, str]:
@@ -251,32 +259,36 @@ def _people(load: Load, constants: Constants, speed: float, ticks: float) -> tup
     by_memory = math.ceil(load.people * constants.person_bytes / (load.node_memory_gib * GIB / 2))
     asked = load.qps * load.known_share
     each = asked / ticks
-    count = max(1, by_memory)
-    while True:
+
+    def cores(count: int) -> float:
         touched = count * (1 - (1 - 1 / count) ** each) if count > 1 else min(1.0, each)
-        cores = (
-            (asked * constants.people_request_us + ticks * touched * constants.people_tick_us)
-            * speed
-            / CORE_US
-        )
-        if cores <= count * load.store_utilisation:
-            break
-        count = max(count + 1, min(math.ceil(cores / load.store_utilisation), count * 2))
-    why = (
-        "memory"
-        if by_memory >= count > 1
-        else "CPU"
-        if count > 1
-        else "neither memory nor CPU: one is enough"
-    )
-    return count, cores, f"people: {count} primaries by {why}" if count > 1 else f"people: {why}"
+        batches_us = ticks * touched * constants.people_tick_us
+        return (asked * constants.people_request_us + batches_us) * speed / CORE_US
+
+    count = _least(max(1, by_memory), lambda count: cores(count) <= count * load.store_utilisation)
+    if count == 1:
+        return count, cores(count), "people: one primary is enough for memory and CPU"
+    return count, cores(count), f"people: {count:,} primaries by {'memory' if count == by_memory else 'CPU'}"
 
 
-def _limits(load: Load, constants: Constants, speed: float) -> tuple[str, ...]:
+def _least(first: int, enough: Callable[[int], bool]) -> int:
+    """The least number from `first` on that is enough, where each after it is, too."""
+    low, high = first - 1, first
+    while not enough(high):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _limits(load: Load, constants: Constants, speed: float, pods: int) -> tuple[str, ...]:
     """What more machines do not help."""
     charge_rate = load.store_utilisation * CORE_US / (constants.charge_us * speed)
     told = [f"money: one advertiser is on one ledger primary: {charge_rate:,.0f} charges per second at most"]
-    helpers = at(constants.helpers_cores, load.line_items) * speed
+    if pods == 1:
+        told.append("pods: one pod holds it, and is an outage when it is lost: run two")
+    helpers = along(constants.helpers_cores, load.line_items) * speed
     if helpers > BOOKKEEPER_SHARE:
         told.append(
             f"bookkeeper: {load.line_items:,} line items keep helpers {helpers:.0%} of a core busy: "
