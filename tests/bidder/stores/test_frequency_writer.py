@@ -249,6 +249,27 @@ async def test_what_a_dead_server_did_not_take_is_repeated(
         assert not client.exists(MARKS)
 
 
+async def test_what_a_server_will_not_take_just_now_is_repeated(
+    own_server: RealServer, connect: Connect, tally: Tally
+) -> None:
+    """A server that refuses writes for now (too few replicas; a slot that is moving is the same) gets the holds when it
+    takes them: none is lost."""
+    worker = Worker(await connect(own_server.url), tally)
+    await worker.hold(bid_record(1))
+    exposure = await worker.exposure()
+    await worker.connection.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    exposure.held.append(bid_record(2))
+    worker.writer.finish([exposure], 60)
+    await eventually(lambda: worker.writer.kept)
+    await worker.connection.call("CONFIG", "SET", "min-replicas-to-write", 0)
+    await eventually(lambda: not worker.writer.kept)
+    await worker.settled()
+    log = open_log((await worker.look()).views[SHOP], 0)
+    assert sorted(record[4] for record in log.records) == [1, 2]
+    assert _cell(tally, "lost_total") == 0
+    assert _cell(tally, "repeated_total") >= 1
+
+
 async def test_kept_calls_are_bounded(
     connect: Connect, tally: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
