@@ -48,9 +48,10 @@
     if (place.textContent !== text) place.textContent = text;
     if (bad !== undefined) place.classList.toggle("bad", bad);
   };
-  const withUnit = (id, value, unit) => {
-    const place = at(id);
-    place.replaceChildren(value, " ", make("small", unit));
+  const sums = (id, list, empty) => {
+    const found = Object.entries(list).filter(each => each[1]), place = at(id);
+    place.classList.toggle("several", found.length > 1);
+    place.replaceChildren(...(found.length ? found.map(([name, value]) => make("span", amount(value) + " " + name)) : [empty]));
   };
   const bar = (part, tick) => {
     const track = make("span", undefined, "bar"), fill = make("i");
@@ -141,7 +142,7 @@
   const traffic = told => {
     const now = told.traffic;
     put("requests", rate(now.requests));
-    withUnit("bids", rate(now.bids), now.requests ? rate(now.bids / now.requests) + " a request" : "");
+    put("bids", rate(now.bids));
     put("impressions", rate(now.impressions));
     put("bad", share(now.bad_share, 2), now.bad_share > .01);
     rows("exchanges", now.exchanges.map(each => row([
@@ -162,12 +163,11 @@
     chart("latency-chart", 4, 3);
   };
   const money = told => {
-    const now = told.money, currencies = Object.entries(now.spend).filter(each => each[1]);
-    put("spend", currencies.length ? currencies.map(([name, value]) => amount(value) + " " + name).join(" · ") : "–");
+    const now = told.money;
+    sums("spend", now.spend, "–");
     put("within", share(now.within_share, 0));
     put("overspent", now.overspent > 0 ? amount(now.overspent) : "nothing", now.overspent > 0);
-    const stranded = Object.entries(now.stranded).filter(each => each[1]);
-    put("stranded", stranded.length ? stranded.map(([name, value]) => amount(value) + " " + name).join(" · ") : "nothing");
+    sums("stranded", now.stranded, "nothing");
     const lines = state.all ? now.lines : now.lines.slice(0, FIRST_LINES);
     rows("lines", lines.map(each => {
       const made = row([

@@ -4,7 +4,8 @@ Place: console.py's routes on the operators' port.
 Shapes: `event: history` once, a JSON list of points; then a message a second, the JSON of a State; a comment as a
     heartbeat where there is none. No ids: whoever comes again begins anew.
 Rule: looks are taken in a thread, for all who watch together, and for LINGER_S after the last one left, so that a page
-    which is loaded again has its history. A look that takes long is taken less often: a tenth of a core at most.
+    which is loaded again has its history. A look that takes long is taken less often, down to one in PERIOD_MAX_S: it
+    costs a tenth of a core at most until then.
 Limits: MAX_WATCHERS (503 beyond); of a reader who is slow the newest state alone waits, and one who takes nothing for
     SLOW_S is dropped; SEND_BUFFER bytes wait in the kernel for each.
 """
@@ -28,6 +29,7 @@ from bidder.web.roles import Holder
 
 MAX_WATCHERS: Final = 16
 PERIOD_S: Final = 1.0
+PERIOD_MAX_S: Final = 4.0
 COST_SHARE: Final = 0.1
 HEARTBEAT_S: Final = 5.0
 SLOW_S: Final = 10.0
@@ -90,12 +92,18 @@ class Feed:
         while self._watchers or time.monotonic() - self._left_s < LINGER_S:
             began_s = time.monotonic()
             try:
-                state: State = await asyncio.to_thread(self._view.look, self._clock.now_s())
+                state, cost_s = await asyncio.to_thread(self._timed)
                 self._publish(b"data: " + _encode(state) + b"\n\n")
             except Exception:
                 _log.exception("the operator's page has no news")
-            cost_s = time.monotonic() - began_s
-            await asyncio.sleep(max(PERIOD_S - cost_s, cost_s / COST_SHARE - cost_s))
+                cost_s = 0.0
+            pause_s = max(PERIOD_S, min(cost_s / COST_SHARE, PERIOD_MAX_S))
+            await asyncio.sleep(max(0.0, pause_s - (time.monotonic() - began_s)))
+
+    def _timed(self) -> tuple[State, float]:
+        """A look, and the CPU time that it took: what a busy machine makes it wait for is no cost."""
+        began_s = time.thread_time()
+        return self._view.look(self._clock.now_s()), time.thread_time() - began_s
 
     def _publish(self, message: bytes) -> None:
         self._latest = message

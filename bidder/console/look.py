@@ -23,10 +23,11 @@ class Look:
     """One moment beside those before it."""
 
     def __init__(self, now: Totals, seen: Sequence[Totals], catalogue: Mapping[str, Metric]) -> None:
-        """`seen` are earlier ones, the oldest first."""
+        """`seen` are earlier ones, the oldest first; where none is within a window, it reaches back to the last."""
         self.now, self._catalogue = now, catalogue
+        before = seen[-1] if seen else now
         self._then = {
-            window_s: next((t for t in seen if t.at_s >= now.at_s - window_s - 0.5), now)
+            window_s: next((t for t in seen if t.at_s >= now.at_s - window_s - 0.5), before)
             for window_s in (FAST_S, QUANTILES_S, WINDOW_S)
         }
 

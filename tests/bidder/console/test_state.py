@@ -99,6 +99,16 @@ def test_what_is_sent_is_bounded() -> None:
     assert len(msgspec.json.encode(told)) < 65_536
 
 
+def test_a_look_that_comes_late() -> None:
+    """After seconds without a look, rates are of all that time; a service that stood still is not told to be idle."""
+    service = Service()
+    service.serve(10)
+    service.now_s += 19
+    service.add("paceline_requests_total", 1_900, "google")
+    service.serve(1)
+    assert service.view.history[-1][1] == pytest.approx(100)
+
+
 def test_a_clock_that_was_set_back() -> None:
     """What was seen in what is now the future is forgotten; nothing fails."""
     service = Service()
