@@ -206,7 +206,7 @@ class Stage:
     def few_descriptors(self) -> Any:
         """One worker may open hardly more than it has."""
         pid = self.service.workers()[0]
-        with _limited(pid, resource.RLIMIT_NOFILE, lambda process: int(process.num_fds() / 0.85)):
+        with _limited(pid, resource.RLIMIT_NOFILE, lambda process: int(process.num_fds() / 0.95)):
             yield
 
     @contextlib.asynccontextmanager

@@ -129,7 +129,7 @@ async def run(stage: Stage, line: SlowLine) -> None:
 
 
 async def strangers(stage: Stage) -> None:
-    """No people's store, no disk, no descriptors; forged books, a plan that nobody can follow, robots and scripts."""
+    """No people's store, no disk; forged books, a plan that nobody can follow, robots and scripts."""
     log = stage.log
     stage.put(book(flight_s=20.0))
     robots = bid_request(2, device=ROBOT)
@@ -139,18 +139,19 @@ async def strangers(stage: Stage) -> None:
             await log.fire(*OVERSPENT)
         async with stage.no_disk():
             await log.fire(*DISK)
-        with stage.few_descriptors():
-            await log.fire("DescriptorsNearLimit", *PEOPLE, *CALLERS, *PACING)
+        await log.fire(*PEOPLE, *CALLERS, *PACING)
     stage.people.restart()
-    await log.clear([*OVERSPENT, *DISK, "PeopleStoreDown", "CallersLimited", "DescriptorsNearLimit"])
+    await log.clear([*OVERSPENT, *DISK, "PeopleStoreDown", "CallersLimited"])
 
 
 async def quiet_hours(stage: Stage) -> None:
-    """Nobody asks; one worker stands still, the other dies again and again, and so do bookkeeper and caretaker; at
+    """Nobody asks; one worker may open no more files; one stands still, the other dies again and again, and so do bookkeeper and caretaker; at
     last all die, and then the supervisor stands still."""
     service, log = stage.service, stage.log
     service.look()
     stage.live_for_ever()
+    with stage.few_descriptors():
+        await log.fire("DescriptorsNearLimit")
     still = service.workers()[0]
     with stage.stopped(still):
         async with stage.killed("worker", but=still), stage.killed("bookkeeper"), stage.killed("caretaker"):
