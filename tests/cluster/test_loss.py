@@ -141,8 +141,8 @@ async def test_without_waiting_what_the_replica_never_saw_is_lost_and_nothing_is
         assert back.accounts[WALLET].limit == FUNDS
         assert back.accounts[WALLET].spent == 3 * PRICE
         others = await two.bids(1_000)
-        assert (await store.books(SHOP)).sequence > after.sequence - 5
-        assert await done(two, others[:20]) == [Status.SETTLED] * 20
+        assert await done(two, others) == [Status.SETTLED] * len(others)
+        assert (await store.books(SHOP)).sequence > after.sequence, "the journal is longer than ever"
         risky += [bid for bid in iter(one.bid, None) if bid]
         statuses = await done(one, risky)
         await one.step()
