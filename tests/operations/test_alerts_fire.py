@@ -145,8 +145,8 @@ async def strangers(stage: Stage) -> None:
 
 
 async def quiet_hours(stage: Stage) -> None:
-    """Nobody asks; one worker may open no more files; one stands still, the other dies again and again, and so do bookkeeper and caretaker; at
-    last all die, and then the supervisor stands still."""
+    """Nobody asks; one worker may open no more files; one stands still, the other dies again and again, and so do
+    bookkeeper and caretaker; at last all die, and then the supervisor stands still."""
     service, log = stage.service, stage.log
     service.look()
     stage.live_for_ever()

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -43,30 +43,26 @@ PUBLIC = (
 """What happens in every deployment some day, and not in a minute of the demo."""
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[dict[str, int]]:
+@contextmanager
+def running_demo(folder: Path, seconds: float) -> Iterator[dict[str, int]]:
     """The demo's own shops, exchanges and people, as `make demo` runs them; yields its ports."""
-    argv = [
-        sys.executable,
-        "-m",
-        "bidder",
-        "demo",
-        "--headless",
-        "--seconds",
-        "240",
-        "--rate",
-        "200",
-        "--people",
-        "1000",
-    ]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with (tmp_path / "demo.log").open("wb") as log:
+    argv = [sys.executable, "-m", "bidder", "demo", "--headless", "--rate", "200", "--people", "1000"]
+    argv += ["--seconds", f"{seconds:.0f}"]
+    with (folder / "demo.log").open("wb") as log:
+        environment = {**os.environ, "TMPDIR": str(folder)}
         process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
-            yield until(lambda: ports(tmp_path), "the demo's ports")
+            yield until(lambda: ports(folder), "the demo's ports")
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(120)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[dict[str, int]]:
+    """A demo that is long enough to be looked at."""
+    with running_demo(tmp_path, 240) as found:
+        yield found
 
 
 def ports(folder: Path) -> dict[str, int]:
