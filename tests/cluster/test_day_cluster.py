@@ -18,7 +18,7 @@ from tests.day.test_day import HOUR_S, SEED, START_S, books_agree, overspent, re
 
 pytestmark = pytest.mark.timeout(240)
 
-LINES, BIDS, TICK_S = 60, 10_000, 180
+LINES, BIDS, TICK_S = 48, 8_000, 240
 MISHAPS = Mishaps(
     deaths=((11 * HOUR_S, 1), (15 * HOUR_S + 700, 2)),
     outage=range(13 * HOUR_S, 13 * HOUR_S + 4 * TICK_S),
@@ -37,7 +37,7 @@ async def test_a_day_on_a_cluster_that_loses_a_primary(shards: Shards, tmp_path:
     """Four workers, six advertisers on three shards, kill -9 of a primary: its replica takes over, workers go on by
     themselves; overspend is 0 on every level, each charge stands once, every lease comes home, the journal is whole."""
     client = open_client(Stores(redis_url=shards.urls))
-    store = RedisStore(client, Waits(1, 500))
+    store = RedisStore(client, Waits(1, 4_000))
     day = Day(Market(SEED + 2, LINES, BIDS), store, START_S, TICK_S, MISHAPS)
     day.pretends = False
     advertiser = next(iter(day.market.funds))
