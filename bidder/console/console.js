@@ -268,7 +268,9 @@
       state.last = JSON.parse(event.data);
       state.heardAt = Date.now();
       state.connected = true;
-      state.history.push(state.last.point);
+      const before = state.history[state.history.length - 1];
+      if (before && before[0] > state.last.at_s + 5) state.history = []; // its clock was set back
+      if (!before || state.last.point[0] > before[0]) state.history.push(state.last.point);
       while (state.history.length && state.history[0][0] < state.last.at_s - HISTORY_S) state.history.shift();
       stale();
       render();
