@@ -31,7 +31,7 @@ from openrtb.response import Bid, BidResponse
 
 CALLS: Final = 1_500
 CLICKED: Final = 20
-RATE: Final = 400.0
+RATE: Final = 1_500.0
 ARCHIVED_S: Final = 11.0
 """The bookkeeper writes the journal every ten."""
 SETTLE_S: Final = 20.0

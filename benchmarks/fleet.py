@@ -47,8 +47,8 @@ LONGEST_S: Final = 30.0
 BURSTS: Final = 0.2
 RESET_S: Final = 0.05
 """Until exchanges have connected anew where a worker's sockets were reset."""
-SILENT_S: Final = 0.5
-"""Until a load balancer leaves out a pod whose machine is silent, as a share of the run: half of what is left."""
+SILENT_S: Final = 1.0
+"""Until a load balancer leaves out a pod whose machine is silent; a quarter of a run that is short."""
 PERCENTILES: Final = (("p50", 50.0, "#3367d6"), ("p99", 99.0, "#f4b400"), ("p999", 99.9, "#db4437"))
 USUAL: Final = Load(qps=1, people=0, line_items=1)
 SCENARIOS: Final = ("steady", "bursts", "worker lost", "pod lost", "shard lost")
@@ -124,8 +124,8 @@ def scenes(load: Load, proposal: Estimate) -> list[Scene]:
     if proposal.workers > 1:
         found.append(Scene("worker lost", stream, Loss(middle_s, (0,), noticed_s=min(RESET_S, seconds / 10))))
     if proposal.pods > 1:
-        pod = tuple(range(load.workers_per_pod))
-        found.append(Scene("pod lost", stream, Loss(middle_s, pod, noticed_s=seconds / 2 * SILENT_S)))
+        pod = tuple(range(-(-proposal.workers // proposal.pods)))
+        found.append(Scene("pod lost", stream, Loss(middle_s, pod, noticed_s=min(SILENT_S, seconds / 4))))
     if proposal.people_primaries > 1:
         found.append(Scene("shard lost", stream, Loss(middle_s, shard=0, noticed_s=seconds / 2)))
     return found

@@ -33,6 +33,7 @@ class Costs(Struct, frozen=True):
     request_s: float
     tick_s: float
     idle_s: float = 0.0
+    """On top of a tick that follows a time without work, by the share of that time."""
     gather_s: float = 0.0
     """Beside its CPU a tick takes so long, on average, exponentially distributed."""
     budget_s: float = 0.010
@@ -188,6 +189,10 @@ def serve(times: Floats, owner: Ints, workers: int, costs: Costs, rng: np.random
     span = float(times.max()) * 2 + 1e3 if len(times) else 1.0
     keyed = times + owner * span
     free, smoothed = np.zeros(workers), np.full(workers, costs.request_s)
+    left, used = (
+        np.full(workers, -1e9),
+        np.zeros(workers),
+    )  # when the last tick left the CPU, and what it used
     rows: list[tuple[Any, ...]] = []
     live = np.flatnonzero(at < ends)
     while len(live):
@@ -198,13 +203,14 @@ def serve(times: Floats, owner: Ints, workers: int, costs: Costs, rng: np.random
         waited = stop - first
         room = np.maximum(MIN_PER_TICK, costs.budget_s / smoothed[live]).astype(np.int64)
         taken = np.minimum(waited, room)
-        slept = start > free[live]
+        off = start - left[live]
+        slept = off / (off + used[live])
         cpu = costs.tick_s + costs.idle_s * slept + costs.request_s * taken
         wall = cpu + (rng.exponential(costs.gather_s, len(live)) if costs.gather_s else 0.0)
         weight = taken / (taken + MEMORY_REQUESTS)
         smoothed[live] += (wall / taken - smoothed[live]) * weight
         rows.append((live, first, waited, taken, start, start + wall, cpu))
-        free[live] = start + wall
+        free[live], left[live], used[live] = start + wall, start + cpu, cpu
         at[live] = stop
         live = live[stop < ends[live]]
     if not rows:

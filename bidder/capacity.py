@@ -30,6 +30,8 @@ CORE_US: Final = 1e6
 """What a core gives in a second."""
 TICK_BUDGET_US: Final = 10_000.0
 """exchange.tick_budget_ms: a batch that would take longer is shed in part, so it bounds the batch."""
+SPREAD: Final = 4
+"""Pods at least, where there are so many workers: a lost one takes no more than a quarter of the fleet with it."""
 BOOKKEEPER_SHARE: Final = 0.5
 """Of its core that the bookkeeper may use: there is one for all of a ledger."""
 
@@ -91,7 +93,7 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of bids."""
     notices_per_win: Annotated[float, Meta(ge=0, le=100)] = 3.2
     """Win, bill, beacon, and a click now and then."""
-    utilisation: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.7
+    utilisation: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.6
     """Of its core that a worker is busy at the peak: the rest is for bursts, and for the load of a lost neighbour."""
     store_utilisation: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.5
     """Of its core that a primary is busy at the peak."""
@@ -160,7 +162,7 @@ def estimate(load: Load, constants: Constants, speed: float = 1.0, prices: Price
     notice_us = charges * load.notices_per_win / load.qps * constants.notice_us * speed
     rate = worker_rate(load, constants, speed, notice_us)
     workers = math.ceil(load.qps / rate - 1e-9)
-    pods = math.ceil(workers / load.workers_per_pod)
+    pods = max(math.ceil(workers / load.workers_per_pod), min(SPREAD, workers))
     lines = load.line_items
     held = busy(rate, lines, constants, speed)
     helpers = pods * along(constants.helpers_cores, lines) * speed
@@ -313,23 +315,23 @@ def _priced(made: Estimate, load: Load, prices: Prices) -> Estimate:
 
 
 SHIPPED: Final = Constants(
-    yardstick_us=14.0,
-    request_us=((100, 170.0), (1_000, 182.0), (10_000, 200.0), (100_000, 260.0)),
-    tick_us=((100, 480.0), (1_000, 500.0), (10_000, 520.0), (100_000, 600.0)),
-    idle_us=100.0,
-    gather_us=500.0,
-    notice_us=200.0,
-    worker_mb=((100, 130.0), (1_000, 135.0), (10_000, 220.0), (100_000, 1_000.0)),
-    helpers_mb=((100, 350.0), (1_000, 350.0), (10_000, 500.0), (100_000, 1_500.0)),
-    helpers_cores=((100, 0.02), (1_000, 0.02), (10_000, 0.05), (100_000, 0.4)),
-    people_tick_us=115.0,
-    people_request_us=55.0,
-    charge_us=60.0,
-    lease_us=((100, 5_000.0), (1_000, 6_000.0), (10_000, 10_000.0), (100_000, 40_000.0)),
-    person_bytes=815.0,
-    charge_bytes=600.0,
-    journal_bytes=200.0,
-    request_bytes=2_515.0,
-    answer_bytes=3_500.0,
-    person_read_bytes=1_100.0,
+    yardstick_us=13.509,
+    request_us=((100, 162.4), (1_000, 198.8), (20_000, 216.9)),
+    tick_us=((100, 310.1), (1_000, 310.1), (20_000, 416.6)),
+    idle_us=409.8,
+    gather_us=897.5,
+    notice_us=628.2,
+    worker_mb=((100, 109.4), (1_000, 138.8), (20_000, 373.6)),
+    helpers_mb=((100, 266.5), (1_000, 318.0), (20_000, 791.8)),
+    helpers_cores=((100, 0.003674), (1_000, 0.01388), (20_000, 0.1215)),
+    people_tick_us=107.3,
+    people_request_us=45.2,
+    charge_us=323.8,
+    lease_us=((100, 3923.0), (1_000, 7712.0), (20_000, 19190.0)),
+    person_bytes=814.5,
+    charge_bytes=1_234.6,
+    journal_bytes=261.9,
+    request_bytes=2_484.6,
+    answer_bytes=3_364.7,
+    person_read_bytes=1_029.3,
 )

@@ -79,8 +79,8 @@ def test_batches_are_as_the_model_says() -> None:
         stream = Stream(rate, 20.0, imbalance=0.0, known_share=0.0)
         found = play(stream, 1, 1, costs_of(load, SHIPPED), rng())
         model = busy(rate, 1_000, SHIPPED)
-        assert found.worker_use[0] == pytest.approx(model.cores, rel=0.1)
-        assert found.batch == pytest.approx(model.batch, rel=0.15)
+        assert found.worker_use[0] == pytest.approx(model.cores, rel=0.15)
+        assert found.batch == pytest.approx(model.batch, rel=0.2)
 
 
 def test_all_that_waits_is_one_batch() -> None:
