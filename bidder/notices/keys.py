@@ -128,8 +128,8 @@ def _generate(path: Path) -> None:
 
 def load_price_keys(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Exchange name to the keys of its price decoder, from PACELINE_PRICE_KEYS or the file that
-    PACELINE_PRICE_KEYS_FILE names: `exchange:encryption_key:integrity_key`, comma- or line-separated. Raises KeysError; whether the keys fit the
-    exchange's decoder shows where the decoder is made."""
+    PACELINE_PRICE_KEYS_FILE names: `exchange:encryption_key:integrity_key`, comma- or line-separated.
+    Raises KeysError; whether the keys fit the exchange's decoder shows where the decoder is made."""
     keys = {}
     text = environment.get(PRICE_VARIABLE) or _text(environment.get(f"{PRICE_VARIABLE}_FILE", ""))
     for part in filter(None, map(str.strip, text.replace(",", "\n").splitlines())):

@@ -2,8 +2,8 @@
 
 Place: service.py hands them over the link with each start of a worker, and nobody else sees them.
 Rule: keys that cannot be read anew change nothing: the old ones stay, and the log says why. A key that is new must
-    verify everywhere before it signs anywhere, since a notice comes to whichever worker the kernel chooses: so a rotation is
-    told step by step (helm/THREATS.md), and a new key that stands in front at once is taken with a warning.
+    verify everywhere before it signs anywhere, since a notice comes to whichever worker the kernel chooses: so a
+    rotation is told step by step (helm/THREATS.md), and a new key that stands in front at once is taken with a warning.
 Raises: KeysError, at the start alone.
 Never: a key, or a part of one, in a log: ids alone.
 """

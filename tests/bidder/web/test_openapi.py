@@ -149,3 +149,14 @@ async def test_operations_have_names_of_their_own(served: Any) -> None:
     names = [operation["operationId"] for _, _, operation in operations(told(routes)["paths"])]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]\w+", name) for name in names)
+
+
+async def test_where_callers_are_counted_a_429_is_told(served: Any) -> None:
+    """Every route that may refuse a caller says so, with Retry-After; /healthz, which never does, does not. The file
+    holds no field that the specification does not know."""
+    routes, _ = served
+    for method, path, operation in operations(told(routes)["paths"]):
+        answer = operation["responses"].get("429")
+        assert (answer is not None) is (path != "/healthz"), (method, path)
+        assert answer is None or method == "HEAD" or answer["headers"]["Retry-After"]["required"]
+    assert all(set(tag) <= {"name", "description"} for tag in document([])["tags"])
