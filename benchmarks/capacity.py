@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(args.json)
         if args.ship:
             ship(constants_of(args.json))
-        return asyncio.run(_check(constants_of(args.json))) if args.check else 0
+        return _checked(args.json) if args.check else 0
     except (DemoError, FileNotFoundError) as error:
         print(f"capacity: {error}", file=sys.stderr)
         return 1
@@ -193,16 +193,48 @@ def row_of(site: Site, reading: Reading, rate: float, speed: float, open_loop: b
     )
 
 
-async def _check(held: Constants) -> int:
-    print(words(machine()))
+def _checked(path: Path) -> int:
+    """Check, tell, and keep it beside the constants."""
+    facts = machine()
+    print(words(facts))
+    findings = asyncio.run(_check(constants_of(path)))
+    print(table(findings))
+    wrong = [finding for finding in findings if abs(finding.error) > WITHIN]
+    print(f"{len(findings) - len(wrong)} of {len(findings)} predictions are within {WITHIN:.0%}")
+    kept = path.with_name(f"{path.stem}_check.json")
+    kept.write_bytes(
+        orjson.dumps(record(findings, facts), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
+    print(kept)
+    return 1 if wrong else 0
+
+
+def record(findings: Sequence[Finding], facts: dict[str, Any]) -> dict[str, Any]:
+    """The findings as plain JSON."""
+    rows = [
+        {
+            "trial": each.trial,
+            "what": each.what,
+            "predicted": _short(each.predicted),
+            "measured": _short(each.measured),
+            "error": round(each.error, 3),
+        }
+        for each in findings
+    ]
+    return {
+        "machine": facts,
+        "command": "python -m benchmarks.capacity --check",
+        "within": WITHIN,
+        "findings": rows,
+    }
+
+
+async def _check(held: Constants) -> list[Finding]:
     yardstick, findings = Yardstick(), []
     for trial in TRIALS:
         async with opened(trial.size) as site:
             findings += _trial(site, trial, held, yardstick)
-    print(table(findings))
-    wrong = [finding for finding in findings if abs(finding.error) > WITHIN]
-    print(f"{len(findings) - len(wrong)} of {len(findings)} predictions are within {WITHIN:.0%}")
-    return 1 if wrong else 0
+    return findings
 
 
 def _trial(site: Site, trial: Trial, held: Constants, yardstick: Yardstick) -> list[Finding]:

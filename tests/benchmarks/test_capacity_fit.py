@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from benchmarks import capacity, capacity_fit
-from benchmarks.capacity import Finding, shipped, table
+from benchmarks.capacity import Finding, record, shipped, table
 from benchmarks.capacity_fit import Part, Row, Wires, arrivals, constants
 from bidder.capacity import SHIPPED, Constants, at, busy
 
@@ -97,4 +97,8 @@ def test_errors_are_shares_of_what_was_measured() -> None:
     told = table([Finding("small", "worker", 120.0, 100.0), Finding("small", "memory", 101.0, 100.0)])
     assert "+20.0%  MISSED" in told
     assert told.count("MISSED") == 1
+    kept = record([Finding("small", "worker", 120.0, 100.0)], {"cores": 2})
+    assert kept["findings"] == [
+        {"trial": "small", "what": "worker", "predicted": 120.0, "measured": 100.0, "error": 0.2}
+    ]
     assert capacity.WITHIN == 0.15
