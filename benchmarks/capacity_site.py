@@ -46,8 +46,8 @@ from budget.redis_store import RedisStore
 
 START_S: Final = 240.0
 BODIES: Final = 12_000
-SHOPS_PER_FILE: Final = 100
-"""A file of campaigns has a bound."""
+SHOPS_PER_FILE: Final = 10
+"""A file of campaigns has a bound, and what reading the largest takes stays resident."""
 ROLES: Final = ("worker", "bookkeeper", "caretaker")
 HELPERS: Final = ("supervisor", "bookkeeper", "caretaker")
 STORES: Final = ("people", "ledger")

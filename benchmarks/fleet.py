@@ -25,7 +25,8 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.capacity import RESULT, constants_of, opened
+from benchmarks.capacity import RESULT, constants_of
+from benchmarks.capacity_loads import opened
 from benchmarks.capacity_site import DemoError, Size, settled
 from benchmarks.fleet_queues import Costs, Loss, Played, Stream, play
 from benchmarks.latency import Latencies

@@ -6,8 +6,9 @@ import random
 import msgspec
 import pytest
 
-from benchmarks import capacity, capacity_fit
-from benchmarks.capacity import Finding, record, shipped, table
+from benchmarks import capacity_fit
+from benchmarks.capacity import shipped
+from benchmarks.capacity_check import WITHIN, Finding, record, table
 from benchmarks.capacity_fit import Part, Row, Wires, arrivals, constants
 from bidder.capacity import SHIPPED, Constants, at, busy
 
@@ -101,4 +102,4 @@ def test_errors_are_shares_of_what_was_measured() -> None:
     assert kept["findings"] == [
         {"trial": "small", "what": "worker", "predicted": 120.0, "measured": 100.0, "error": 0.2}
     ]
-    assert capacity.WITHIN == 0.15
+    assert WITHIN == 0.15
