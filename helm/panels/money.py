@@ -24,6 +24,11 @@ _BURN: Final = tuple(
 )
 
 
+def _per_hour(metric: str) -> str:
+    """Money that need not ever come: nothing, where it did not."""
+    return f"({rate(metric)} or vector(0)) * 3600 / 1e6"
+
+
 def _line_items(title: str, metric: str, unit: str = "short", divisor: str = "", about: str = "") -> Panel:
     """A gauge of the line items that spend most."""
     expr = f"topk(20, {now(metric, 'campaign', 'line_item')}{divisor})"
@@ -95,8 +100,8 @@ SHEET: Final = Sheet(
                 Panel(
                     title="Late and absorbed money, per hour",
                     queries=(
-                        Query(f"({rate('paceline_line_item_late_micros_total')} or vector(0)) * 3600 / 1e6", "late"),
-                        Query(f"({rate('paceline_line_item_absorbed_micros_total')} or vector(0)) * 3600 / 1e6", "absorbed"),
+                        Query(_per_hour("paceline_line_item_late_micros_total"), "late"),
+                        Query(_per_hour("paceline_line_item_absorbed_micros_total"), "absorbed"),
                     ),
                     about="Absorbed: late, and no room left in the budget. The operator's loss.",
                 ),
