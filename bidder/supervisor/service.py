@@ -297,6 +297,7 @@ class Supervisor:
 async def _close(listening: list[Listener]) -> None:
     for listener in listening:
         listener.close()
+    await listener.opened()
 
 
 class _Ops:

@@ -16,10 +16,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from bidder.web.sockets import let_nobody_new_in
 from bidder.web.tls import HANDSHAKE_S, MAX_HANDSHAKES, SHUTDOWN_S, PortTls
 
 ACCEPTS_PER_TURN: Final = 256
 RETRY_S: Final = 0.5
+SETTLE_S: Final = 0.02
+"""A client in the same data centre ends its handshake in a millisecond."""
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _log = logging.getLogger(__name__)
@@ -40,6 +43,10 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        """Not about to close."""
+        self._over.set()
         self.port: int = sock.getsockname()[1]
         sock.setblocking(False)
         sock.listen(backlog)
@@ -105,17 +112,30 @@ class Listener:
         self._loop.add_reader(self._sock.fileno(), self._accept, ACCEPTS_PER_TURN)
 
     def close(self) -> None:
-        """Take what waits already, then listen no more: closing would reset it."""
-        if self._sock.fileno() >= 0 and self._retry is None:
-            self._accept(self._backlog)
+        """Let nobody new in, take who is there, a moment later those who were on their way, then listen no more:
+        closing would reset them. `opened` waits for it."""
+        if self._sock.fileno() < 0 or self._closing is not None:
+            return
+        self._over.clear()
+        let_nobody_new_in(self._sock)
+        self._take_all()
+        self._closing = self._loop.call_later(SETTLE_S, self._end)
+
+    def _end(self) -> None:
+        self._take_all()
         self._stop()
+
+    def _take_all(self) -> None:
+        if self._retry is None:
+            self._accept(self._backlog)
 
     def leave(self) -> None:
         """Listen no more, and leave what waits to the others who have this socket."""
         self._stop()
 
     async def opened(self) -> None:
-        """Wait until all that was accepted has its protocol."""
+        """Wait until it is closed, where it is to be, and all that was accepted has its protocol."""
+        await self._over.wait()
         while self._opening:
             await asyncio.wait(tuple(self._opening))
 
@@ -126,6 +146,9 @@ class Listener:
             task.cancel()
 
     def _stop(self) -> None:
+        self._over.set()
+        if self._closing is not None:
+            self._closing.cancel()
         if self._retry is not None:
             self._retry.cancel()
         if self._sock.fileno() >= 0:

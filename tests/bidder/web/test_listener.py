@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,15 +16,26 @@ from bidder.web import listener as module
 from bidder.web.listener import ACCEPTS_PER_TURN, Listener
 from bidder.web.sockets import shared_socket
 
+STORM = """
+import socket, sys
+try:
+    while True:
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+            client.recv(1)
+except OSError as error:
+    print("refused" if isinstance(error, ConnectionRefusedError) else error)
+"""
+
 
 class Noted(asyncio.Protocol):
-    """Remembers its transport."""
+    """Remembers its transport, says a word."""
 
     made: list[asyncio.BaseTransport]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is here."""
         self.made.append(transport)
+        transport.write(b"!")  # type: ignore[attr-defined]  # sockets' transports have it
 
 
 def protocol() -> type[Noted]:
@@ -56,7 +68,7 @@ def test_a_flood_is_taken_in_a_few_turns() -> None:
             while len(own.made) < ACCEPTS_PER_TURN + 100:
                 await asyncio.sleep(0)
                 turns += 1
-            listener.close()
+            listener.leave()
             await end(own)
         return turns
 
@@ -118,8 +130,32 @@ def test_without_files_it_waits_and_goes_on(
                 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             while len(own.made) < 3:  # noqa: ASYNC110  nor is a connection
                 await asyncio.sleep(0)
-            listener.close()
+            listener.leave()
             await end(own)
 
     uvloop.run(starve())
     assert "no connection can be accepted" in caplog.text
+
+
+def test_a_close_under_a_storm_resets_nobody() -> None:
+    """Clients of other processes connect all the time while it closes: each is answered or refused."""
+    own = protocol()
+
+    async def storm() -> None:
+        listener = Listener(shared_socket("127.0.0.1", 0), own, 1_024)
+        clients = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-c", STORM, str(listener.port), stdout=asyncio.subprocess.PIPE
+            )
+            for _ in range(2)
+        ]
+        while len(own.made) < 200:  # noqa: ASYNC110  a connection is no event
+            await asyncio.sleep(0)
+        listener.close()
+        await listener.opened()
+        await end(own)
+        for client in clients:
+            said, _ = await client.communicate()
+            assert said == b"refused\n"
+
+    uvloop.run(storm())
