@@ -15,11 +15,14 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 from msgspec.structs import force_setattr
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_CELLS = 65_536
 NAMES_BYTES = 8 * 1024 * 1024
@@ -250,9 +253,11 @@ class TallyReader:
         """Every cell with its value."""
         return zip(self._named(), self._cells, strict=False)
 
-    def read(self) -> tuple[list[Cell], NDArray[np.int64]]:
+    def read(self) -> tuple[list[Cell], "NDArray[np.int64]"]:
         """The cells, a list that only ever grows, and a copy of their values (C,)."""
         names = self._named()
+        import numpy as np  # the command line counts nothing, and starts without it
+
         return names, np.frombuffer(self._map, np.int64, len(names), _CELLS_AT).copy()
 
     def _named(self) -> list[Cell]:
