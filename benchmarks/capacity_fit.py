@@ -18,8 +18,6 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-OPEN_WEIGHT: Final = 2.0
-"""Exchanges are open loops: what is fitted best is what a fleet does, and full batches bound it."""
 _NEWTON: Final = 60
 _BATCHED: Final = 1.1
 """Batches below tell nothing of how long requests gather."""
@@ -110,9 +108,6 @@ def worker(rows: Sequence[Row], sizes: Sequence[int]) -> tuple[list[float], list
         design[number, width + place] = 1 / row.batch / cost_us
         design[number, 2 * width] = slept / row.batch / cost_us
         wanted[number] = 1.0
-        if row.open_loop:
-            design[number] *= OPEN_WEIGHT
-            wanted[number] *= OPEN_WEIGHT
     found = not_negative(design, wanted)
     return found[:width].tolist(), found[width : 2 * width].tolist(), float(found[-1])
 
