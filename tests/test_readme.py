@@ -30,6 +30,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
+CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+"""What is typed beside a running service: a bid, a visitor's walk, an operator's actions."""
 SCRIPT = str(Path(sys.executable).with_name("paceline"))
 START_S = 60
 
@@ -95,6 +97,8 @@ def test_serving_commands_serve(command: str, folder: Path) -> None:
             assert _recognised(folder)
             for told in [c for c in COMMANDS if c.startswith("paceline fraud")]:
                 _told(folder, told)
+            _acted(folder)
+            _loaded(folder)
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(START_S) == 0
@@ -120,7 +124,7 @@ PEOPLE = r"paceline (shop|catalogue|audience|train|events|privacy|export|erase|r
 def test_commands_about_people_run(folder: Path) -> None:
     """The commands about shops, people and traffic, in the README's order, against a store of their own."""
     (folder / "bidder").symlink_to(ROOT / "bidder")
-    curl, *_ = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    curl = CONSOLE[0]
     (folder / "request.json").write_text(shlex.split(curl)[4])
     commands = [c for c in COMMANDS if re.match(PEOPLE, c)]
     assert len(commands) >= 12
@@ -138,7 +142,7 @@ def test_commands_about_people_run(folder: Path) -> None:
 
 def _recognised(folder: Path) -> bool:
     """Whether the README's visitor is bid for with an ad of products, and its server's event is taken."""
-    _, walk = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    walk = CONSOLE[1]
     ports = json.loads((folder / "data/run/ports.json").read_text())
     script = walk.replace(":8081/", f":{ports['public']}/").replace(":8080/", f":{ports['exchange']}/")
     path = f"{Path(SCRIPT).parent}:{os.environ['PATH']}"
@@ -163,6 +167,71 @@ def _told(folder: Path, command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _acted(folder: Path) -> None:
+    """The README's operator may do what the README lets them do, by a token that the README's command makes."""
+    made = [shlex.split(c)[1:] for c in COMMANDS if c.startswith("paceline token")]
+    viewer, operator = (_out([SCRIPT, *words], folder).strip() for words in made)
+    assert viewer != operator
+    ops = json.loads((folder / "data/run/ports.json").read_text())["ops"]
+    script = CONSOLE[2].replace(":8082/", f":{ops}/").replace("curl ", "curl -sS --fail-with-body ")
+    for line in script.strip().splitlines():
+        _out(["bash", "-euc", line], folder, TOKEN=operator)
+        refused = subprocess.run(
+            ["bash", "-euc", line], env=environment(TOKEN=viewer), capture_output=True, check=False
+        )
+        assert refused.returncode != 0, line
+
+
+def _loaded(folder: Path) -> None:
+    """The README's commands of load, shorter, find the service and are answered."""
+    port = json.loads((folder / "data/run/ports.json").read_text())["exchange"]
+    for command in [c for c in COMMANDS if c.startswith("python -m benchmarks.load")]:
+        words = shlex.split(command.replace(":8080", f":{port}"))[1:]
+        shorter = ["--limit", "3"] if "--saturate" in words else []
+        told = _out([sys.executable, *words, "--seconds", "1", "--rate", "40", *shorter], ROOT)
+        assert "204:" in told or "200:" in told
+
+
+def _out(words: list[str], folder: Path, **more: str) -> str:
+    """What a command prints; it ends well."""
+    done = subprocess.run(
+        words, cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("paceline capacity")])
+def test_the_capacity_of_the_readme(command: str, folder: Path) -> None:
+    """The model answers the README's question."""
+    assert "cores" in _out([SCRIPT, *shlex.split(command)[1:]], folder)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if re.match(r"promtool|amtool", c)])
+def test_the_programs_of_prometheus_take_our_files(command: str) -> None:
+    """`promtool` and `amtool`, as the README calls them, find nothing wrong."""
+    words = shlex.split(command)
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed (apt-get install prometheus prometheus-alertmanager)")
+    _out(words, ROOT)
+
+
+def _longer() -> list[str]:
+    """Commands that take minutes: benchmarks that tests of their own run shorter."""
+    made = {"load": "benchmarks.locust_run", "soak": "benchmarks.soak", "demo": "benchmarks.demo"}
+    modules = [c for c in COMMANDS if c.startswith("python -m benchmarks.") and ".load " not in c]
+    found = [re.match(r'make (\w+) ARGS="(.*)"', c) for c in COMMANDS]
+    return modules + [f"python -m {made.get(m[1], f'benchmarks.{m[1]}')} {m[2]}" for m in found if m]
+
+
+@pytest.mark.parametrize("command", _longer())
+def test_longer_commands_know_their_options(command: str) -> None:
+    """What the README gives a benchmark is among what the benchmark takes."""
+    words = shlex.split(command)
+    told = _out([sys.executable, *words[1:3], "--help"], ROOT)
+    assert [word for word in words[3:] if word.startswith("--") and word not in told] == []
+
+
 async def _known(url: str, person: str) -> None:
     """Somebody whom an exchange knows by an id of its own."""
     client = open_client(Stores(redis_url=url))
@@ -185,7 +254,7 @@ def _ready(ports: Path, running: "subprocess.Popen[bytes]") -> bool:
 
 def _bid(port: int) -> bool:
     """Whether the request of the README's `curl` is answered with a bid."""
-    command, *_ = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    command = CONSOLE[0]
     url, body = (shlex.split(command)[place] for place in (2, 4))
     url = url.replace(":8080/", f":{port}/")
     with urllib.request.urlopen(urllib.request.Request(url, body.encode()), timeout=5) as answer:
@@ -195,7 +264,8 @@ def _bid(port: int) -> bool:
 def test_no_command_is_left_out() -> None:
     """Each command of the README is run by a test of this file, or is one of the benchmarks."""
     known = re.compile(
-        rf"make |paceline (serve|check|campaigns|budget|audit|fraud)|{PEOPLE}|python -m benchmarks\."
+        rf"make |paceline (serve|check|campaigns|budget|audit|fraud|token|capacity)|{PEOPLE}|"
+        r"promtool|amtool|python -m benchmarks\."
     )
     assert [command for command in COMMANDS if not known.match(command)] == []
     for module in re.findall(r"python -m (benchmarks(?:\.\w+)+)", README):
@@ -209,6 +279,12 @@ def test_the_campaign_file_loads(tmp_path: Path) -> None:
     (tmp_path / "example.yaml").write_text(block, encoding="utf-8")
     book = load_book(tmp_path / "example.yaml")
     assert book.advertisers[0].campaigns[0].line_items[0].targeting.segments is not None
+
+
+def test_pictures_and_documents_are_there() -> None:
+    """Every picture and every file that the README leads to exists."""
+    for name in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README):
+        assert "://" in name or (ROOT / name).is_file(), name
 
 
 def test_the_configuration_file_loads(tmp_path: Path) -> None:

@@ -47,5 +47,7 @@ async def test_off_by_default(
     hands = _hands(tmp_path, **rules)
     await sellers(hands)
     assert calls == [(tmp_path / "run", tmp_path / "sellers")] * asked
-    counted = {cell.labels: value for cell, value in hands.tally.samples() if "fetches" in cell.name and value}
+    counted = {
+        cell.labels: value for cell, value in hands.tally.samples() if "fetches" in cell.name and value
+    }
     assert counted == ({("fetched",): 3, ("failed",): 2} if asked else {})
