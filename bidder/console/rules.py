@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from bidder.console.look import WINDOW_S, Look
 from bidder.console.shapes import Finding, Level, State
 
-BAD_OUTCOMES: Final = ("shed", "fault", "no_time")
 """With late answers: what the objective of answers in time counts as bad."""
 OBJECTIVE: Final = 0.01
 FAST_BURN: Final = 14.4
@@ -43,15 +42,10 @@ def worst(found: Iterable[Finding]) -> Level:
 
 
 def bad_share(look: Look) -> float:
-    """Of the last minute's requests: late, shed, without time to decide, or failed by a fault of ours."""
-    requests = sum(look.counted("paceline_requests_total", WINDOW_S).values())
-    outcomes = look.counted("paceline_outcomes_total", WINDOW_S)
-    late = sum(look.counted("paceline_late_answers_total", WINDOW_S).values())
-    return (
-        min(1.0, (late + sum(outcomes.get(name, 0.0) for name in BAD_OUTCOMES)) / requests)
-        if requests
-        else 0.0
-    )
+    """Of the last minute's answers: late, or not given for want of capacity or by a fault of ours (web/counts.py)."""
+    answers = look.counted("paceline_slo_answers_total", WINDOW_S)
+    total = sum(answers.values())
+    return answers.get("bad", 0.0) / total if total else 0.0
 
 
 def _none_ready(state: State, _: Look) -> str:

@@ -20,6 +20,7 @@ COUNTERS: Final[dict[str, int]] = {
     "paceline_requests_total": 0,
     "paceline_bids_total": 0,
     "paceline_late_answers_total": 0,
+    "paceline_slo_answers_total": 1,
     "paceline_outcomes_total": 1,
     "paceline_drops_total": 0,
     "paceline_loss_reasons_total": 1,

@@ -50,6 +50,7 @@ class Service:
         for _ in range(seconds):
             self.now_s += 1
             self.add("paceline_requests_total", requests, "google")
+            self.add("paceline_slo_answers_total", requests, "google", "good")
             self.add("paceline_outcomes_total", bids, "google", "bid")
             self.add("paceline_outcomes_total", requests - bids, "google", "no_candidate")
             self.add("paceline_bids_total", bids, "google", "banner", "personal")

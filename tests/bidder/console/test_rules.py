@@ -39,7 +39,7 @@ def unbid(service: Service) -> None:
 
 
 def late(count: int) -> Callable[[Service], None]:
-    return lambda service: service.add("paceline_late_answers_total", count, "google")
+    return lambda service: service.add("paceline_slo_answers_total", count, "google", "bad")
 
 
 def counted(name: str, *labels: str) -> Callable[[Service], None]:
