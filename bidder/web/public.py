@@ -5,8 +5,8 @@ Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the 
     nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok,
     /openapi.json what there is.
     GET and POST are the same; HEAD looks and changes nothing.
-Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun, IDLE_S for the first one
-    and between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one client
+Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun and for the first one to
+    begin, IDLE_S between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one client
     address: the next ones are closed at once. limits.py says how often one caller may call (429).
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
@@ -294,7 +294,7 @@ class _Open(Struct, frozen=True):
 class _Connection(web.RequestHandler):
     """One connection; what is no HTTP gets a documented answer, too, and nothing of it back."""
 
-    __slots__ = ("_address", "_head", "_heard_s", "_open", "_tally")
+    __slots__ = ("_address", "_begun", "_head", "_heard_s", "_open", "_tally")
 
     def __init__(self, server: web.Server, tally: Tally, open_: _Open) -> None:
         super().__init__(
@@ -310,16 +310,18 @@ class _Connection(web.RequestHandler):
         self._tally, self._open = tally, open_
         self._address = NOBODY  # not counted
         self._head: asyncio.TimerHandle | None = None
+        self._begun = False  # a head, of which something came
         self._heard_s = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client connected; one too many of an address is closed again."""
+        """A client connected, and has HEAD_S to say something; one too many of an address is closed again."""
         address = self._open.callers.of_peer(transport.get_extra_info("peername"))
         if address and not self._open.join(address):
             self._tally.count("paceline_public_refused_total")
             cast(asyncio.Transport, transport).abort()
             return
         self._address = address
+        self._head = self._loop.call_later(HEAD_S, self._too_slow)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -332,7 +334,7 @@ class _Connection(web.RequestHandler):
 
     def silent_s(self, now_s: float) -> float:
         """For how long it is open, or waits for its next request, and nothing came; 0 while something is in it."""
-        return now_s - self._heard_s if self._idle() and self._head is None else 0.0
+        return now_s - self._heard_s if self._idle() and not self._begun else 0.0
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: a head that begins with them has HEAD_S to end, however many there are."""
@@ -341,7 +343,9 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
         if self._request_count != before:
             self._no_head()
-        elif self._head is None and self._idle():
+        elif not self._begun and self._idle():
+            self._no_head()
+            self._begun = True
             self._head = self._loop.call_later(HEAD_S, self._too_slow)
 
     def _idle(self) -> bool:
@@ -350,13 +354,15 @@ class _Connection(web.RequestHandler):
         return not self._request_count or (waits and not self._messages)
 
     def _no_head(self) -> None:
+        self._begun = False
         if self._head is not None:
             self._head.cancel()
             self._head = None
 
     def _too_slow(self) -> None:
         self._head = None
-        self._tally.count("paceline_public_slow_heads_total")
+        if self._begun:  # browsers connect in advance: who never said a word is no sign of anything
+            self._tally.count("paceline_public_slow_heads_total")
         self.force_close()
 
     def handle_error(

@@ -224,6 +224,22 @@ async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
             each.close()
 
 
+async def test_who_says_nothing_from_the_start_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a single byte is closed after HEAD_S, and counted nowhere; one that was served may be silent
+    for longer."""
+    monkeypatch.setattr(public, "HEAD_S", 0.1)
+    asking = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with Port() as port:
+        idle_reader, idle = await asyncio.open_connection("127.0.0.1", port.number)
+        idle.write(asking)
+        await idle_reader.readuntil(b"ok\n")
+        assert await asyncio.wait_for(port.raw(b""), 30) == b""
+        assert port.count("paceline_public_slow_heads_total") == 0
+        idle.write(asking)
+        assert (await idle_reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+        idle.close()
+
+
 async def test_an_address_has_so_many_connections() -> None:
     """One more is closed at once and counted; when one of them ends, there is room again."""
     async with Port(max_per_address=2) as port:
