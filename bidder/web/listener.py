@@ -2,7 +2,7 @@
 
 Place: the exchange port and the public port listen with it.
 Limits: ACCEPTS_PER_TURN, so that a flood of connections cannot keep answers from leaving; RETRY_S without
-    accepting after the process ran out of files or memory; those of tls.py for handshakes.
+    accepting after the process ran out of files or memory; those of tls.py and handshakes.py for handshakes.
 Source: uvloop 0.23 (libuv) accepts one connection per turn. A busy worker's turns take 10 ms and more: a fleet
     that reconnects would wait for seconds (measured: 2,000 connections at three times the capacity, 3 s).
 """
@@ -12,17 +12,20 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final
 
+from bidder.web.callers import Callers
+from bidder.web.handshakes import Handshakes
 from bidder.web.sockets import let_nobody_new_in
-from bidder.web.tls import HANDSHAKE_S, MAX_HANDSHAKES, SHUTDOWN_S, PortTls
+from bidder.web.tls import HANDSHAKE_S, SHUTDOWN_S, PortTls
 
 ACCEPTS_PER_TURN: Final = 256
 RETRY_S: Final = 0.5
 SETTLE_S: Final = 0.02
 """A client in the same data centre ends its handshake in a millisecond."""
+_CALLERS: Final = Callers(())
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Listener:
         self._sock, self._protocol, self._backlog, self._tls = sock, protocol, backlog, tls
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
+        self._handshakes = Handshakes()
         self._retry: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
@@ -55,7 +59,7 @@ class Listener:
     def _accept(self, most: int) -> None:
         for _ in range(most):
             try:
-                accepted, _ = self._sock.accept()
+                accepted, peer = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -64,16 +68,24 @@ class Listener:
             accepted.setblocking(False)
             tls = self._tls
             if tls is None or tls.context is None:
-                opening = self._open(accepted)
-            elif len(self._opening) >= MAX_HANDSHAKES:
-                tls.failed("busy")
-                accepted.close()
-                continue
+                self._begin(accepted, self._open(accepted))
             else:
-                opening = self._shake_hands(accepted, tls, tls.context)
-            task = self._loop.create_task(opening)
-            self._opening.add(task)
-            task.add_done_callback(partial(self._opened, accepted))
+                self._greet(accepted, _CALLERS.of_peer(peer), tls, tls.context)
+
+    def _begin(self, accepted: socket.socket, opening: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(opening)
+        self._opening.add(task)
+        task.add_done_callback(partial(self._opened, accepted))
+        return task
+
+    def _greet(self, accepted: socket.socket, caller: bytes, tls: PortTls, context: ssl.SSLContext) -> None:
+        given_up = self._handshakes.oldest_over(caller)
+        if given_up is not None:
+            tls.failed("busy")
+            given_up.cancel()
+        task = self._begin(accepted, self._shake_hands(accepted, tls, context))
+        self._handshakes.join(caller, task)
+        task.add_done_callback(partial(self._handshakes.leave, caller))
 
     async def _open(self, accepted: socket.socket) -> None:
         try:
