@@ -61,7 +61,7 @@ def _rate(per_s: float, burst: int) -> Rate:
 
 class Rates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often one caller may call, by kind of endpoint, of each worker. A caller is an address, of IPv6 a /64: behind
-    one of a mobile carrier or an office are many people."""
+    one of a mobile carrier or an office are many people. A /48 has fifty times as much for all of its /64s."""
 
     beacons: Rate = _rate(200.0, 1_000)
     """/click and /event; HEAD of every notice. /win, /bill, /loss and /imp move money and are never counted."""
@@ -102,7 +102,8 @@ class PublicPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     many they open is theirs to bound."""
     proxies: Annotated[tuple[Network, ...], Meta(max_length=200)] = PRIVATE
     """CIDRs of our own load balancers and proxies, whose X-Forwarded-For is believed: the rightmost address in it that
-    is none of theirs is the caller. What they call in their own name is not limited."""
+    is none of theirs is the caller. What they call in their own name, or for an address that is none of the open
+    internet, is counted together, in buckets of fifty callers."""
     rates: Rates = Rates()
     hsts_days: Annotated[int, Meta(ge=0, le=3_650)] = 365
     """So long browsers come back by https alone (Strict-Transport-Security), where `base_url` is https; 0: not told."""

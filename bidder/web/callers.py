@@ -2,6 +2,7 @@
 
 Place: public.py counts connections by it, limits.py calls.
 Shapes: a caller is 4 bytes (IPv4) or 8 (the /64 of IPv6); empty where there is none, or where it is a proxy's own.
+    Where there is none, limits.py counts the call with all such of its peer.
 Rule: X-Forwarded-For is believed from peers in `public.proxies` alone, and of it the rightmost address that is no
     proxy: whatever stands to the left of it was written by the caller.
 Limits: MAX_HOPS proxies behind each other; text that is no address ends the search at the proxy that wrote it.
@@ -41,6 +42,10 @@ class Callers:
         """The caller at the other end of a connection; nobody where that is a proxy, or has no address."""
         packed = _packed(peer[0]) if isinstance(peer, tuple) else NOBODY
         return NOBODY if not packed or self.proxy(packed) else packed[:8]
+
+    def of_peer_itself(self, peer: object) -> bytes:
+        """Whoever is at the other end of a connection, also a proxy; empty where that has no address."""
+        return _packed(peer[0])[:8] if isinstance(peer, tuple) else NOBODY
 
     def of_call(self, peer: object, forwarded: Iterable[str]) -> bytes:
         """The caller of a request: the peer, or who a proxy says it is; `forwarded` are the header's lines."""

@@ -5,10 +5,13 @@ Rule: money never depends on it. Of /win, /bill, /loss and /imp every call is re
     taken, however many come; a call whose token is none of ours costs its caller a turn of `forgeries`, and who has
     none left is told 429 instead of 204. The same turns are lost with a wrong token of /v1/events and a wrong signature
     of /v1/matches. Batches of shops' servers are counted by advertiser, all else by caller (callers.py).
+    A call whose caller is not known is counted with all such of its peer: a proxy speaks for itself, or the caller
+    claims a private address, which nobody on the open internet has and anybody can write. Those, and the /64s of one
+    /48, which one network may have all of, share a bucket of SHARED times the rate.
 Shapes: a bucket is two cells: 64 bits of a keyed hash of kind and caller (Python's SipHash with a key of our own
     before it), and the moment when it is full again (GCRA): seconds of a clock that does not run backwards.
 Limits: SETS x WAYS buckets for each worker, 1 MB, whatever comes; of WAYS callers whose hashes fall together and one
-    more, the one is forgotten who is nearest to a full bucket: who is held back stays so. A call costs 3 us.
+    more, the one is forgotten who is nearest to a full bucket: who is held back stays so.
 Never: an address in memory for longer than its call: the hash's key is made anew every KEY_S, and all buckets with it.
 Source: the generic cell rate algorithm, ITU-T I.371.
 """
@@ -29,6 +32,9 @@ from bidder.web.callers import FORWARDED, Callers
 SETS: Final = 16_384
 WAYS: Final = 4
 KEY_S: Final = 600.0
+SHARED: Final = 50
+"""So many callers' worth have those who share: a /48 may be a mobile carrier's, and hold many people."""
+_UNKNOWN: Final = b"unknown "
 FORGERIES: Final = "forgeries"
 EVENTS: Final = "events"
 BEACONS: Final = "beacons"
@@ -140,18 +146,34 @@ class Limits:
             tally.slot("paceline_public_limited_total", kind)  # so that the first one is seen as an increase
 
     def refuse(self, request: web.Request, kind: str) -> web.Response | None:
-        """The answer to one call too many of its caller; None where it is in turn, or its caller is not known."""
+        """The answer to one call too many of its caller, its network or its proxy; None where it is in turn."""
         transport = request.transport
         if transport is None:
             return None
         peer = transport.get_extra_info("peername")
         caller = self._callers.of_call(peer, request.headers.getall(FORWARDED, ()))
-        return self.refuse_name(caller, kind) if caller else None
+        if not caller:
+            wait_s = self._shared_wait_s(_UNKNOWN + self._callers.of_peer_itself(peer), kind)
+            return self._answer(kind, wait_s)
+        wait_s = self._wait_s(caller, kind)
+        if not wait_s and len(caller) == 8:
+            wait_s = self._shared_wait_s(caller[:6], kind)
+        return self._answer(kind, wait_s)
 
     def refuse_name(self, name: bytes, kind: str) -> web.Response | None:
         """The same for whoever has a name of its own."""
+        return self._answer(kind, self._wait_s(name, kind))
+
+    def _wait_s(self, name: bytes, kind: str) -> float:
         prefix, rate = self._rates[kind]
-        wait_s = self._buckets.take(prefix + name, rate, self._clock.monotonic_ns() / 1e9)
+        return self._buckets.take(prefix + name, rate, self._clock.monotonic_ns() / 1e9)
+
+    def _shared_wait_s(self, name: bytes, kind: str) -> float:
+        prefix, (each_s, burst_s) = self._rates[kind]
+        rate = each_s / SHARED, burst_s
+        return self._buckets.take(prefix + name, rate, self._clock.monotonic_ns() / 1e9)
+
+    def _answer(self, kind: str, wait_s: float) -> web.Response | None:
         if not wait_s:
             return None
         self._tally.count("paceline_public_limited_total", kind)

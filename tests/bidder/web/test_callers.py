@@ -65,8 +65,9 @@ def test_nobody_else_is_believed() -> None:
     ],
 )
 def test_a_proxy_of_which_nobody_is_known(forwarded: list[str]) -> None:
-    """A proxy that speaks for itself, or names nobody within MAX_HOPS, is nobody: it has no limits of its own."""
+    """A proxy that speaks for itself, or names nobody within MAX_HOPS, is nobody; its own address is."""
     assert BEHIND.of_call(PROXY, forwarded) == b""
+    assert BEHIND.of_peer_itself(PROXY) == bytes([203, 0, 113, 9])
     assert BEHIND.of_peer(PROXY) == b""
 
 

@@ -11,7 +11,7 @@ import pytest
 from bidder.clock import ManualClock
 from bidder.settings import PRIVATE, PublicPort, Rate, Rates
 from bidder.web.callers import Callers
-from bidder.web.limits import KEY_S, KINDS, WAYS, Buckets, Limits, kind_of, may_refuse
+from bidder.web.limits import KEY_S, KINDS, SHARED, WAYS, Buckets, Limits, kind_of, may_refuse
 from bidder.web.public import PublicServer, public_app
 from tests.bidder.notices.support import sealed
 from tests.bidder.web.test_public import Port
@@ -135,12 +135,46 @@ async def test_who_forges_many_is_told_to_stop() -> None:
         assert port.count("paceline_notices_total", "win", "malformed") == 2
 
 
-async def test_a_proxy_in_its_own_name_is_not_limited() -> None:
-    """Probes of a load balancer, and calls that name nobody, are not counted as anybody's."""
+async def test_who_claims_a_private_address_is_not_unlimited() -> None:
+    """Calls through a proxy that name nobody, or an address that nobody on the open internet has, share a larger
+    bucket, whatever they claim; callers who are known have their own, probes none."""
     async with Limited(other=(0.001, 1)) as port:
-        assert {(await port.status("/nothing", ""))[0] for _ in range(5)} == {404}
+        claims = [
+            "",
+            "10.9.9.9",
+            "192.168.0.7",
+            "unknown",
+            "fc00::1",
+            "198.51.100.7, 10.1.1.1, 127.0.0.1, nonsense",
+        ]
+        taken = [(await port.status("/nothing", claims[at % len(claims)]))[0] for at in range(SHARED)]
+        assert set(taken) == {404}
+        for claim in (*claims, "172.16.5.5"):
+            assert (await port.status("/nothing", claim))[0] == 429
         assert [(await port.status("/nothing"))[0] for _ in range(2)] == [404, 429]
-        assert {(await port.status("/healthz"))[0] for _ in range(5)} == {200}
+        assert {(await port.status("/healthz", ""))[0] for _ in range(5)} == {200}
+
+
+async def test_money_of_the_unknown_is_taken() -> None:
+    """Also where everybody whose caller is not known has forged too often, each good token of theirs counts."""
+    async with Limited(forgeries=(0.001, 1)) as port:
+        forged = [(await port.status("/bill?t=x", "10.9.9.9"))[0] for _ in range(SHARED + 1)]
+        assert forged == [204] * SHARED + [429]
+        for index in range(5):
+            urls = port.urls(bid_id=index.to_bytes(12, "big"))
+            assert (await port.status(urls["bill"], "10.9.9.9"))[0] == 204
+        assert len(port.queue.orders) == 5
+
+
+async def test_a_network_of_ipv6_has_a_bucket_of_its_own() -> None:
+    """Who has a /48 and calls from one of its /64s after the other is refused when all of them called too often;
+    another /48 is not, and one /64 alone takes nothing from its neighbours once it is refused."""
+    async with Limited(other=(0.001, 1)) as port:
+        flooding = [(await port.status("/nothing", "2001:db8:1::1"))[0] for _ in range(2 * SHARED)]
+        assert flooding == [404] + [429] * (2 * SHARED - 1)
+        others = [(await port.status("/nothing", f"2001:db8:1:{at:x}::1"))[0] for at in range(1, SHARED + 3)]
+        assert others == [404] * (SHARED - 1) + [429] * 3
+        assert (await port.status("/nothing", "2001:db8:2::1"))[0] == 404
 
 
 async def test_connections_of_a_proxy_are_not_counted() -> None:
