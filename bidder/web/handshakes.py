@@ -29,7 +29,7 @@ class Handshakes:
         return self._count
 
     def oldest_over(self, caller: bytes) -> asyncio.Task[None] | None:
-        """Who has to give way before this caller may have one more, and is not counted any longer; None: there is room."""
+        """Who gives way before this caller has one more, and is not counted any longer; None: there is room."""
         if len(self._tasks.get(caller, ())) >= MAX_OF_CALLER:
             whose = caller
         elif self._count >= MAX_HANDSHAKES:

@@ -6,8 +6,8 @@ Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the 
     /openapi.json what there is.
     GET and POST are the same; HEAD looks and changes nothing.
 Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun and for the first one to
-    begin, IDLE_S between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one client
-    address: the next ones are closed at once. limits.py says how often one caller may call (429).
+    begin, IDLE_S between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one
+    client address: the next ones are closed at once. limits.py says how often one caller may call (429).
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
 
