@@ -22,7 +22,7 @@ from bidder.auction.run import Auction, Hands
 from bidder.campaigns.load import CampaignError
 from bidder.campaigns.rates import RatesError
 from bidder.clock import SystemClock
-from bidder.config import Announcement, Config, WorkerSetup
+from bidder.config import SUCCEEDED, Announcement, Config, WorkerSetup
 from bidder.household import Household
 from bidder.link import announce
 from bidder.live import LineDirectory, Live, keep_currencies, load_live
@@ -129,7 +129,7 @@ class Worker:
     async def _drain(self, exchange: ExchangeServer, public: PublicServer) -> None:
         """Let everybody go, with an answer. Told to end, the worker says for a while that it is not ready; one that has
         a successor says no such thing, since its slot goes on."""
-        self._announce(ready=False, detail="its successor goes on" if self._succeeded else "draining")
+        self._announce(ready=False, detail=SUCCEEDED if self._succeeded else "draining")
         if not self._succeeded:
             exchange.set_ready(False)
             await asyncio.sleep(self._config.exchange.drain_wait_s)

@@ -154,6 +154,10 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     """Where what is recorded of shops, impressions and clicks lies; empty: where the configuration says."""
 
 
+SUCCEEDED = "its successor goes on"
+"""What a worker says that drains because another one of its name is ready."""
+
+
 class Announcement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line from a worker to the supervisor."""
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from bidder.config import Announcement, of_children
+from bidder.config import SUCCEEDED, Announcement, of_children
 from bidder.link import Handover
 from bidder.metrics import TallyReader
 
@@ -117,7 +117,7 @@ class Child:
                 _log.error("%s said what is no announcement", self.name)
                 continue
             if told.ready != self.ready:
-                _log.info("%s is %s", self.name, "ready" if told.ready else "not ready: " + told.detail)
+                _log.info("%s", self._sentence(told))
             self.ready = told.ready
             if told.ready:
                 self.was_ready = True
@@ -128,6 +128,13 @@ class Child:
     async def _watch(self) -> None:
         """Kill it when it hangs; ends by being cancelled."""
         last = first = still = 0
+    def _sentence(self, told: Announcement) -> str:
+        if told.ready:
+            return f"{self.name} is ready"
+        if told.detail == SUCCEEDED:  # the one of the same name is ready, and goes on
+            return f"the old {self.name} is taken out of service"
+        return f"{self.name} is not ready: {told.detail}"
+
         reader: TallyReader | None = None
         while True:
             await asyncio.sleep(LOOK_S)

@@ -1,6 +1,6 @@
 """The service from start to end: folder, ports, keys, servers, operators' port, workers; then back.
 
-Signals: SIGTERM and SIGINT let workers drain, a second one kills them; SIGHUP, and a changed campaign or
+Signals: SIGTERM and SIGINT let workers drain, another one after TWICE_S kills them; SIGHUP, and a changed campaign or
     rates file, or TLS files, make all load anew; SIGUSR2 reads the keys anew and replaces all workers, one after
     the other.
 Raises: StartError, one line for an operator.
@@ -47,6 +47,8 @@ from bidder.web.tls import PortTls, TlsError, server_context, tls_files
 
 WATCH_S: Final = 1.0
 LEDGER_PATIENCE_S: Final = 5.0
+TWICE_S: Final = 1.0
+"""A second order to stop counts from then on: `timeout` and some shells signal a process and its group at once."""
 """Workers wait so long for a ledger that was looked at; one that is down is asked again while they serve."""
 WARM_AFTER_S: Final = 3.0
 """So long after the start what the first scrape needs is loaded: workers start first."""
@@ -87,6 +89,7 @@ class Supervisor:
         self._rolling: RollingRestart | None = None
         self._stopping = asyncio.Event()
 
+        self._told_s = 0.0
     def ready(self) -> bool:
         """Whether at least one worker takes requests."""
         return not self._stopping.is_set() and any(slot.ready for slot in self._slots)
@@ -232,16 +235,18 @@ class Supervisor:
             slot.reload()
 
     def _stop(self) -> None:
-        if self._stopping.is_set():
-            _log.warning("told to stop twice: workers are killed")
-            self._kill()
-        else:
+        now_s = time.monotonic()
+        if not self._stopping.is_set():
             _log.info("stopping: workers drain")
             self._stopping.set()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
+            self._told_s = now_s
+        elif now_s - self._told_s >= TWICE_S:
+            _log.warning("told to stop twice: workers are killed")
+            self._kill()
         handlers: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,

@@ -6,10 +6,15 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from bidder.config import Config
+from bidder.supervisor import service
+from bidder.supervisor.service import TWICE_S, Supervisor
 from tests.bidder.supervisor.serving import Serving, until
 from tests.processes import command, variables
 
@@ -96,15 +101,37 @@ def test_a_worker_that_does_not_drain_is_killed_in_time(serve: Serve, tmp_path: 
 
 
 def test_a_second_signal_kills_at_once(serve: Serve) -> None:
-    """Told twice, the service does not wait for workers that do not drain."""
+    """Told again after a second, the service does not wait for workers that do not drain."""
     serving = serve(STANDIN="stubborn").until_ready()
     family = serving.descendants()
     serving.process.terminate()
     until(lambda: serving.get("/ready")[0] == 503, "the drain")
-    serving.process.terminate()
+
+    def heard() -> bool:
+        if "told to stop twice" in serving.log.read_text():
+            return True
+        serving.process.terminate()
+        return False
+
+    until(heard, "the second order")
     assert serving.wait() == 0
     assert gone(family)
-    assert "told to stop twice" in serving.log.read_text()
+
+
+def test_one_order_told_to_the_process_and_to_its_group_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`timeout` signals both at once: workers drain all the same; a second later it is another order."""
+    now_s, killed = [100.0], []
+    monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    supervisor = Supervisor(Config(), {})
+    slot: Any = SimpleNamespace(signal=killed.append)
+    supervisor._slots = [slot]
+    for later_s in (0.0, 0.014, TWICE_S - 0.1):
+        now_s[0] = 100.0 + later_s
+        supervisor._stop()
+    assert killed == []
+    now_s[0] = 100.0 + TWICE_S
+    supervisor._stop()
+    assert killed == [signal.SIGKILL]
 
 
 def test_sighup_and_a_changed_file_reach_the_workers(serve: Serve, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bidder.config import Config, WorkerSetup
+from bidder.config import SUCCEEDED, Announcement, Config, WorkerSetup
 from bidder.metrics import TallyReader
 from bidder.stores.embedded import free_port
 from bidder.supervisor import children
@@ -51,6 +51,19 @@ async def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pyte
     await _until(slot, "ready")
     slot.stop()
     await keeping
+
+
+@pytest.mark.parametrize(
+    ("announced", "said"),
+    [
+        (Announcement(ready=True), "worker 0 is ready"),
+        (Announcement(ready=False, detail="draining"), "worker 0 is not ready: draining"),
+        (Announcement(ready=False, detail=SUCCEEDED), "the old worker 0 is taken out of service"),
+    ],
+)
+def test_what_the_log_says_of_an_announcement(tmp_path: Path, announced: Announcement, said: str) -> None:
+    """Of two that have the same name for a moment, the one that leaves is not taken for the one that came."""
+    assert children.Child("worker 0", tmp_path / "tally", lambda: None)._sentence(announced) == said
 
 
 @pytest.mark.parametrize("mode", ["alive", ""])
