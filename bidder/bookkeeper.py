@@ -25,6 +25,7 @@ from bidder.config import Announcement, Config, WorkerSetup
 from bidder.link import announce
 from bidder.live import campaigns_path, keep_currencies, rates_path
 from bidder.metrics import Tally
+from bidder.outage import Outage
 from bidder.spending.board import Board
 from bidder.spending.pacemaker import Pacemaker
 from bidder.spending.standings import Standings
@@ -62,6 +63,10 @@ class Bookkeeper:
         self._maker: Pacemaker | None = None
         self._remembered_s = 0.0
         self._me = ""
+        self._outages = {
+            "pace": Outage(_log, "the ledger", "the last pace holds"),
+            "journal": Outage(_log, "the ledger", "the journal waits there"),
+        }
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -108,8 +113,9 @@ class Bookkeeper:
                 else:
                     self._maker = None
                     self._standings.clear()
+                self._outages["pace"].ends()
             except (LedgerDown, RedisError, OSError) as error:
-                _log.warning("the ledger cannot be reached, the last pace holds: %s", type(error).__name__)
+                self._outages["pace"].begins(error)
             except Exception:
                 _log.exception("pacing failed")
             await self._pause(period_s)
@@ -155,10 +161,11 @@ class Bookkeeper:
                 await self._tidy()
                 await self._seek()
                 self._tally.set("paceline_journal_archived_timestamp_seconds", value=int(self._clock.now_s()))
+                self._outages["journal"].ends()
             except journal.Busy:
                 pass  # another one keeps this folder
             except (LedgerDown, RedisError) as error:
-                _log.warning("the journal waits in the ledger: %s", type(error).__name__)
+                self._outages["journal"].begins(error)
             except Exception:
                 self._tally.count("paceline_journal_failures_total")
                 _log.exception("the journal cannot be archived: it waits in the ledger")

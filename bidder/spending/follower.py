@@ -17,6 +17,7 @@ from redis import RedisError
 
 from bidder.clock import Clock
 from bidder.metrics import Metric, Tally
+from bidder.outage import Outage
 from bidder.spending.board import NO_CEILING, Board, Paces, Report
 from budget.allowance import Allowance
 from budget.slices import Line
@@ -62,6 +63,7 @@ class Follower:
         self._pace: PaceOf | None = None
         self._followed: Paces | None = None
         self._ceilings: dict[int, int] = {}
+        self._outage = Outage(_log, "the pacing board", "the last pace holds")
         self._begun_s = 0.0
         self._begun: dict[int, int] = {}
         """By key, what was committed when the period began."""
@@ -98,8 +100,10 @@ class Follower:
             paces = await self._board.paces()
         except (RedisError, OSError) as error:
             self._tally.count("paceline_pace_board_failures_total")
-            _log.warning("the pacing board cannot be reached, the last pace holds: %s", type(error).__name__)
+            self._outage.begins(error)
             paces = None
+        else:
+            self._outage.ends()
         fresh = paces is not None and (self._followed is None or paces.at_s != self._followed.at_s)
         if paces is not None and fresh:
             self._follow(paces)

@@ -21,6 +21,7 @@ from typing import Final
 
 from bidder.clock import Clock
 from bidder.metrics import Tally
+from bidder.outage import Outage
 from bidder.spending import sizing
 from bidder.spending.counts import METRICS, Counts
 from bidder.spending.desk import Desk, Return
@@ -62,6 +63,7 @@ class Treasurer:
         self._nonce = secrets.token_hex(2)
         """A ledger that forgot whom it gave a number gives it twice: nobody's answers are taken for another's then."""
         self._stepping: asyncio.Task[None] | None = None
+        self._outage = Outage(_log, "the ledger", "bids go on while leases last")
         self._wake = asyncio.Event()
         allowance.wake = self._wake.set
 
@@ -141,10 +143,11 @@ class Treasurer:
             self._ask(desk, now_s)
             await self._answers(desk, now_s)
             await self._reclaim(desk, now_s)
+            if desk.retry_s:  # so that it was polled
+                self._outage.ends()
             desk.retry_s = 0.0
         except LedgerDown as error:
-            if not desk.retry_s:
-                _log.warning("the ledger is down, bids go on while leases last: %s", error)
+            self._outage.begins(error)
             desk.retry_s = now_s + DOWN_S
             desk.polled_s = 0.0  # the first to be asked is whether it is the ledger that it was
 
@@ -341,7 +344,9 @@ class Treasurer:
             with self._counts.ledger("incarnation"):
                 self._allowance.worker = await self._store.incarnation()
         except LedgerDown as error:
-            _log.warning("the ledger is down, there is no money yet: %s", error)
+            self._outage.begins(error)
+        else:
+            self._outage.ends()
         return bool(self._allowance.worker)
 
     def _lost(self, desk: Desk) -> None:
