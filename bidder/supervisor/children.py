@@ -125,9 +125,6 @@ class Child:
                 if self._reload_due:
                     self.reload()
 
-    async def _watch(self) -> None:
-        """Kill it when it hangs; ends by being cancelled."""
-        last = first = still = 0
     def _sentence(self, told: Announcement) -> str:
         if told.ready:
             return f"{self.name} is ready"
@@ -135,6 +132,9 @@ class Child:
             return f"the old {self.name} is taken out of service"
         return f"{self.name} is not ready: {told.detail}"
 
+    async def _watch(self) -> None:
+        """Kill it when it hangs; ends by being cancelled."""
+        last = first = still = 0
         reader: TallyReader | None = None
         while True:
             await asyncio.sleep(LOOK_S)

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,9 +47,9 @@ from bidder.web.sockets import BACKLOG, PortTaken, SlotSockets, claim_port, outl
 from bidder.web.tls import PortTls, TlsError, server_context, tls_files
 
 WATCH_S: Final = 1.0
-LEDGER_PATIENCE_S: Final = 5.0
 TWICE_S: Final = 1.0
 """A second order to stop counts from then on: `timeout` and some shells signal a process and its group at once."""
+LEDGER_PATIENCE_S: Final = 5.0
 """Workers wait so long for a ledger that was looked at; one that is down is asked again while they serve."""
 WARM_AFTER_S: Final = 3.0
 """So long after the start what the first scrape needs is loaded: workers start first."""
@@ -88,8 +89,8 @@ class Supervisor:
         self._counted = Tally()  # what the supervisor counts itself; it begins anew with it
         self._rolling: RollingRestart | None = None
         self._stopping = asyncio.Event()
-
         self._told_s = 0.0
+
     def ready(self) -> bool:
         """Whether at least one worker takes requests."""
         return not self._stopping.is_set() and any(slot.ready for slot in self._slots)
@@ -239,14 +240,14 @@ class Supervisor:
         if not self._stopping.is_set():
             _log.info("stopping: workers drain")
             self._stopping.set()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
             self._told_s = now_s
         elif now_s - self._told_s >= TWICE_S:
             _log.warning("told to stop twice: workers are killed")
             self._kill()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
         handlers: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
