@@ -31,8 +31,17 @@ FEATURES: Final[dict[str, dict[str, Any]]] = {
     "settings": {
         "config": {
             "log_level": "debug",
-            "exchange": {"drain_timeout_s": 40.5, "max_connections": 5000},
-            "public": {"base_url": "https://other.example.com/x", "max_body_bytes": 100000},
+            "ready_timeout_s": 300,
+            "exchange": {"drain_wait_s": 25.5, "drain_timeout_s": 40.5, "max_connections": 5000},
+            "public": {
+                "base_url": "https://other.example.com/x",
+                "max_body_bytes": 100000,
+                "proxies": ["192.0.2.0/24", "2001:db8::/64"],
+                "rates": {"beacons": {"per_s": 400, "burst": 2000}},
+            },
+            "ops": {"token_required": True, "hosts": ["ops.example.com"]},
+            "ledger": {"wait_replicas": 1, "wait_ms": 150},
+            "metrics": {"top_line_items": 20},
             "events": {"max_bytes": 53687091200, "flush_s": 0.5},
             "privacy": {"vendor_id": 755, "page_url": "https://ads.example.com/privacy"},
             "exchanges": [{"name": "example", "seat": "77", "eid_sources": ["id.example"]}],
@@ -55,7 +64,10 @@ FEATURES: Final[dict[str, dict[str, Any]]] = {
                 "annotations": {"cloud/kind": "nlb"},
             }
         },
-        "public": {"service": {"type": "NodePort", "port": 8081}},
+        "public": {
+            "service": {"type": "NodePort", "port": 8081, "externalTrafficPolicy": "Cluster"},
+        },
+        "config": {"public": {"proxies": ["192.0.2.0/24"]}},
         "ops": {"service": {"annotations": {"a": "b"}}},
     },
     "tls": {

@@ -1,11 +1,13 @@
 """Values that are wrong are refused before anything is rendered, in words that say where and why."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 
+from bidder.stores.address import OPTIONS, parse_all
 from helm.settings import FILE, OWN, PREFIX, written
 from tests.chart.cases import CHART, FEATURES
 from tests.chart.rendering import helm, refused
@@ -30,7 +32,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"redis": {"people": {"url": "http://people"}}},
-        "at '/redis/people/url': 'http://people' does not match pattern",
+        "at '/redis/people/url': value must be 'redis://host:port/db or rediss://, without credentials",
     ),
     (
         {"persistence": {"data": {"size": "lots"}}},
@@ -45,6 +47,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"metrics": {"monitor": "Agent"}}, "value must be one of 'none', 'ServiceMonitor', 'PodMonitor'"),
     ({"serviceAccount": {"rules": []}}, "at '/serviceAccount': additional properties 'rules' not allowed"),
 ]
+CREDENTIALS = [
+    "redis://:hunter2@money:6379",
+    "http://:hunter2@money",
+    "redis://money/0?password=hunter2",
+    "redis://money/0?username=ads&password=hunter2",
+    "redis://money/0?%70assword=hunter2",
+    "rediss://money:6380/0?ssl_ca_certs=/etc/ca.crt&password=hunter2",
+    "redis://money:6379,redis://more:6379?password=hunter2",
+    "redis://money#hunter2",
+]
+PLAIN = [
+    "redis://money",
+    "rediss://money.example.com:6380/0?ssl_ca_certs=/etc/paceline/redis-tls/ca.crt&ssl_cert_reqs=none",
+    "redis://a-0:6379?db=1,redis://[fd00::1]:6379/1",
+    "rediss://a?ssl_certfile=/x/tls.crt&ssl_keyfile=/x/tls.key",
+]
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"persistence": {"shared": {"accessMode": "ReadWriteOnce"}}},
@@ -56,13 +74,24 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"campaigns": {"source": "files"}}, "campaigns.files: campaigns.source is files, and there is none"),
     ({"campaigns": {"files": {"a.yaml": "a"}}}, "campaigns.source is configMap: say files"),
-    (
-        {"redis": {"ledger": {"url": "redis://:hunter2@money:6379"}}},
-        "redis.ledger.url holds credentials: put the whole URL into the Secret",
-    ),
     ({"valkey": {"enabled": True}, "redis": {"people": {"url": "redis://a:1"}}}, "leave redis.people.url"),
     ({"valkey": {"enabled": True}, "redis": {"people": {"cluster": True}}}, "is one server, no cluster"),
     ({"exchange": {"tls": {"clientCa": True}}}, "exchange.tls.clientCa needs exchange.tls.secretName"),
+    *(
+        (
+            {"config": {"ops": {"hosts": ["ops.example.com"]}}, "metrics": {"monitor": kind}},
+            f"a {kind} has Prometheus call pods by their addresses",
+        )
+        for kind in ("ServiceMonitor", "PodMonitor")
+    ),
+    *(
+        (
+            {"public": {"service": {"type": kind, "externalTrafficPolicy": "Cluster"}}, "config": others},
+            f"behind a {kind} with Cluster every caller comes from a node's private address",
+        )
+        for kind in ("LoadBalancer", "NodePort")
+        for others in ({}, {"public": {"hsts_days": 1}})
+    ),
 ]
 
 
@@ -75,9 +104,48 @@ def test_schema_refuses(values: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(("values", "words"), CONTRADICTIONS)
 def test_contradictions_are_refused(values: dict[str, Any], words: str) -> None:
     """Values that cannot be together are refused with the reason, and without what is secret."""
-    told = refused(values)
-    assert words in told
+    assert words in refused(values)
+
+
+@pytest.mark.parametrize("store", ["people", "ledger"])
+@pytest.mark.parametrize("url", CREDENTIALS)
+def test_credentials_are_refused_and_not_repeated(store: str, url: str) -> None:
+    """A store's URL in the values has no password, wherever one could stand: it would lie in manifests and in helm's
+    history. The refusal says where it belongs, and does not repeat it."""
+    told = refused({"redis": {store: {"url": url}}})
+    assert f"at '/redis/{store}/url'" in told
+    assert "a password belongs in the Secret: put the whole URL there, under the key of secretKey" in told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("url", PLAIN)
+def test_urls_without_credentials_are_taken(url: str) -> None:
+    """What Paceline reads, and holds no secret, may stand in the values; its options are the address's own."""
+    run = helm("template", "paceline", CHART, values={"redis": {"people": {"url": url}}})
+    assert run.returncode == 0, run.stderr
+    assert parse_all(url)
+    pattern = json.loads(FILE.read_text(encoding="utf-8"))["$defs"]["store"]["properties"]["url"]["else"][
+        "const"
+    ]
+    assert all(option in pattern for option in OPTIONS)
+
+
+@pytest.mark.parametrize("proxies", [[], ["10.1.0.0/16"]])
+def test_said_proxies_allow_hidden_callers(proxies: list[str]) -> None:
+    """Who names the proxies that are believed may have callers hidden behind nodes."""
+    service = {"type": "LoadBalancer", "externalTrafficPolicy": "Cluster"}
+    values = {"public": {"service": service}, "config": {"public": {"proxies": proxies}}}
+    run = helm("template", "paceline", CHART, values=values)
+    assert run.returncode == 0, run.stderr
+    assert "externalTrafficPolicy: Cluster" in run.stdout
+
+
+def test_callers_keep_their_addresses_unless_told() -> None:
+    """A Service that is opened to the outside, and no more said, hands on whence a call comes."""
+    opened = {"service": {"type": "LoadBalancer"}}
+    run = helm("template", "paceline", CHART, values={"public": opened, "exchange": opened})
+    policies = re.findall("externalTrafficPolicy: (.*)", run.stdout)
+    assert policies == ["Local", "Local"]
 
 
 def test_settings_are_those_of_the_code() -> None:
@@ -141,7 +209,19 @@ def test_every_value_stands_in_the_file_of_defaults() -> None:
                 "no notice and no click",
             ],
         ),
-        ({"valkey": {"enabled": True}}, ["!!! A TRIAL", "Never for production", "valkey-password"]),
+        (
+            {"valkey": {"enabled": True}},
+            [
+                "!!! A TRIAL",
+                "Never for production",
+                "valkey-password",
+                "redis://:PASSWORD@paceline-valkey:6379/0",
+            ],
+        ),
+        (
+            {"exchange": {"service": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}},
+            ["!!! exchange.service.externalTrafficPolicy is Cluster: exchanges come from nodes"],
+        ),
         ({"campaigns": {"source": "demo"}}, ["!!! PLAY MONEY"]),
         ({"workload": "Deployment"}, ["!!! workload is Deployment"]),
         ({"networkPolicy": {"enabled": False}}, ["!!! networkPolicy is off"]),

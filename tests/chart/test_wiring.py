@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from bidder import app, treasury
-from bidder.config import ENVIRONMENT, SECRETS
+from bidder.config import ENVIRONMENT, SECRETS, Config
+from bidder.settings import PRIVATE
 from bidder.supervisor import service
 from tests.chart.rendering import EVERY, Manifest, containers, loaded, manifests, one, pods, workload
 
@@ -100,6 +102,31 @@ def test_a_service_monitor_finds_one_service() -> None:
     services = [each for each in objects if each["kind"] == "Service"]
     found = [each["metadata"]["name"] for each in services if _matches(each["metadata"]["labels"], wanted)]
     assert found == ["paceline-ops"]
+
+
+def test_a_port_with_names_knows_its_service(tmp_path: Path) -> None:
+    """Where names of the operators' port are given, those of its Service are among them: `helm test` calls it so."""
+    objects = manifests("settings")
+    hosts = loaded(objects, tmp_path).ops.hosts
+    assert hosts == ("ops.example.com", "paceline-ops", "paceline-ops.ads", "paceline-ops.ads.svc")
+    (container,) = one(objects, "Pod", "paceline-test")["spec"]["containers"]
+    (called,) = [each["value"] for each in container["env"] if each["name"] == "OPS"]
+    assert urlsplit(called).hostname in hosts
+    assert loaded(manifests("default"), tmp_path).ops.hosts == ()
+
+
+def test_production_says_what_a_production_must(tmp_path: Path) -> None:
+    """The example gives the settings that no default can guess, by their own names, and Paceline takes them."""
+    config = loaded(manifests("production"), tmp_path)
+    assert config.ledger.wait_replicas == 1
+    assert config.exchange.drain_wait_s > 0
+    assert config.ready_timeout_s > Config().ready_timeout_s
+    assert config.metrics.top_line_items > Config().metrics.top_line_items
+    assert config.public.rates.beacons.per_s > config.public.rates.shop.per_s
+    assert config.public.proxies not in ((), PRIVATE)
+    assert config.exchange.tls.cert_file
+    assert config.ops.tls.cert_file
+    assert config.ops.metrics_token
 
 
 @pytest.mark.parametrize("name", EVERY)

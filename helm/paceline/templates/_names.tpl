@@ -99,10 +99,12 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- if and .Values.valkey.enabled (or .Values.redis.people.cluster .Values.redis.ledger.cluster) -}}
 {{- fail "valkey.enabled is one server, no cluster: leave redis.people.cluster and redis.ledger.cluster off" -}}
 {{- end -}}
-{{- range $name := list "people" "ledger" -}}
-{{- if contains "@" (index $.Values.redis $name).url -}}
-{{- fail (printf "redis.%s.url holds credentials: put the whole URL into the Secret, under the key of redis.%s.secretKey" $name $name) -}}
+{{- $service := .Values.public.service -}}
+{{- if and (ne $service.type "ClusterIP") (ne $service.externalTrafficPolicy "Local") (not (hasKey (default dict .Values.config.public) "proxies")) -}}
+{{- fail (printf "public.service.externalTrafficPolicy: behind a %s with %s every caller comes from a node's private address, and private addresses are believed to be proxies: anybody could write X-Forwarded-For. Say Local, or name in config.public.proxies whom to believe ([]: nobody)" $service.type $service.externalTrafficPolicy) -}}
 {{- end -}}
+{{- if and (default dict .Values.config.ops).hosts (ne .Values.metrics.monitor "none") -}}
+{{- fail (printf "config.ops.hosts: a %s has Prometheus call pods by their addresses, which the operators' port refuses where it has names: leave the one or the other away" .Values.metrics.monitor) -}}
 {{- end -}}
 {{- if and .Values.exchange.tls.clientCa (not .Values.exchange.tls.secretName) -}}
 {{- fail "exchange.tls.clientCa needs exchange.tls.secretName, a Secret with ca.crt" -}}

@@ -62,7 +62,7 @@ priorityClassName: {{ . }}
 
 {{/* Whether an address comes from the Secret. */}}
 {{- define "paceline.secretStores" -}}
-{{- if and (not .Values.valkey.enabled) (or (not .Values.redis.people.url) (not .Values.redis.ledger.url)) -}}yes{{- end -}}
+{{- if or (not .Values.redis.people.url) (not .Values.redis.ledger.url) -}}yes{{- end -}}
 {{- end }}
 
 {{- define "paceline.env" -}}
@@ -74,16 +74,8 @@ priorityClassName: {{ . }}
   value: /tmp
 - name: PYTHONDONTWRITEBYTECODE
   value: "1"
-{{- if .Values.valkey.enabled }}
-- name: VALKEY_PASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "paceline.secret" . }}
-      key: {{ .Values.valkey.secretKey }}
-- name: PACELINE_REDIS_URL # of people, and of money
-  value: redis://:$(VALKEY_PASSWORD)@{{ include "paceline.fullname" . }}-valkey:6379/0
-{{- else }}
 {{ include "paceline.url" (list . "PACELINE_REDIS_URL" .Values.redis.people "people-url") }}
+{{- if not .Values.valkey.enabled }}{{/* which is one for people and for money */}}
 {{ include "paceline.url" (list . "PACELINE_LEDGER_URL" .Values.redis.ledger "ledger-url") }}
 {{- end }}
 {{- end }}
@@ -153,7 +145,7 @@ priorityClassName: {{ . }}
       {{- if not .Values.redis.people.url }}
       - {key: {{ .Values.redis.people.secretKey }}, path: people-url}
       {{- end }}
-      {{- if not .Values.redis.ledger.url }}
+      {{- if not (or .Values.redis.ledger.url .Values.valkey.enabled) }}
       - {key: {{ .Values.redis.ledger.secretKey }}, path: ledger-url}
       {{- end }}
 {{- end }}
