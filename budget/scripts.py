@@ -4,7 +4,8 @@ Place: redis_store; each verb is one file in budget/lua, after prelude.lua.
 Limits: CALLS_PER_PIPELINE calls per round trip; TRIES round trips where scripts have to be loaded or slots have moved.
     A call that was answered late may be repeated by the client's own retry or by the caller: every verb is idempotent.
 Rule: where replicas are waited for, a WAIT goes behind the calls of CONFIRMED on the connection that wrote, and between
-    them one write of its own: WAIT speaks of what its connection wrote, and a repeated call writes nothing.
+    them one write of its own: WAIT speaks of what its connection wrote, and a repeated call writes nothing. Where that
+    write is refused, WAIT speaks of nothing, whatever it says.
     While a slot is moved key by key, a server refuses scripts of keys that are not all there: then the ledger is down
     for that advertiser, until the move is over.
 Raises: LedgerDown where the server cannot be reached, does not answer in time, or refuses writes; ValueError where a
@@ -179,21 +180,21 @@ class Scripts:
             commands.append(("WAIT", self._waits.replicas, self._waits.ms))
         answers = await self._nodes.send(node, commands)
         given = answers[before : before + len(calls)]
-        if confirmed and not self._has(answers[-1]):
-            error = Unconfirmed(self._short(answers[-1]))
+        if confirmed and (unsure := self._doubt(*answers[-2:])):
+            error = Unconfirmed(f"applied, and not safe yet: {unsure}")
             for place, call in enumerate(calls):
                 if call[0] in CONFIRMED and not isinstance(given[place], Exception):
                     given[place] = error
         return given
 
-    def _has(self, replicas: Any) -> bool:
-        return isinstance(replicas, int) and replicas >= self._waits.replicas
-
-    def _short(self, replicas: Any) -> str:
+    def _doubt(self, barrier: Any, replicas: Any) -> str:
+        """Why the replicas may not have it, of the answers to the write and to WAIT; "": they have."""
+        if isinstance(barrier, Exception):
+            return f"the write that replicas are asked for was refused ({barrier})"
+        if isinstance(replicas, int) and replicas >= self._waits.replicas:
+            return ""
         told = f"{replicas} of them" if isinstance(replicas, int) else f"nobody knows how many ({replicas})"
-        return (
-            f"applied, and not safe yet: {self._waits.replicas} replicas were to have it, and {told} said so"
-        )
+        return f"{self._waits.replicas} replicas were to have it, and {told} said so"
 
 
 def _has_moved(answer: Any) -> bool:

@@ -31,7 +31,8 @@ def replica(own_server: RealServer, tmp_path: Path) -> Iterator[RealServer]:
 
     def follows() -> bool:
         with own_server.client() as client:
-            return bool(client.info("replication").get("slave0", {}).get("state") == "online")
+            client.set("heard of", "")
+            return bool(client.wait(1, 1_000) == 1)  # one that is online may be silent for a moment yet
 
     try:
         until(follows, "a replica in touch")
@@ -110,6 +111,24 @@ async def test_who_repeats_a_charge_that_another_made_waits_for_it_too(
         await heir.settle(ADV, [one], T0)
     replica.resume()
     assert await heir.settle(ADV, [one], T0) == [Status.DUPLICATE]
+    await client.aclose()
+
+
+async def test_who_may_not_write_the_barrier_is_confirmed_nothing(
+    store: RedisStore, own_server: RealServer
+) -> None:
+    """Without the right to it a connection may have written nothing, and WAIT would speak of nothing: what it answers,
+    even that all replicas are there, confirms no charge."""
+    lease_id = await leased(store)
+    one = settlement(lease_id, 30)
+    assert await store.settle(ADV, [one], T0) == [Status.SETTLED]
+    with own_server.client() as client:
+        client.acl_setuser(
+            "heir", enabled=True, nopass=True, keys=["ml:*:a", "ml:*:[c-z]*"], commands=["+@all"]
+        )
+    client = Redis.from_url(own_server.url, username="heir", password="any")
+    with pytest.raises(Unconfirmed, match="the write that replicas are asked for was refused"):
+        await RedisStore(client, Waits(1, 300)).settle(ADV, [one], T0)
     await client.aclose()
 
 
