@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp.test_utils import make_mocked_request
 
+from bidder.clock import SystemClock
 from bidder.config import ENVIRONMENT, SECRETS, URLS, load
-from bidder.notices.keys import load_keys
+from bidder.notices.keys import Keyring, load_keys
 from bidder.stores.address import parse_all
+from bidder.web.access import Access
 from tests.image.dockerfile import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -82,6 +85,12 @@ def test_the_operators_port_knows_its_names() -> None:
     scraped = yaml.safe_load((ROOT / "helm/compose/prometheus.yaml").read_text())["scrape_configs"]
     targets = {target for job in scraped for each in job["static_configs"] for target in each["targets"]}
     assert targets == {f"{name}:{config.ops.port}" for name in config.ops.hosts} == {"paceline:8082"}
+    access = Access(config.ops, Keyring(((1, bytes(32)),)), SystemClock())
+    for host, known in {
+        **dict.fromkeys([*targets, "localhost:8082", "127.0.0.1:8082"], True),
+        "evil.example": False,
+    }.items():
+        assert access.knows_host(make_mocked_request("GET", "/metrics", {"Host": host})) is known, host
     assert all(ip_network(each).is_private for each in config.public.proxies)
 
 
