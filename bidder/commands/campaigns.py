@@ -39,7 +39,12 @@ def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("campaigns", help="check, list and apply campaign files")
     commands = parser.add_subparsers(dest="campaigns_command", required=True)
     check = commands.add_parser("check", help="say everything that is wrong with campaign files, and where")
-    check.add_argument("path", type=Path, help="a YAML file or a folder of them")
+    check.add_argument(
+        "path",
+        type=Path,
+        nargs="?",
+        help="a YAML file or a folder of them; default: the configured ones, else the demo's",
+    )
     check.set_defaults(run=run_check)
     listing = commands.add_parser("list", help="list line items, and the segments that are defined")
     listing.add_argument("path", type=Path, nargs="?", help="default: the configured ones, else the demo's")
@@ -80,8 +85,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _check(path: Path, config: Path | None) -> int:
+def _check(named: Path | None, config: Path | None) -> int:
     settings = _config(config)
+    path = named or _configured(settings)
     loaded = load(path, _rates(settings))
     advice = [*loaded.advice, *faults(loaded.feeds, feeds_folder(path, settings.catalogue.folder))]
     _advise(advice)
@@ -91,8 +97,7 @@ def _check(path: Path, config: Path | None) -> int:
 
 def _list(path: Path | None, config: Path | None) -> int:
     settings = _config(config)
-    configured = Path(settings.campaigns) if settings.campaigns else demo_book_path()
-    book = load(path or configured, _rates(settings)).book
+    book = load(path or _configured(settings), _rates(settings)).book
     print(table(_COLUMNS, list(_rows(book))))
     if segments := list(segment_rows(book.advertisers)):
         print(f"\n{table(_SEGMENT_COLUMNS, segments)}")
@@ -125,6 +130,10 @@ def _guarded(command: Callable[[], int]) -> int:
 def _config(path: Path | None) -> Config:
     named = os.environ.get("PACELINE_CONFIG")
     return load_config(path or (Path(named) if named else None))
+
+
+def _configured(config: Config) -> Path:
+    return Path(config.campaigns) if config.campaigns else demo_book_path()
 
 
 def _rates(config: Config) -> Rates:

@@ -40,12 +40,18 @@ _HELP: Final[dict[str, str]] = {
     "gib_hour": "price of a GiB of memory for an hour",
     "egress_gib": "price of a GiB sent to exchanges",
 }
+_EXAMPLE: Final = "example: paceline capacity --qps 20000 --people 50e6 --line-items 5000"
 _REQUIRED: Final = ("qps", "people", "line_items")
 
 
 def register(subparsers: "Subparsers") -> None:
     """Add `capacity` to the command line."""
-    parser = subparsers.add_parser("capacity", help="plan cores, memory, stores, network and cost of a load")
+    parser = subparsers.add_parser(
+        "capacity",
+        help="plan cores, memory, stores, network and cost of a load",
+        description="How many workers, cores, store nodes, how much memory, network and money a load takes.",
+        epilog=_EXAMPLE,
+    )
     for struct in (Load, Prices):
         for field in msgspec.structs.fields(struct):
             needed = field.name in _REQUIRED

@@ -1,6 +1,7 @@
 """`paceline check`: says what is wrong with configuration, campaigns, keys, store and ports, and where.
 
-Place: operators run it before `serve`; it changes nothing.
+Place: operators run it before `serve`, and where one runs: its ports are then its own, and its embedded stores must
+    answer. It changes nothing.
 Shapes: one line for each thing looked at, `ok` or `WRONG`; exit code 0 = all well, 1 = something is wrong.
 """
 
@@ -167,25 +168,40 @@ def _tls(config: Config) -> str:
 
 
 def _store(config: Config) -> str:
-    return _answers(config.stores.redis_url)
+    return _answers(config.stores.redis_url) if config.stores.redis_url else _embedded(config, "store")
 
 
 def _ledger(config: Config) -> str:
     if not config.ledger.redis_url and config.stores.redis_url:
         return "the store's"
-    return _answers(config.ledger.redis_url)
+    return _answers(config.ledger.redis_url) if config.ledger.redis_url else _embedded(config, "ledger")
 
 
 def _answers(url: str) -> str:
     from bidder.logs import redact
-    from bidder.stores.embedded import EmbeddedError, find_server
 
     try:
-        return _ping(url) if url else f"embedded: {find_server().name}"
-    except EmbeddedError as error:
-        raise Wrong(str(error)) from None
+        return _ping(url)
     except (OSError, ValueError) as error:
         raise Wrong(redact(str(error))) from None
+
+
+def _embedded(config: Config, name: str) -> str:
+    from bidder.stores.embedded import EmbeddedError, find_server
+    from bidder.supervisor.folder import Folder, holder_of
+
+    try:
+        server = find_server().name
+    except EmbeddedError as error:
+        raise Wrong(str(error)) from None
+    folder = Folder(Path(config.data_dir).absolute())
+    if holder_of(folder.path) is None:
+        return f"embedded: {server}, which `serve` starts"
+    address = folder.redis_url if name == "store" else folder.ledger_url
+    try:
+        return f"embedded: {_answers(address.read_text().strip())}"
+    except FileNotFoundError:
+        raise Wrong(f"the service runs, and its embedded {name} is not ready: no {address}") from None
 
 
 def _ping(url: str) -> str:
@@ -207,8 +223,12 @@ def _ping(url: str) -> str:
 
 
 def _ports(config: Config) -> str:
+    from bidder.supervisor.folder import Folder, holder_of, read_ports
     from bidder.web.sockets import PortTaken, claim_port
 
+    folder = Folder(Path(config.data_dir).absolute())
+    process = holder_of(folder.path)
+    bound = read_ports(folder) if process is not None else None
     ports = {
         "exchange": (config.exchange.host, config.exchange.port),
         "public": (config.public.host, config.public.port),
@@ -216,9 +236,13 @@ def _ports(config: Config) -> str:
     }
     try:
         for purpose, (host, port) in ports.items():
-            claim_port(host, port, purpose).close()
+            if bound is None or port != getattr(bound, purpose):
+                claim_port(host, port, purpose).close()
     except PortTaken as error:
         raise Wrong(str(error)) from None
+    if bound is not None:
+        ours = ", ".join(f"{purpose} {getattr(bound, purpose)}" for purpose in ports)
+        return f"{ours}: held by the running service (process {process})"
     return ", ".join(f"{purpose} {port}" for purpose, (_, port) in ports.items())
 
 

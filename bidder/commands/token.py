@@ -25,8 +25,9 @@ def register(subparsers: "Subparsers") -> None:
     """Add `token` to the command line."""
     parser = subparsers.add_parser("token", help="make a token for the operators' port")
     parser.add_argument(
-        "--role", choices=list(ROLES), required=True, help="each may do what those before may"
-    )
+        "--role", choices=list(ROLES), required=True,
+        help="viewer: the page and /metrics; operator: reload, pause and resume, too; admin: restart, too",
+    )  # fmt: skip
     parser.add_argument(
         "--name", type=_name, required=True, help="who holds it: it stands in the audit lines"
     )

@@ -103,6 +103,30 @@ class Folder:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
+def holder_of(path: Path) -> int | None:
+    """The process that serves from a data directory; None where none does, or it is not ours to look at."""
+    try:
+        descriptor = os.open(path / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(descriptor, 20).decode("ascii", "replace").strip()
+        return int(told) if told.isdecimal() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def read_ports(folder: Folder) -> Ports | None:
+    """Where the service that has the folder listens; None where it does not yet."""
+    try:
+        return msgspec.json.decode(folder.ports.read_bytes(), type=Ports)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def second_tally(tally: Path) -> Path:
     """The other one of the two files in which the processes of a slot count."""
     stem = tally.name.removesuffix(".tally")

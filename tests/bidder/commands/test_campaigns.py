@@ -73,7 +73,7 @@ def test_apply(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_usage() -> None:
     """No command and an unknown one are 2, with the usage on stderr."""
-    for arguments in ((), ("burn",), ("check",)):
+    for arguments in ((), ("burn",), ("apply",)):
         status, out, err = run(*arguments)
         assert (status, out) == (2, "")
         assert err.startswith("usage: paceline campaigns")
@@ -114,6 +114,17 @@ def test_check_advises_where_a_feed_is_absent(capsys: pytest.CaptureFixture[str]
     (tmp_path / "f").mkdir()
     write(tmp_path / "f", "id", "a.csv")
     assert told(capsys, "check", file)[2] == ""
+
+
+def test_check_without_a_path_looks_at_the_configured_campaigns(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `campaigns list`: else at the demo's."""
+    assert told(capsys, "check")[0] == 0
+    monkeypatch.setenv("PACELINE_CAMPAIGNS", str(write(tmp_path, BOOK)))
+    assert told(capsys, "check") == (0, f"{tmp_path / 'book.yaml'}: {COUNTS}, no problems\n", "")
+    write(tmp_path, BAD)
+    assert told(capsys, "check")[0] == 1
 
 
 def test_check_counts_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`paceline check`: says what is wrong and where, and changes nothing."""
 
+import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,42 @@ def test_a_store_that_answers(
         _, told = checked(capsys)
     assert told["store"].startswith("ok 127.0.0.1:")
     assert told["store"].endswith(" answers")
+
+
+def test_a_running_service_holds_its_own_ports_and_its_stores_must_answer(
+    capsys: pytest.CaptureFixture[str], settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ports are in use by nobody else; embedded stores are asked. One that is gone is wrong, and so is a port of
+    another program's."""
+    from bidder.stores.embedded import EmbeddedServer
+    from bidder.supervisor.folder import Folder, Ports, write_ports, write_private
+
+    folder = Folder(settings / "data")
+    with ExitStack() as held:
+        held.enter_context(folder.taken())
+        held.enter_context(people := EmbeddedServer(folder.redis))
+        held.enter_context(ledger := EmbeddedServer(folder.ledger))
+        write_private(folder.redis_url, people.url)
+        write_private(folder.ledger_url, ledger.url)
+        numbers = []
+        for name in ("EXCHANGE", "PUBLIC", "OPS"):
+            bound = held.enter_context(socket.socket())
+            bound.bind(("127.0.0.1", 0))
+            bound.listen()
+            numbers.append(bound.getsockname()[1])
+            monkeypatch.setenv(f"PACELINE_{name}_PORT", str(numbers[-1]))
+        write_ports(folder, Ports(os.getpid(), *numbers))
+        status, told = checked(capsys)
+        assert status == 0, told
+        assert told["ports"].endswith(f"held by the running service (process {os.getpid()})")
+        assert told["store"].endswith("redis/store.sock answers")
+        assert told["ledger"].endswith("ledger/store.sock answers")
+        ledger.close()
+        write_ports(folder, Ports(os.getpid(), 1, *numbers[1:]))
+        status, told = checked(capsys)
+        assert status == 1
+        assert told["ledger"].startswith("WRONG")
+        assert told["ports"].startswith("WRONG the exchange port")
+        folder.ledger_url.unlink()
+        assert "is not ready" in checked(capsys)[1]["ledger"]
+    assert "which `serve` starts" in checked(capsys)[1]["ledger"]
