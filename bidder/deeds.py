@@ -54,11 +54,15 @@ def tell(deed: Deed, folder: Path | None) -> None:
 
 
 def tell_command(deed: Deed, folder: Path | None, stream: TextIO | None = None) -> None:
-    """The same of a command, which has no log of its own: the line goes to stderr."""
+    """The same of a command, which has no log of its own: the line goes to stderr; at a terminal only where audit.log
+    does not have it, since whoever sits there knows what they did."""
     handler = handler_of("paceline", stream)
     fields = _fields(deed)
-    handler.handle(_record(logging.INFO, _sentence(fields), fields))
-    if problem := _append(folder, fields):
+    problem = _append(folder, fields)
+    kept = folder is not None and folder.is_dir() and not problem
+    if not (kept and handler.stream.isatty()):
+        handler.handle(_record(logging.INFO, _sentence(fields), fields))
+    if problem:
         handler.handle(_record(logging.ERROR, f"the audit file cannot be written: {problem}", {}))
 
 

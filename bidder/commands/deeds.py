@@ -2,7 +2,8 @@
 
 Place: __main__ carries out every command here. The parser of such a command has a default `deed`: a function of the
     arguments that says what it is, or None where these arguments change nothing.
-Rule: the line is on stderr, and in audit.log of the configuration's data directory where that exists.
+Rule: the line is on stderr, and in audit.log of the configuration's data directory where that exists; at a terminal it
+    is on stderr only where audit.log does not have it.
 """
 
 import argparse

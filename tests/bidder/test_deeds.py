@@ -75,6 +75,23 @@ def test_without_a_data_directory(folder: Path | None) -> None:
     assert folder is None or not folder.exists()
 
 
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_sees_what_the_file_does_not_have(tmp_path: Path) -> None:
+    """Between a command's own lines an audit line stands only where it would be lost."""
+    kept, lost = Terminal(), Terminal()
+    tell_command(DEED, tmp_path, kept)
+    tell_command(DEED, tmp_path / "none", lost)
+    assert kept.getvalue() == ""
+    assert len(lines(tmp_path)) == 1
+    assert lost.getvalue().endswith("ada (admin, operators' port): restart: started\n")
+
+
 @pytest.mark.parametrize("kind", ["folder", "link"])
 def test_a_file_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     """Said in the log beside the deed, which went on: a folder in its place, or a link that leads elsewhere."""
