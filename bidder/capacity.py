@@ -135,7 +135,9 @@ class Estimate(Struct, frozen=True, kw_only=True):
     workers: int
     pods: int
     cores: int
-    """Of workers and their helpers, whole."""
+    """What workers and their helpers use, whole."""
+    ordered_cores: int
+    """What to order: the workers', and whole cores beside them for the helpers of each pod, as the chart asks for."""
     memory_gib: float
     people_gib: float
     people_primaries: int
@@ -182,6 +184,7 @@ def estimate(load: Load, constants: Constants, speed: float = 1.0, prices: Price
         workers=workers,
         pods=pods,
         cores=math.ceil(workers + helpers),
+        ordered_cores=workers + pods * max(1, math.ceil(helpers / pods - 1e-9)),
         memory_gib=memory_mb * 1e6 / GIB,
         people_gib=load.people * constants.person_bytes / GIB,
         people_primaries=primaries,
@@ -193,7 +196,15 @@ def estimate(load: Load, constants: Constants, speed: float = 1.0, prices: Price
         egress_gbit_s=egress,
         store_gbit_s=between,
         ledger_gib_per_day=kept / GIB,
-        limits=(why, *_limits(load, constants, speed, pods)),
+        limits=(
+            *_unmeasured(load, constants),
+            *_limits(load, constants, speed, pods),
+            *_stores(
+                load,
+                (primaries, why),
+                (ledgers, charges * constants.charge_us * speed / CORE_US / ledger_cores),
+            ),
+        ),
     )
     return _priced(made, load, prices or Prices())
 
@@ -293,10 +304,29 @@ def _limits(load: Load, constants: Constants, speed: float, pods: int) -> tuple[
     helpers = along(constants.helpers_cores, load.line_items) * speed
     if helpers > BOOKKEEPER_SHARE:
         told.append(
-            f"bookkeeper: {load.line_items:,} line items keep helpers {helpers:.0%} of a core busy: "
-            "spread advertisers over several ledgers"
+            f"bookkeeper: {load.line_items:,} line items keep the helpers of each pod busy on {helpers:.1f} cores, and "
+            f"one bookkeeper paces well on {BOOKKEEPER_SHARE:g}: spread advertisers over several ledgers"
         )
     return tuple(told)
+
+
+def _stores(load: Load, people: tuple[int, str], ledger: tuple[int, float]) -> tuple[str, ...]:
+    """What decides about the stores' sizes, the larger first: primaries and why; primaries and the share of charges."""
+    count, charged = ledger
+    by = "charges" if charged >= 0.5 else f"leases of {load.line_items:,} line items to every worker"
+    words = f"ledger: {count:,} primaries by {by}" if count > 1 else "ledger: one primary is enough"
+    return (words, people[1]) if count > people[0] else (people[1], words)
+
+
+def _unmeasured(load: Load, constants: Constants) -> tuple[str, ...]:
+    """Where constants are drawn on beyond what was measured."""
+    most = constants.request_us[-1][0]
+    if load.line_items <= most:
+        return ()
+    return (
+        f"guess: constants were measured with up to {most:,} line items; for {load.line_items:,} they are drawn on in a "
+        "straight line, and nobody tried it: measure before you order",
+    )
 
 
 def _network(load: Load, constants: Constants) -> tuple[float, float, float]:
@@ -308,7 +338,7 @@ def _network(load: Load, constants: Constants) -> tuple[float, float, float]:
 
 def _priced(made: Estimate, load: Load, prices: Prices) -> Estimate:
     node_gib = load.node_memory_gib * made.store_nodes
-    hourly = (made.cores + made.store_nodes) * prices.core_hour
+    hourly = (made.ordered_cores + made.store_nodes) * prices.core_hour
     hourly += (made.memory_gib + node_gib) * prices.gib_hour
     hourly += made.egress_gbit_s / 8 * 3600 * 1e9 / GIB * prices.egress_gib
     return replace(made, cost_per_billion=hourly / 3600 / load.qps * 1e9)

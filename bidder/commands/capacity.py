@@ -62,7 +62,7 @@ def register(subparsers: "Subparsers") -> None:
                 required=needed,
                 default=None if needed else field.default,
                 metavar="N",
-                help=_HELP[field.name] + default,
+                help=f"{_HELP[field.name]}; {_bounds(field.type)}{default}",
             )
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument(
@@ -103,7 +103,7 @@ def report(load: Load, prices: Prices, speed: float, made: Estimate) -> str:
         "",
         *(f"{name:<10}{value:>16}  {note}".rstrip() for name, value, note in _rows(load, prices, made)),
         "",
-        *(f"limit: {limit}" for limit in made.limits),
+        *(limit if limit.startswith("guess: ") else f"limit: {limit}" for limit in made.limits),
         f"assumed: {assumptions(load, speed)}",
     ]
     return "\n".join(lines)
@@ -119,7 +119,11 @@ def _rows(load: Load, prices: Prices, made: Estimate) -> list[tuple[str, str, st
     return [
         ("workers", f"{made.workers:,}", f"{rate}; {made.saturated_rate:,.0f} at most"),
         ("pods", f"{made.pods:,}", f"of up to {load.workers_per_pod} workers"),
-        ("cores", f"{made.cores:,}", "workers and their helpers"),
+        (
+            "cores",
+            f"{made.ordered_cores:,}",
+            f"to order, whole ones for each pod's helpers, as the chart asks; {made.cores:,} are used",
+        ),
         ("memory", f"{made.memory_gib:,.1f} GiB", "workers and their helpers"),
         ("people", _nodes(made.people_primaries, load.replicas), people),
         ("ledger", _nodes(made.ledger_primaries, load.replicas), ledger),
@@ -137,8 +141,17 @@ def assumptions(load: Load, speed: float) -> str:
     return (
         f"code takes {speed:.2f} times as long as where the constants were measured; workers {load.utilisation:.0%} "
         f"and stores {load.store_utilisation:.0%} busy at the peak; {load.known_share:.0%} of requests name somebody, "
-        f"{load.bid_share:.0%} are bid on, {load.win_share:.0%} of bids win; {load.replicas} replicas of each primary"
+        f"{load.bid_share:.0%} are bid on, {load.win_share:.0%} of bids win; {load.replicas} replica{'s' * (load.replicas != 1)} of each primary"
     )
+
+
+def _bounds(kind: Any) -> str:
+    """From where to where a value may be."""
+    bounds = msgspec.inspect.type_info(kind)
+    assert isinstance(bounds, msgspec.inspect.IntType | msgspec.inspect.FloatType)
+    low, high = bounds.ge, bounds.le
+    assert low is not None and high is not None
+    return f"{low:,.12g} to {high:,.12g}"
 
 
 def _value(struct: type[msgspec.Struct], name: str) -> Callable[[str], Any]:

@@ -26,7 +26,7 @@ def test_a_report_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in (
         ("workers", f"{made.workers:,}"),
         ("pods", f"{made.pods:,}"),
-        ("cores", f"{made.cores:,}"),
+        ("cores", f"{made.ordered_cores:,}"),
         ("memory", f"{made.memory_gib:,.1f} GiB"),
         ("people", f"{made.people_primaries * 2:,} nodes"),
         ("ledger", f"{made.ledger_primaries * 2:,} nodes"),
@@ -35,6 +35,8 @@ def test_a_report_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert re.search(rf"^{name} +{re.escape(value)}  ", out, re.MULTILINE), name
     assert "limit: " in out
+    assert "guess: " not in out
+    assert out.endswith("1 replica of each primary\n")
     assert "assumed: code takes 1.00 times as long" in out
 
 
@@ -45,6 +47,23 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert made["prices"]["core_hour"] == 0.1
     assert made["constants"]["yardstick_us"] == SHIPPED.yardstick_us
     assert made["estimate"]["workers"] > 1
+
+
+def test_what_nobody_measured_is_called_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beyond the line items of the constants; and what is largest is named, not what comes first."""
+    out = told(capsys, "--line-items", "1000000")
+    assert "\nguess: constants were measured with up to 20,000 line items" in out
+    assert out.index("limit: ledger: ") < out.index("limit: people: ")
+    assert "by leases of 1,000,000 line items" in out
+
+
+def test_help_tells_the_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    """From where to where each number may be."""
+    with pytest.raises(SystemExit):
+        main(["capacity", "--help"])
+    out = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "live line items; 1 to 1,000,000" in out
+    assert "0.05 to 0.95; default: 0.6" in out
 
 
 def test_a_slower_machine_takes_more_workers(capsys: pytest.CaptureFixture[str]) -> None:
