@@ -3,16 +3,19 @@
 Place: the operators' port tells admin actions, the command line those commands that change money, campaigns or people,
     or hand out secrets.
 Shapes: a line of audit.log is a JSON object with `time` and the fields of a Deed; the log's line has the same under
-    "deed". The file is its owner's alone (0600) and is only ever added to.
+    "deed". The file is its owner's alone (0600) and is only ever added to; a full one becomes audit.log.1, that one
+    audit.log.2, and so on.
 Rule: a deed is told when it was done, or refused. A file that cannot be written keeps nobody from a deed: the log says
     so, and has the line all the same.
-Limits: a field is cut at MAX_FIELD characters; what no line can hold is replaced.
+Limits: a field is cut at MAX_FIELD characters; what no line can hold is replaced. MAX_BYTES of a file, OLD_FILES
+    beside it: the oldest goes, so the log should be shipped away.
 Never: a token, a key, an id of a person (erasures and exports name a digest).
 """
 
-import getpass
+import fcntl
 import logging
 import os
+import pwd
 import time
 from pathlib import Path
 from typing import Final, TextIO
@@ -24,6 +27,8 @@ from bidder.logs import DEEDS, handler_of, redact
 
 FILE_NAME: Final = "audit.log"
 MAX_FIELD: Final = 200
+MAX_BYTES: Final = 16 * 1024 * 1024
+OLD_FILES: Final = 7
 COMMAND_LINE: Final = "command line"
 OPS_PORT: Final = "operators' port"
 
@@ -67,11 +72,15 @@ def tell_command(deed: Deed, folder: Path | None, stream: TextIO | None = None) 
 
 
 def user_name() -> str:
-    """Whom the operating system takes this process for."""
+    """Whom the operating system takes this process for, always with the number; variables, which the caller chooses,
+    only say who it says it is."""
+    uid = os.getuid()
     try:
-        return getpass.getuser() if "SUDO_USER" not in os.environ else f"{os.environ['SUDO_USER']} (sudo)"
-    except (KeyError, OSError):  # a user without a name, as in many containers
-        return f"uid {os.getuid()}"
+        name = f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:  # a user without a name, as in many containers
+        name = f"uid {uid}"
+    claimed = os.environ.get("SUDO_USER", "")
+    return f"{name}, says it is {claimed}" if claimed else name
 
 
 def _record(level: int, message: str, fields: dict[str, str]) -> logging.LogRecord:
@@ -102,9 +111,9 @@ def _append(folder: Path | None, fields: dict[str, str]) -> str:
     now_s = time.time()
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s % 1 * 1000):03}Z"
     line = msgspec.json.encode({"time": at} | fields) + b"\n"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    path = folder / FILE_NAME
     try:
-        descriptor = os.open(folder / FILE_NAME, flags, 0o600)
+        descriptor = _opened(path)
         try:
             written = os.write(descriptor, line)  # one call: lines of several processes do not mix
         finally:
@@ -112,3 +121,26 @@ def _append(folder: Path | None, fields: dict[str, str]) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return "" if written == len(line) else "the disk is full"
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of the file, which has room; of several processes one moves a full one away, while the others wait.
+    Who has the old one open still writes to it: no line is lost."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    if os.fstat(descriptor).st_size < MAX_BYTES:
+        return descriptor
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            _move_on(path)
+    finally:
+        os.close(descriptor)
+    return os.open(path, flags, 0o600)
+
+
+def _move_on(path: Path) -> None:
+    for number in range(OLD_FILES - 1, 0, -1):
+        if (old := path.with_name(f"{path.name}.{number}")).exists():
+            old.replace(path.with_name(f"{path.name}.{number + 1}"))
+    path.replace(path.with_name(f"{path.name}.1"))

@@ -6,8 +6,9 @@ Shapes: `event: history` once, a JSON list of points; then a message a second, t
 Rule: looks are taken in a thread, for all who watch together, and for LINGER_S after the last one left, so that a page
     which is loaded again has its history. A look that takes long is taken less often, down to one in PERIOD_MAX_S: it
     costs a tenth of a core at most until then.
-Limits: MAX_WATCHERS (503 beyond); of a reader who is slow the newest state alone waits, and one who takes nothing for
-    SLOW_S is dropped; SEND_BUFFER bytes wait in the kernel for each.
+Limits: MAX_WATCHERS, and MAX_EACH of one token's name, or of one address where no token is needed (503 beyond); of a
+    reader who is slow the newest state alone waits, and one who takes nothing for SLOW_S is dropped; SEND_BUFFER bytes
+    wait in the kernel for each.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import contextlib
 import logging
 import socket
 import time
+from collections import Counter
 from typing import Final
 
 import msgspec
@@ -28,6 +30,7 @@ from bidder.web.ops import refused
 from bidder.web.roles import Holder
 
 MAX_WATCHERS: Final = 16
+MAX_EACH: Final = 8
 PERIOD_S: Final = 1.0
 PERIOD_MAX_S: Final = 4.0
 COST_SHARE: Final = 0.1
@@ -46,7 +49,7 @@ class Feed:
 
     def __init__(self, view: View, access: Access, clock: Clock) -> None:
         self._view, self._access, self._clock = view, access, clock
-        self._watchers = 0
+        self._watching: Counter[str | bytes] = Counter()
         self._latest = b""
         self._news = asyncio.Event()  # replaced with each state
         self._looking: asyncio.Task[None] | None = None
@@ -56,22 +59,23 @@ class Feed:
     @property
     def watchers(self) -> int:
         """How many watch now."""
-        return self._watchers
+        return self._watching.total()
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Watch until either side ends it."""
         found = self._access.looker(request, token=self._access.settings.page_token)
         if isinstance(found, Refused):
             return refused(found)
-        if self._watchers >= MAX_WATCHERS:
-            text = f"{MAX_WATCHERS} watch already\n"
+        whose = found.name if found else self._access.caller_of(request)
+        if self.watchers >= MAX_WATCHERS or self._watching[whose] >= MAX_EACH:
+            text = f"{MAX_WATCHERS} watch already, or {MAX_EACH} of yours\n"
             return web.Response(status=503, text=text, headers={"Retry-After": "10"})
-        self._watchers += 1
+        self._watching[whose] += 1
         try:
             self._begin()
             return await self._tell(request, found)
         finally:
-            self._watchers -= 1
+            self._watching -= Counter((whose,))
             self._left_s = time.monotonic()
 
     async def close(self, app: web.Application) -> None:
@@ -89,7 +93,7 @@ class Feed:
 
     async def _look(self) -> None:
         """Once a second, until nobody has watched for LINGER_S."""
-        while self._watchers or time.monotonic() - self._left_s < LINGER_S:
+        while self.watchers or time.monotonic() - self._left_s < LINGER_S:
             began_s = time.monotonic()
             try:
                 state, cost_s = await asyncio.to_thread(self._timed)
@@ -121,7 +125,7 @@ class Feed:
         history = b"event: history\ndata: " + _encode(list(self._view.history)) + b"\n\n"
         try:
             await self._send(response, history)
-            while not self._closing and self._access.open_still(holder):
+            while not self._closing and self._access.open_still(request, holder):
                 await self._send(response, await self._next())
         except (ConnectionError, TimeoutError):
             if request.transport is not None:  # what could not be sent is not waited for

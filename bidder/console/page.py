@@ -5,6 +5,7 @@ Paths: GET / the page, or the form; GET /console.js, /console.css and /console.s
     feed; POST /login token=...; POST /logout.
 Rule: it loads nothing from elsewhere, runs nothing inline, and stands in no frame: the policy says so to the browser.
     It shows and changes nothing. A token that is posted is never kept: the cookie is a viewer's, for this session.
+    The form is taken from our own page alone, by what the browser says of it: so that nobody is signed in unawares.
 Limits: admin.MAX_BODY of a form.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,8 +22,8 @@ from bidder.clock import Clock
 from bidder.console.feed import Feed
 from bidder.console.state import View
 from bidder.metrics import Metric
-from bidder.web.access import COOKIE, Access, Refusal, Refused
-from bidder.web.admin import Admin, Ended
+from bidder.web.access import Access, Refusal, Refused, cookie_of
+from bidder.web.admin import Admin, Ended, Undone, read_body
 from bidder.web.exposition import Samples
 
 POLICY: Final = (
@@ -40,7 +41,7 @@ PARTS: Final = {
 _WORDS: Final = {
     Refusal.UNAUTHENTICATED: "This token is not valid here, or no longer.",
     Refusal.FORBIDDEN: "This token may not look.",
-    Refusal.LIMITED: "Too many wrong tokens came from your network. Wait a minute.",
+    Refusal.LIMITED: "Too many refused calls came from your network. Wait a minute.",
 }
 
 
@@ -72,34 +73,47 @@ class Console:
     async def _page(self, request: web.Request) -> web.Response:
         found = self._access.looker(request, token=self._access.settings.page_token)
         if isinstance(found, Refused):
-            shown = COOKIE in request.cookies or found.why is not Refusal.UNAUTHENTICATED
+            shown = cookie_of(request) in request.cookies or found.why is not Refusal.UNAUTHENTICATED
             return _form(found.why.value, _WORDS[found.why] if shown else "")
         return _html(_PAGE)
 
     async def _login(self, request: web.Request) -> web.Response:
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        if not _from_here(request):
+            await self._admin.tell(request, None, "login", "", Ended("forbidden", "sent from elsewhere"))
             return _form(403, "The form was sent from elsewhere.")
         try:
-            fields = dict(parse_qsl((await request.read()).decode("ascii"), max_num_fields=4))
-        except (web.HTTPRequestEntityTooLarge, ValueError):
+            fields = dict(parse_qsl((await read_body(request)).decode("ascii"), max_num_fields=4))
+        except (Undone, ValueError):
+            await self._admin.tell(request, None, "login", "", Ended("malformed"))
             return _form(400, "That is no token.")
-        found = self._access.login(request, fields.get("token", "").strip())
+        token = fields.get("token", "").strip()
+        found = self._access.login(request, token)
         if isinstance(found, Refused):
-            self._admin.tell(request, found.holder, "login", "", Ended(found.why.name.lower()))
+            await self._admin.tell(request, found.holder, "login", "", Ended(found.why.name.lower()))
             return _form(found.why.value, _WORDS[found.why])
-        self._admin.tell(request, found, "login", "", Ended("done"))
+        await self._admin.tell(request, found, "login", "", Ended("done"))
         response = web.Response(status=303, headers={"Location": "/"})
-        self._access.open_session(response, found, secure=request.secure)
+        self._access.open_session(request, response, token, found)
         return response
 
     async def _logout(self, request: web.Request) -> web.Response:
         response = web.Response(status=303, headers={"Location": "/"})
-        response.del_cookie(COOKIE, path="/")
+        self._access.close_session(request, response)
         return response
 
 
+def _from_here(request: web.Request) -> bool:
+    """Whether our own page sent the form, or no browser did; over plain HTTP browsers tell the origin alone."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+
+
 def _html(text: str, status: int = 200) -> web.Response:
-    headers = {"Content-Security-Policy": POLICY}
+    # `no-referrer` would make the form's own Origin `null`, from which nobody tells it from another site's.
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
     return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 

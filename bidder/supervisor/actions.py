@@ -3,7 +3,8 @@
 Place: service.py hands this to web/admin, which has looked at the token before.
 Rule: a pause is the ledger's own, as `paceline budget pause` sets it: it outlives the service, and holds for every
     service that shares the ledger. What no campaign file names is not paused.
-Limits: LEDGER_S for the ledger's answer.
+Limits: LEDGER_S for the ledger's answer; a call that takes longer goes on, since what is under way is never cut off,
+    and nobody knows what will come of it.
 Raises: Undone.
 """
 
@@ -20,7 +21,7 @@ from bidder.stores.errors import AddressError
 from bidder.supervisor.ledger import opened
 from bidder.web.admin import Target, Undone
 from budget.accounts import WALLET
-from budget.store import LedgerDown
+from budget.store import LedgerDown, Unconfirmed
 
 LEDGER_S: Final = 10.0
 
@@ -38,6 +39,7 @@ class Actions:
         """`restart` begins to replace all workers, and tells whether it did: not while it is at it."""
         self._config, self._ledger_url = config, ledger_url
         self._reload, self._restart = reload, restart
+        self._late: set[asyncio.Task[None]] = set()
 
     async def reload(self) -> None:
         """Have workers read campaigns and rates anew; they say in their logs what came of it."""
@@ -51,14 +53,30 @@ class Actions:
     async def pause(self, target: Target, paused: bool) -> None:
         """Let no more money of this out, or let it out again."""
         account = await asyncio.to_thread(self._account, target)
+        asking = asyncio.create_task(self._ask(target.advertiser, account, paused))
+        self._late.add(asking)
+        asking.add_done_callback(self._answered)
+        done, _ = await asyncio.wait([asking], timeout=LEDGER_S)
+        if not done:
+            raise Undone(
+                "unconfirmed",
+                "the ledger has not answered yet: see `paceline budget show` for what came of it",
+            )
         try:
-            async with (
-                asyncio.timeout(LEDGER_S),
-                opened(self._config.ledger_store(self._ledger_url())) as ledger,
-            ):
-                await ledger.pause(target.advertiser, secrets.token_hex(8), account, paused)
+            asking.result()
+        except Unconfirmed:
+            raise Undone("unconfirmed", "too few replicas of the ledger have it yet: ask again") from None
         except (LedgerDown, AddressError, TimeoutError, OSError) as error:
             raise Undone("unreachable", f"the ledger does not answer: {type(error).__name__}") from None
+
+    async def _ask(self, advertiser: str, account: str, paused: bool) -> None:
+        async with opened(self._config.ledger_store(self._ledger_url())) as ledger:
+            await ledger.pause(advertiser, secrets.token_hex(8), account, paused)
+
+    def _answered(self, asking: "asyncio.Task[None]") -> None:
+        self._late.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # whoever still waits is told; nobody else is to hear of it
 
     def _account(self, target: Target) -> str:
         """Its account in the ledger, where the campaign files name it."""

@@ -6,10 +6,10 @@ Paths: /metrics Prometheus text; /live 200 while the supervisor runs; /ready `1`
     are added.
 Rule: /live and /ready answer everybody, whatever name they are called by; all else asks access.py. Prometheus brings a
     viewer's token: `authorization: {credentials_file: ...}` of its scrape configuration.
-Limits: MAX_BODY of any call.
+Limits: MAX_BODY of any call; those of scrapes.py for /metrics (503), of access.py for who is refused (429), of
+    ops_connection.py for connections.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -20,13 +20,14 @@ from bidder.web.access import Access, Refusal, Refused
 from bidder.web.admin import MAX_BODY
 from bidder.web.exposition import CONTENT_TYPE
 from bidder.web.headers import finish, ops_headers
+from bidder.web.scrapes import Scrapes
 
 NOT_READY: Final = "not ready\n"
 OPEN: Final = ("/live", "/ready")
 REFUSED: Final = {
     Refusal.UNAUTHENTICATED: "a token is needed: Authorization: Bearer, from `paceline token`\n",
     Refusal.FORBIDDEN: "the token's role is not enough\n",
-    Refusal.LIMITED: "too many wrong tokens: wait\n",
+    Refusal.LIMITED: "too many refused calls: wait\n",
 }
 
 
@@ -72,14 +73,15 @@ def _named(access: Access) -> Middleware:
 
 
 def _metrics(scrape: Callable[[], bytes], access: Access) -> Handler:
-    one_at_a_time = asyncio.Lock()
+    scrapes = Scrapes(scrape)
 
     async def metrics(request: web.Request) -> web.Response:
         found = access.looker(request, token=access.settings.metrics_token)
         if isinstance(found, Refused):
             return refused(found)
-        async with one_at_a_time:
-            text = await asyncio.to_thread(scrape)
+        text = await scrapes.text()
+        if text is None:
+            return web.Response(status=503, text="too many scrapes at once\n", headers={"Retry-After": "1"})
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     return metrics

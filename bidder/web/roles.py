@@ -74,16 +74,23 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def make_token(keyring: Keyring, holder: Holder) -> str:
-    """A token signed by the newest key; raises ValueError for a name that is none."""
+def make_token(keyring: Keyring, holder: Holder, signer: int | None = None) -> str:
+    """A token signed by the key of this id, else by the newest; raises ValueError for a name that is none."""
     if not is_name(holder.name):
         raise ValueError(
             "a name has 1 to 64 letters, digits and @ . _ + - and begins with one of the first two"
         )
-    key = keyring.signing
-    claim = msgspec.json.encode(_Claim(key.id, int(holder.role), holder.name, holder.expires_s))
+    key_id = keyring.signing.id if signer is None else signer
+    secret = keyring.secret(key_id)
+    assert secret is not None, "a key of this ring"
+    claim = msgspec.json.encode(_Claim(key_id, int(holder.role), holder.name, holder.expires_s))
     head = f"{VERSION}.{_base64(claim)}"
-    return f"{head}.{_mac(key.secret, head)}"
+    return f"{head}.{_mac(secret, head)}"
+
+
+def signer_of(token: str) -> int:
+    """The id of the key that signed a token which was checked."""
+    return _claim(token.split(".")[1]).key
 
 
 def check_token(keyring: Keyring, token: str, now_s: float) -> Holder | None:
@@ -93,7 +100,7 @@ def check_token(keyring: Keyring, token: str, now_s: float) -> Holder | None:
     if len(token) > MAX_TOKEN or not token.isascii() or version != VERSION or len(mac) != _MAC_CHARACTERS:
         return None
     try:
-        told = _decode(urlsafe_b64decode(claim + "=" * (-len(claim) % 4)))
+        told = _claim(claim)
         role = Role(told.role)
     except (binascii.Error, ValueError):
         return None
@@ -106,6 +113,10 @@ def check_token(keyring: Keyring, token: str, now_s: float) -> Holder | None:
         if 0 < soon <= MAX_DAYS * DAY_S and is_name(told.name)
         else None
     )
+
+
+def _claim(text: str) -> _Claim:
+    return _decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def _mac(secret: bytes, head: str) -> str:
