@@ -29,6 +29,14 @@ def test_rules_are_the_files(name: str) -> None:
         )
 
 
+def test_runbooks_are_links_where_their_place_is_said() -> None:
+    """metrics.rules.runbookBase stands before each alert's RUNBOOKS.md, and changes nothing else."""
+    text = (CHART / "rules" / "alerts.yaml").read_text()
+    linked = yaml.safe_load(text.replace("RUNBOOKS.md#", "https://wiki.example.com/paceline/RUNBOOKS.md#"))
+    assert one(manifests("runbooks"), "PrometheusRule", "paceline-alerts")["spec"] == linked
+    assert text.count("RUNBOOKS.md#") == text.count("alert: ")
+
+
 @pytest.mark.parametrize("name", ["production", "dashboards"])
 def test_dashboards_are_the_files(name: str) -> None:
     """One ConfigMap per file of dashboards/, to the byte, with the label that Grafana's sidecar looks for."""

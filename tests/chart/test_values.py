@@ -45,6 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"networkPolicy": {"dns": {"to": [{"cidr": "10.0.0.0/8", "podLabels": {"a": "b"}}]}}}, "'oneOf' failed"),
     ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
     ({"metrics": {"monitor": "Agent"}}, "value must be one of 'none', 'ServiceMonitor', 'PodMonitor'"),
+    ({"metrics": {"rules": {"runbookBase": "wiki/RUNBOOKS.md"}}}, "'/metrics/rules/runbookBase'"),
     ({"serviceAccount": {"rules": []}}, "at '/serviceAccount': additional properties 'rules' not allowed"),
 ]
 CREDENTIALS = [
