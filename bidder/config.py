@@ -191,11 +191,18 @@ SECRETS = ("PACELINE_TOKEN_KEYS", "PACELINE_PRICE_KEYS", "PACELINE_PRICE_KEYS_FI
 """Variables that hold secrets, or name their files: read where they are used, never printed."""
 URLS = ("PACELINE_REDIS_URL", "PACELINE_LEDGER_URL")
 """Variables that may hold a password: each may stand in a file, which `<name>_FILE` names."""
+_PARTS_OF_URLS = frozenset({"VALKEY_PASSWORD"})
+"""Variables of which a deployment makes those of URLS."""
 
 
 def of_children(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment for processes that we start: without our own variables, some of which are secret."""
-    return {name: value for name, value in environment.items() if not name.startswith("PACELINE_")}
+    """The environment for processes that we start: without our own variables, some of which are secret, and without
+    the password that a deployment puts into our URLs."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("PACELINE_") and name not in _PARTS_OF_URLS
+    }
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

@@ -65,6 +65,9 @@ class Child:
                 start_new_session=True,  # Ctrl-C is for the supervisor, which lets workers drain
             )
             told = msgspec.json.encode(handover(theirs.fileno())) + b"\n"
+        except RuntimeError as error:  # of the thread that is to wait for it: a machine without any left
+            ours.close()  # a process that did start hears that nobody is there, and ends
+            raise OSError(str(error)) from error
         except BaseException:
             ours.close()
             raise

@@ -67,7 +67,11 @@ class RollingRestart:
     async def _run(self) -> None:
         _log.info("workers are replaced, one after the other: %d", len(self._slots))
         for slot in self._slots:
-            why_not = await slot.replace(self._within_s)
+            try:
+                why_not = await slot.replace(self._within_s)
+            except Exception as error:  # whatever it is, it ends this replacement alone, and is counted
+                _log.exception("the replacement of %s", slot.name)
+                why_not = repr(error)
             if why_not:
                 self._tally.count(FAILED)
                 _log.error("%s is not replaced, the rest stays as it is: %s", slot.name, why_not)

@@ -88,7 +88,7 @@ class KeptServer:
         try:
             self._server.launch()  # here: the signal of a parent's death follows this thread
             await asyncio.to_thread(self._server.wait)  # a long append-only file takes seconds to load
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:  # the machine may have no file or process left
             _log.error("the embedded %s: %s", self.name, error)
             self._server.close()
         self._started_s = time.monotonic()

@@ -4,6 +4,8 @@ Place: the supervisor holds one `Slot` per worker, one for the bookkeeper and on
 Rule: a worker that lived at least STEADY_S is replaced at once; one that dies young is replaced at once
     the first time, then after a pause that doubles from BACKOFF_S to BACKOFF_MAX_S. After ALARM_DEATHS young
     deaths in a row the slot is `failing`, until a worker lives long enough.
+    A worker that cannot even be started, since the machine has no process, file or memory left, died young, too: the
+    slot tries on, and nothing else ends for it.
     The slot's listening sockets are the supervisor's: a successor is handed the very ones that its predecessor accepts
     from, so that no connection notices a planned replacement. When a worker dies they are closed at once, and its
     successor gets new ones: a start takes seconds and a bid has 100 ms, so whoever comes meanwhile goes to another
@@ -123,10 +125,17 @@ class Slot:
     async def keep(self) -> None:
         """Run workers until `stop`; raises Unusable where the very first refuses its configuration."""
         while not self._stop.is_set():
-            self._worker = worker = await self._start()
-            await self._over.wait()  # of `worker`, or of the last one that took over from it
+            try:
+                self._worker = await self._start()
+            except OSError as error:
+                await self._closed()
+                self._count_death(steady=False)
+                await self._pause(f"cannot be started: {error}")
+                continue
+            await self._over.wait()  # of this worker, or of the last one that took over from it
             self._over.clear()
             worker, self._worker = self._worker, None
+            assert worker is not None, "it was, until now"
             status = worker.ended.result()
             self._was_ready |= worker.was_ready
             if self._stop.is_set():
@@ -134,12 +143,8 @@ class Slot:
             await self._closed()
             if status == EXIT_CONFIG and not self._was_ready:
                 raise Unusable(f"{self.name} cannot use the configuration: its log says why")
-            self._count_death(worker)
-            pause_s = self._pause_s()
-            _log.error("%s died (status %d): started again in %.1f s", self.name, status, pause_s)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._stop.wait()
+            self._count_death(steady=time.monotonic() - worker.started_s >= STEADY_S)
+            await self._pause(f"died (status {status})")
         for child in self._children:
             await asyncio.wait({child.ended})
 
@@ -151,7 +156,10 @@ class Slot:
         worker = self._worker
         if worker is None or not worker.ready or self._stop.is_set():
             return "it has no worker that is ready"
-        self._successor = successor = await self._start()
+        try:
+            self._successor = successor = await self._start()
+        except OSError as error:
+            return f"its successor cannot be started: {error}"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await successor.settled.wait()
@@ -216,8 +224,14 @@ class Slot:
             successor.signal(signal.SIGKILL)
             await asyncio.wait({successor.ended})
 
-    def _count_death(self, worker: Child) -> None:
-        steady = time.monotonic() - worker.started_s >= STEADY_S
+    async def _pause(self, why: str) -> None:
+        pause_s = self._pause_s()
+        _log.error("%s %s: started again in %.1f s", self.name, why, pause_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stop.wait()
+
+    def _count_death(self, *, steady: bool) -> None:
         self.young_deaths = 0 if steady else self.young_deaths + 1
         self.restarts += 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, load
+from bidder.config import ENVIRONMENT, SECRETS, Config, ConfigError, load, of_children
 from bidder.exchanges import SHIPPED
 from bidder.settings import Events, PrivacyRules
 
@@ -274,3 +274,10 @@ def test_urls_may_stand_in_files(tmp_path: Path) -> None:
     missing = _refusal(None, PACELINE_LEDGER_URL_FILE=str(tmp_path / "none"))
     assert missing == f"PACELINE_LEDGER_URL_FILE: {tmp_path / 'none'}: No such file or directory"
     assert "hush" not in both + missing
+
+
+def test_no_secret_of_ours_is_handed_on_to_children() -> None:
+    """Neither our variables nor the password of which a deployment makes them."""
+    kept = {"PATH": "/bin", "HOME": "/"}
+    secret = {"PACELINE_REDIS_URL": "redis://:x@h", "PACELINE_TOKEN_KEYS": "1:00", "VALKEY_PASSWORD": "x"}
+    assert of_children(kept | secret) == kept

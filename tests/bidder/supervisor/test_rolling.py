@@ -135,6 +135,26 @@ async def test_a_successor_that_is_not_ready_is_given_up(
         assert place.slot.young_deaths == place.slot.restarts == 0
 
 
+async def test_a_successor_that_cannot_be_started_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replacement ends, counted, with the reason; the worker stays. The next one may have more luck."""
+    tally = Tally()
+    async with placed(tmp_path) as place:
+        first, command = place.slot.pid, place.slot._command
+        monkeypatch.setattr(place.slot, "_command", (str(tmp_path / "none"),))
+        reason = await place.slot.replace(60)
+        assert reason.startswith("its successor cannot be started: [Errno 2]")
+        rolling = RollingRestart([place.slot], 60, tally)
+        assert rolling.begin()
+        await rolling.end()
+        assert (place.slot.ready, place.slot.pid, place.slot.beside) == (True, first, None)
+        monkeypatch.setattr(place.slot, "_command", command)
+        assert await place.slot.replace(60) == ""
+    counted = dict(tally.samples())
+    assert [counted[Cell(name)] for name in (DONE, FAILED, RUNNING)] == [0, 1, 0]
+
+
 async def test_a_death_resets_who_waits_and_refuses_who_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,7 @@ async def test_a_server_that_cannot_start_is_tried_again(
         nonlocal tries
         tries += 1
         if tries <= 2:
-            raise embedded.EmbeddedError("no server")
+            raise embedded.EmbeddedError("no server") if tries == 1 else OSError(24, "Too many open files")
         return find()
 
     try:

@@ -1,8 +1,13 @@
 """A worker whose loop stands still is killed and replaced; one that beats, or never did, is left alone."""
 
 import asyncio
+import os
+import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +17,7 @@ from bidder.stores.embedded import free_port
 from bidder.supervisor import children
 from bidder.supervisor.slots import Slot
 from tests.bidder.supervisor.serving import until
+from tests.servers import eventually
 
 STANDIN = (sys.executable, "-m", "tests.bidder.supervisor.standin")
 pytestmark = pytest.mark.process
@@ -35,8 +41,54 @@ def _slot(folder: Path) -> Slot:
     return Slot(0, STANDIN, Config(), setup)
 
 
+@contextmanager
+def _no_files_left() -> Iterator[None]:
+    """This process can open none."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path(os.devnull).open("rb") as next_one:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno(), limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 async def _until(slot: Slot, done: str) -> None:
     await asyncio.to_thread(until, lambda: getattr(slot, done), done)
+
+
+async def test_a_worker_that_cannot_be_started_died(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No file is left for it: the death is counted, the next tries come later and later, and the slot is failing.
+    Once there are some again it starts."""
+    slot = _slot(tmp_path)
+    with _no_files_left():
+        keeping = asyncio.create_task(slot.keep())
+        await eventually(lambda: slot.failing or keeping.done())
+        assert not keeping.done()
+    assert "worker 0 cannot be started: [Errno 24]" in caplog.text
+    assert "started again in 0.2 s" in caplog.text
+    assert slot.restarts >= 3
+    await _until(slot, "ready")
+    slot.stop()
+    await keeping
+
+
+async def test_a_worker_that_nobody_could_wait_for_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread is left to wait for its end: as where no process is."""
+    slot, real = _slot(tmp_path), asyncio.create_subprocess_exec
+
+    async def one_less(*_: Any, **__: Any) -> Any:
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", real)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", one_less)
+    keeping = asyncio.create_task(slot.keep())
+    await eventually(lambda: slot.ready or keeping.done())
+    assert (slot.ready, slot.restarts, slot.young_deaths) == (True, 1, 1)
+    slot.stop()
+    await keeping
 
 
 async def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
