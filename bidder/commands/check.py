@@ -148,19 +148,19 @@ def _price_keys(config: Config) -> str:
 def _tls(config: Config) -> str:
     from datetime import UTC, datetime
 
-    from bidder.web.tls import TlsError, expiry, server_context
+    from bidder.web.tls import TlsError, server_context
 
     ports = {"exchange": config.exchange.tls, "public": config.public.tls, "ops": config.ops.tls}
     said = []
     for name, tls in ports.items():
         try:
-            context = server_context(tls, name)
-            if context is None:
-                said.append(f"{name} plain")
-                continue
-            ends = expiry(tls, name)
+            speaks = server_context(tls, name)
         except TlsError as error:
             raise Wrong(str(error)) from None
+        if speaks is None:
+            said.append(f"{name} plain")
+            continue
+        _, ends = speaks
         if ends <= datetime.now(UTC):
             raise Wrong(f"the {name} port's certificate {tls.cert_file} ended on {ends.date()}")
         said.append(f"{name} until {ends.date()}" + (", of known clients" if tls.client_ca_file else ""))

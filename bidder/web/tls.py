@@ -5,6 +5,8 @@ Shapes: TLS 1.2 or later, forward secrecy, AES-GCM or ChaCha20; ALPN http/1.1. W
     certificate that one of its authorities signed, or is not let in.
 Rule: files are read anew on SIGHUP and when they change; connections that are open stay as they are. Where the new
     files cannot be used, the last good ones stay, and a metric says so.
+    A file that is being written may be good at one look and bad at the next: what a port shows, and what it says of it,
+    comes of one look at its certificate.
 Raises: TlsError, one line for an operator.
 """
 
@@ -63,9 +65,9 @@ class PortTls:
     def __init__(self, tls: Tls, port: str, tally: Tally) -> None:
         """Reads the files: raises TlsError. `port` is its name: exchange, public or ops."""
         self._tls, self._port, self._tally = tls, port, tally
-        self.context = server_context(tls, port)
+        self.context: ssl.SSLContext | None = None
         """For new connections; None: they are plain."""
-        self._told()
+        self._show(server_context(tls, port))
 
     def failed(self, reason: str) -> None:
         """Count a handshake that came to nothing."""
@@ -76,20 +78,19 @@ class PortTls:
         if self.context is None:
             return
         try:
-            self.context = server_context(self._tls, self._port)
+            self._show(server_context(self._tls, self._port))
         except TlsError as error:
             _log.error("TLS files are not reloaded, the last good ones stay: %s", error)
             self._tally.set("paceline_tls_reload_failed", self._port, value=1)
-            return
-        self._told()
 
-    def _told(self) -> None:
-        if self.context is not None:
-            self._tally.set("paceline_tls_reload_failed", self._port, value=0)
-            ends = expiry(self._tls, self._port)
-            self._tally.set("paceline_tls_expiry_timestamp_seconds", self._port, value=int(ends.timestamp()))
-            if ends <= datetime.now(UTC):
-                _log.error("the certificate of the %s port ended on %s", self._port, ends.date())
+    def _show(self, read: "tuple[ssl.SSLContext, datetime] | None") -> None:
+        if read is None:
+            return
+        self.context, ends = read
+        self._tally.set("paceline_tls_reload_failed", self._port, value=0)
+        self._tally.set("paceline_tls_expiry_timestamp_seconds", self._port, value=int(ends.timestamp()))
+        if ends <= datetime.now(UTC):
+            _log.error("the certificate of the %s port ended on %s", self._port, ends.date())
 
 
 def tls_files(config: Config) -> tuple[str, ...]:
@@ -100,15 +101,15 @@ def tls_files(config: Config) -> tuple[str, ...]:
     )
 
 
-def server_context(tls: Tls, port: str) -> ssl.SSLContext | None:
-    """What a port speaks; None: plain. Raises TlsError."""
+def server_context(tls: Tls, port: str) -> tuple[ssl.SSLContext, datetime] | None:
+    """What a port speaks, and when the first certificate of its chain ends, or ended; None: plain. Raises TlsError."""
     if not tls.cert_file:
         if tls.key_file or tls.client_ca_file:
             raise TlsError(f"the {port} port has no `tls.cert_file`: its other TLS files are of no use")
         return None
     if tls.client_ca_file and port == "public":
         raise TlsError("the public port cannot have `tls.client_ca_file`: browsers have no certificates")
-    expiry(tls, port)
+    ends = _expiry(tls, port)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -121,21 +122,21 @@ def server_context(tls: Tls, port: str) -> ssl.SSLContext | None:
         raise TlsError(f"the {port} port's key {key}: {_reason(error)}") from None
     if tls.client_ca_file:
         _demand(context, tls.client_ca_file, port)
-    return context
+    return context, ends
 
 
-def expiry(tls: Tls, port: str) -> datetime:
-    """When the first certificate of the chain ends, or ended; raises TlsError."""
-    from cryptography.x509 import (
+def _expiry(tls: Tls, port: str) -> datetime:
+    from cryptography.x509 import (  # costs 30 ms that a plain service need not spend
+        InvalidVersion,
         load_pem_x509_certificates,
-    )  # costs 30 ms that a plain service need not spend
+    )
 
     path = Path(tls.cert_file)
     try:
         chain = load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return min(certificate.not_valid_after_utc for certificate in chain)
+    except (OSError, ValueError, InvalidVersion) as error:
         raise TlsError(f"the {port} port's certificate {path}: {_reason(error)}") from None
-    return min(certificate.not_valid_after_utc for certificate in chain)
 
 
 def _demand(context: ssl.SSLContext, path: str, port: str) -> None:

@@ -7,18 +7,20 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_pem_x509_certificate
 
 from bidder.metrics import Cell, Tally
 from bidder.settings import Tls
 from bidder.web import listener as module
 from bidder.web.listener import Listener
 from bidder.web.sockets import shared_socket
-from bidder.web.tls import PortTls, TlsError, expiry, server_context
+from bidder.web.tls import PortTls, TlsError, server_context
 from tests.certificates import Authority, Files
 from tests.servers import eventually
 
@@ -46,6 +48,10 @@ def authority(tmp_path: Path) -> Authority:
 def of(files: Files, clients: Path | str = "") -> Tls:
     """Settings of these files."""
     return Tls(cert_file=str(files.certificate), key_file=str(files.key), client_ca_file=str(clients))
+
+
+def _ends(files: Files) -> datetime:
+    return load_pem_x509_certificate(files.certificate.read_bytes()).not_valid_after_utc
 
 
 def trusting(authority: Authority, own: Files | None = None) -> ssl.SSLContext:
@@ -110,7 +116,7 @@ def test_what_is_agreed_to(authority: Authority) -> None:
         assert cipher[0].startswith("ECDHE-")
 
     served = serve(of(files), story)
-    ends = expiry(of(files), "exchange").timestamp()
+    ends = _ends(files).timestamp()
     assert served.value("paceline_tls_expiry_timestamp_seconds") == int(ends)
 
 
@@ -204,6 +210,38 @@ def test_new_files_serve_new_connections_and_bad_ones_change_nothing(authority: 
         writer.close()
 
     serve(of(files), story)
+
+
+def test_a_file_that_is_written_while_it_is_read_ends_nothing(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is cut short the moment after it was read: what was read is shown, the expiry is of the same
+    look, nothing is raised. The next look finds it useless, and the last good ones stay."""
+    files = authority.sign("server", days=1)
+    tally = Tally()
+    tls = PortTls(of(files), "exchange", tally)
+
+    def value(name: str) -> int:
+        return dict(tally.samples())[Cell(name, ("exchange",))]
+
+    load = ssl.SSLContext.load_cert_chain
+
+    def written(context: ssl.SSLContext, *arguments: Any, **more: Any) -> None:
+        load(context, *arguments, **more)
+        files.certificate.write_bytes(files.certificate.read_bytes()[:100])
+
+    authority.sign("server", days=5)
+    ends, before = _ends(files), tls.context
+    with monkeypatch.context() as patched:
+        patched.setattr(ssl.SSLContext, "load_cert_chain", written)
+        tls.reload()
+    assert tls.context is not before
+    assert value("paceline_tls_expiry_timestamp_seconds") == int(ends.timestamp())
+    assert value("paceline_tls_reload_failed") == 0
+    shown = tls.context
+    tls.reload()
+    assert value("paceline_tls_reload_failed") == 1
+    assert tls.context is shown
 
 
 def test_one_file_may_hold_both(authority: Authority) -> None:
