@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.exchange.dialects import Dialect, Json
 from benchmarks.exchange.inventory import APPS, CTV_APPS, EID_SOURCES, SITES
 from benchmarks.exchange.population import Human
+from bidder.screening import EXCHANGE_DOMAINS
 
 _COPPA_SHARE: Final = 0.015
 _CONTENT_SHARE: Final = 0.4
@@ -133,8 +134,9 @@ def regs(rng: random.Random, human: Human) -> Json:
 
 
 def source(rng: random.Random, dialect: Dialect) -> Json:
-    """The transaction and who sells it."""
-    nodes = [{"asi": f"{dialect.name}.example", "sid": f"seller-{rng.randint(1, 99)}", "hp": 1}]
+    """The transaction and who sells it: the chain ends with the exchange, as the bidder knows it."""
+    own = EXCHANGE_DOMAINS.get(dialect.name, f"{dialect.name}.example")
+    nodes = [{"asi": own, "sid": f"seller-{rng.randint(1, 99)}", "hp": 1}]
     if rng.random() < 0.3:
         nodes.insert(0, {"asi": "reseller.example", "sid": f"r-{rng.randint(1, 99)}", "hp": 1})
     return {"tid": transaction_id(rng), "fd": 1, "schain": {"complete": 1, "ver": "1.0", "nodes": nodes}}

@@ -11,10 +11,13 @@ from benchmarks.exchange import consent
 from benchmarks.exchange.dialects import DIALECTS, to_25
 from benchmarks.exchange.population import Population, interest
 from benchmarks.exchange.requests import Call, prebid_bodies, prepare
+from bidder.fraud.supply import Supply
 from bidder.privacy import tcf
+from bidder.screening import EXCHANGE_DOMAINS
 from openrtb.codec import decode_request
 from openrtb.upgrade import upgrade
 from openrtb.validate import validate
+from tests.bidder.fraud.support import context
 
 NOW_S = 1_795_000_000
 CALLS = prepare(11, 1_500, NOW_S)
@@ -32,6 +35,21 @@ def test_every_body_is_a_valid_request() -> None:
         upgrade(request)
         validate(request)
         assert request.id == call.request["id"]
+
+
+def test_chains_of_sellers_are_sound() -> None:
+    """No chain is one that the bidder calls broken, so a report of fraud under this load tells of robots, not of the
+    generator."""
+    supply = Supply({}, {}, {}, EXCHANGE_DOMAINS)
+    judged: collections.Counter[str] = collections.Counter()
+    for call in CALLS:
+        request = decode_request(plain(call))
+        upgrade(request)
+        if request.source is not None and request.source.schain is not None:
+            told = msgspec.to_builtins(request.source)
+            assert not supply.judge(context(call.dialect.name, source=told)[0]), (call.dialect.name, told)
+            judged[call.dialect.name] += 1
+    assert judged.keys() == {dialect.name for dialect in DIALECTS}
 
 
 def test_equal_seeds_give_equal_bodies() -> None:
