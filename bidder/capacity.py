@@ -324,8 +324,8 @@ def _unmeasured(load: Load, constants: Constants) -> tuple[str, ...]:
     if load.line_items <= most:
         return ()
     return (
-        f"guess: constants were measured with up to {most:,} line items; for {load.line_items:,} they are drawn on in a "
-        "straight line, and nobody tried it: measure before you order",
+        f"guess: constants were measured with up to {most:,} line items; for {load.line_items:,} they are drawn on in "
+        "a straight line, and nobody tried it: measure before you order",
     )
 
 

@@ -138,10 +138,11 @@ def _nodes(primaries: int, replicas: int) -> str:
 
 def assumptions(load: Load, speed: float) -> str:
     """What the estimate takes for granted, in a line."""
+    replicas = f"{load.replicas} replica{'' if load.replicas == 1 else 's'}"
     return (
         f"code takes {speed:.2f} times as long as where the constants were measured; workers {load.utilisation:.0%} "
         f"and stores {load.store_utilisation:.0%} busy at the peak; {load.known_share:.0%} of requests name somebody, "
-        f"{load.bid_share:.0%} are bid on, {load.win_share:.0%} of bids win; {load.replicas} replica{'s' * (load.replicas != 1)} of each primary"
+        f"{load.bid_share:.0%} are bid on, {load.win_share:.0%} of bids win; {replicas} of each primary"
     )
 
 
@@ -150,7 +151,8 @@ def _bounds(kind: Any) -> str:
     bounds = msgspec.inspect.type_info(kind)
     assert isinstance(bounds, msgspec.inspect.IntType | msgspec.inspect.FloatType)
     low, high = bounds.ge, bounds.le
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     return f"{low:,.12g} to {high:,.12g}"
 
 

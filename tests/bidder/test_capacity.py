@@ -159,7 +159,7 @@ def test_what_stands_in_the_way_is_told() -> None:
 
 
 def test_whole_cores_are_ordered() -> None:
-    """For each pod those of its workers and at least one for its helpers, as the chart asks; never less than is used."""
+    """For each pod those of its workers and at least one for its helpers, as the chart asks; no less than is used."""
     made = estimate(USUAL, SHIPPED)
     assert made.ordered_cores == made.workers + made.pods
     busy_helpers = estimate(replace(USUAL, line_items=1_000_000), SHIPPED)
