@@ -5,6 +5,8 @@ Place: `make audit` and .ci/run. pip-audit asks an advisory service of the packa
 Exit codes: 0 all were looked up and none is known to be vulnerable; 1 a vulnerability is known, or a licence is none
     that we may ship with; 3 no vulnerability is known, but not everything could be looked up: no service was reached.
 Limits: SERVICES are asked in turn until one knows everything, each for PATIENCE_S.
+Rule: certificates are judged as pip judges them: by PIP_CERT, SSL_CERT_FILE or the system's own store, unless
+    REQUESTS_CA_BUNDLE says otherwise.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata as metadata
 import json
+import os
 import re
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +29,18 @@ LOCK: Final = ROOT / "requirements.lock"
 SERVICES: Final = ("pypi", "osv")
 PATIENCE_S: Final = 240
 SOUND, KNOWN, UNASKED = 0, 1, 3
+REASON_CHARACTERS: Final = 200
+REASONS: Final = (
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"), "certificate not trusted"),
+    (
+        re.compile(r"NameResolutionError|[Nn]ame or service not known|in name resolution|nodename nor"),
+        "name not found",
+    ),
+    (re.compile(r"ProxyError"), "the proxy does not let it through"),
+    (re.compile(r"Connection refused|Connect call failed"), "connection refused"),
+    (re.compile(r"[Tt]imed? ?out"), "no answer in time"),
+)
+"""What a client's exception says, in words."""
 
 STRONG: Final = re.compile(
     r"\b(A?GPL|GNU (Affero )?General|SSPL|EUPL|OSL|RSAL|BUSL|CC-BY-NC|Commons Clause)", re.IGNORECASE
@@ -48,9 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lock", type=Path, default=LOCK)
     parser.add_argument("--command", default=f"{sys.executable} -m pip_audit", help="what runs pip-audit")
     chosen = parser.parse_args(arguments)
-    licences = forbidden(metadata.distributions())
+    installed = list(metadata.distributions())
+    licences = forbidden(installed)
     for line in licences:
         print(f"audit: LICENCE {line}")
+    if not licences:
+        print(f"audit: {len(installed)} installed packages, all with licences that we may ship with")
     status = advisories(chosen.command.split(), chosen.lock)
     return KNOWN if licences else status
 
@@ -71,6 +91,7 @@ def advisories(command: Sequence[str], lock: Path) -> int:
     print("audit: NOT AUDITED: no advisory service could say of every package whether it is vulnerable")
     for reason in reasons:
         print(f"audit:   {reason}")
+    print(f"audit: exit code {UNASKED}: none is known to be vulnerable, and that proves nothing")
     return UNASKED
 
 
@@ -89,7 +110,7 @@ def ask(command: Sequence[str], lock: Path, service: str) -> tuple[Findings | No
     try:
         done = subprocess.run(  # noqa: S603  our own tool
             [*command, *options, "-s", service, "--timeout", "15"],
-            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=trusting(os.environ),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None, f"no answer within {PATIENCE_S} s"
@@ -97,7 +118,22 @@ def ask(command: Sequence[str], lock: Path, service: str) -> tuple[Findings | No
         return findings(json.loads(done.stdout)["dependencies"]), ""
     except (ValueError, KeyError, TypeError):
         last = done.stderr.strip().splitlines()
-        return None, last[-1][:300] if last else f"pip-audit ended with {done.returncode}"
+        return None, reason_of(last[-1]) if last else f"pip-audit ended with {done.returncode}"
+
+
+def trusting(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the certificates that pip trusts, where pip-audit is told of no others."""
+    bundle = environment.get("PIP_CERT") or environment.get("SSL_CERT_FILE")
+    bundle = bundle or ssl.get_default_verify_paths().cafile
+    return ({"REQUESTS_CA_BUNDLE": bundle} if bundle else {}) | dict(environment)
+
+
+def reason_of(line: str) -> str:
+    """An exception's line in words; whole words of it where it is none of those that are known."""
+    for pattern, words in REASONS:
+        if pattern.search(line):
+            return words
+    return textwrap.shorten(line, REASON_CHARACTERS, placeholder=" ...")
 
 
 def findings(dependencies: Iterable[dict[str, Any]]) -> Findings:
@@ -116,7 +152,8 @@ def findings(dependencies: Iterable[dict[str, Any]]) -> Findings:
 
 def _unknown(found: Findings | None) -> str:
     names = found.unknown if found is not None else []
-    return f"it knows nothing of {len(names)} packages ({', '.join(names[:3])}, ...)"
+    more = ", ..." if len(names) > 3 else ""
+    return f"it knows nothing of {len(names)} package{'s' * (len(names) != 1)} ({', '.join(names[:3])}{more})"
 
 
 def forbidden(installed: Iterable[metadata.Distribution]) -> list[str]:

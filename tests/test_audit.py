@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata as metadata
 import importlib.util
 import json
+import ssl
 import subprocess
 import sys
 from email.message import EmailMessage
@@ -80,8 +81,37 @@ def test_services_that_cannot_be_reached_are_told_apart(tmp_path: Path) -> None:
     done = run(tmp_path, pypi=[package("a"), UNKNOWN], osv="ConnectionError: name or service not known")
     assert done.returncode == 3
     assert "NOT AUDITED" in done.stdout
-    assert "pypi: it knows nothing of 1 packages (b, ...)" in done.stdout
-    assert "osv: ConnectionError: name or service not known" in done.stdout
+    assert "pypi: it knows nothing of 1 package (b)" in done.stdout
+    assert "osv: name not found" in done.stdout
+    assert "all with licences that we may ship with" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            "SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')",
+            "certificate not trusted",
+        ),
+        ("Caused by NameResolutionError(host='api.osv.dev')", "name not found"),
+        ("NewConnectionError: [Errno 111] Connection refused", "connection refused"),
+        ("ReadTimeout: read timed out. (read timeout=15)", "no answer in time"),
+        ("something else", "something else"),
+        ("word " * 100, ("word " * 39).strip() + " ..."),
+    ],
+)
+def test_reasons_are_words(line: str, reason: str) -> None:
+    """An exception's repr is for nobody; what is not known is cut between words."""
+    assert audit.reason_of(line) == reason
+
+
+def test_certificates_are_those_that_pip_trusts() -> None:
+    """PIP_CERT, SSL_CERT_FILE, the system's; what is said for pip-audit itself stands."""
+    bundle = "REQUESTS_CA_BUNDLE"
+    assert audit.trusting({"PIP_CERT": "a", "SSL_CERT_FILE": "b"})[bundle] == "a"
+    assert audit.trusting({"SSL_CERT_FILE": "b"})[bundle] == "b"
+    assert audit.trusting({"SSL_CERT_FILE": "b", bundle: "c"})[bundle] == "c"
+    assert audit.trusting({}).get(bundle) == ssl.get_default_verify_paths().cafile
 
 
 def named(**fields: str) -> Any:
