@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bidder.metrics import Tally
-from bidder.web import departure
+from bidder.web import departure, public
 from bidder.web.public import PublicServer, public_app
 from bidder.web.sockets import shared_socket
 from tests.servers import eventually
@@ -59,6 +59,20 @@ async def test_the_next_answer_is_the_last(monkeypatch: pytest.MonkeyPatch) -> N
         await draining
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+
+
+async def test_who_never_said_a_word_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a single byte is closed as soon as one that was served, before its first head is overdue."""
+    monkeypatch.setattr(departure, "QUIET_S", 1e-6)
+    monkeypatch.setattr(departure, "DEPART_S", 600)
+    monkeypatch.setattr(public, "HEAD_S", 600)
+    async with served() as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        draining = asyncio.create_task(server.drain())
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        await draining
         writer.close()
 
 
