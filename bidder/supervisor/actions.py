@@ -67,7 +67,8 @@ class Actions:
         except Unconfirmed:
             raise Undone("unconfirmed", "too few replicas of the ledger have it yet: ask again") from None
         except (LedgerDown, AddressError, TimeoutError, OSError) as error:
-            raise Undone("unreachable", f"the ledger does not answer: {type(error).__name__}") from None
+            why = f"the ledger does not answer ({type(error).__name__}): see `paceline budget show` once it does"
+            raise Undone("unreachable", why) from None
 
     async def _ask(self, advertiser: str, account: str, paused: bool) -> None:
         async with opened(self._config.ledger_store(self._ledger_url())) as ledger:

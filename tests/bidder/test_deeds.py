@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import pwd
 import stat
 import threading
 from pathlib import Path
@@ -127,15 +128,47 @@ def test_no_level_and_no_flood_hides_a_deed() -> None:
 
 
 def test_who_ran_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user; behind sudo, who called it; in a container without names, the number."""
+    """The user that the operating system knows, whatever the variables say; what they say of who called sudo is told as
+    such; in a container without names, the number."""
     monkeypatch.delenv("SUDO_USER", raising=False)
-    assert user_name()
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "mallory")
+    uid = os.getuid()
+    own = f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    assert user_name() == own
     monkeypatch.setenv("SUDO_USER", "ada")
-    assert user_name() == "ada (sudo)"
+    assert user_name() == f"{own}, says it is ada"
     monkeypatch.delenv("SUDO_USER")
 
-    def nobody() -> str:
-        raise OSError("no name")
+    def nobody(number: int) -> None:
+        raise KeyError(number)
 
-    monkeypatch.setattr(deeds.getpass, "getuser", nobody)
-    assert user_name() == f"uid {os.getuid()}"
+    monkeypatch.setattr(deeds.pwd, "getpwuid", nobody)
+    assert user_name() == f"uid {uid}"
+
+
+def test_a_full_file_is_moved_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files have their bound, so have they all together: the oldest goes; each is its owner's alone."""
+    monkeypatch.setattr(deeds, "MAX_BYTES", 1)
+    monkeypatch.setattr(deeds, "OLD_FILES", 2)
+    for number in range(6):
+        tell(Deed(who=f"n{number}", role="admin", action="x", result="done", way="test"), tmp_path)
+    found = {path.name: json.loads(path.read_text())["who"] for path in tmp_path.iterdir()}
+    assert found == {"audit.log": "n5", "audit.log.1": "n4", "audit.log.2": "n3"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_no_line_is_lost_when_it_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several that write and find it full at once."""
+    monkeypatch.setattr(deeds, "MAX_BYTES", 2_000)
+    monkeypatch.setattr(deeds, "OLD_FILES", 100)
+    writers = [
+        threading.Thread(target=lambda: [tell(DEED, tmp_path) for _ in range(25)] and None) for _ in range(8)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    files = list(tmp_path.iterdir())
+    assert len(files) > 5
+    assert sum(len(path.read_text().splitlines()) for path in files) == 200

@@ -12,11 +12,12 @@ import aiohttp
 import pytest
 
 from bidder.console import feed
+from bidder.notices.keys import Keyring
 from bidder.settings import OpsPort
 from bidder.web.exposition import Samples
 from tests.bidder.console.samples import Service
 from tests.bidder.console.support import serving
-from tests.bidder.web.operators import bearer, token
+from tests.bidder.web.operators import NEW_KEY, OLD_KEY, bearer, token
 
 
 async def messages(content: aiohttp.StreamReader, count: int) -> list[tuple[str, Any]]:
@@ -146,6 +147,55 @@ async def test_a_session_that_ends_ends_its_stream(tmp_path: Path, monkeypatch: 
         async with client.get(server.make_url("/events"), headers=headers) as answer:
             assert answer.status == 200
             assert await ended(answer.content)
+
+
+async def test_a_token_that_is_taken_back_ends_its_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key left the ring: nobody looks on with it; who watches by a key that stayed does."""
+    monkeypatch.setattr(feed, "PERIOD_S", 0.02)
+    async with (
+        serving(tmp_path, OpsPort(token_required=True)) as (server, console),
+        aiohttp.ClientSession() as client,
+    ):
+        url = server.make_url("/events")
+        gone, stays = (bearer(token("viewer", keyring=Keyring((key,)))) for key in (OLD_KEY, NEW_KEY))
+        async with client.get(url, headers=gone) as one, client.get(url, headers=stays) as other:
+            await messages(one.content, 2)
+            console.feed._access.adopt(Keyring((NEW_KEY,)))
+            async with asyncio.timeout(60):
+                assert await ended(one.content)
+            assert await messages(other.content, 3)
+
+
+async def test_nobody_takes_all_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name has no more than its share, however many tokens and addresses; the next name has its place."""
+    monkeypatch.setattr(feed, "MAX_EACH", 1)
+    async with (
+        serving(tmp_path, OpsPort(token_required=True)) as (server, console),
+        aiohttp.ClientSession() as client,
+    ):
+        url = server.make_url("/events")
+        async with client.get(url, headers=bearer(token("viewer"))) as one:
+            assert one.status == 200
+            async with client.get(url, headers=bearer(token("admin"))) as two:
+                assert (two.status, two.headers["Retry-After"]) == (503, "10")
+            async with client.get(url, headers=bearer(token("viewer", name="eve"))) as three:
+                assert three.status == 200
+        await until(lambda: console.feed.watchers == 0)
+        async with client.get(url, headers=bearer(token("viewer"))) as again:
+            assert again.status == 200
+
+
+async def test_nobody_takes_all_places_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There an address has its share."""
+    monkeypatch.setattr(feed, "MAX_EACH", 1)
+    async with serving(tmp_path) as (server, _), aiohttp.ClientSession() as client:
+        url = server.make_url("/events")
+        async with client.get(url) as one, client.get(url) as two:
+            assert (one.status, two.status) == (200, 503)
 
 
 async def test_closing_sends_everybody_away(tmp_path: Path) -> None:

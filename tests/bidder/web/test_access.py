@@ -7,15 +7,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp import web
+from aiohttp.test_utils import TestServer, make_mocked_request
 
 from bidder.clock import ManualClock, SystemClock
 from bidder.deeds import FILE_NAME
+from bidder.notices.keys import Keyring
 from bidder.settings import OpsPort
-from bidder.web.access import COOKIE, SESSION_S, Access, host_of
-from bidder.web.roles import Role, check_token
+from bidder.web.access import COOKIE, FAILURES, SECURE_COOKIE, SESSION_S, Access, host_of
+from bidder.web.roles import Holder, Role, check_token
 from tests.bidder.console.support import serving
-from tests.bidder.web.operators import RING, bearer, token
+from tests.bidder.web.operators import NEW_KEY, OLD_KEY, RING, bearer, token
 
 FAR = OpsPort(host="0.0.0.0")
 PATHS = ("/", "/events", "/metrics")
@@ -93,9 +95,23 @@ async def test_names_of_this_machine(tmp_path: Path, name: str, known: bool) -> 
 
 
 async def test_elsewhere_every_name_will_do(tmp_path: Path) -> None:
-    """Off loopback the token decides, which no other site has."""
+    """Off loopback, where no names are set, the token decides, which no other site has."""
     async with serving(tmp_path, FAR) as (server, _):
         assert await status(server, "/metrics", Host="10.1.2.3:8082", **bearer(token("viewer"))) == 200
+
+
+async def test_elsewhere_names_that_are_set(tmp_path: Path) -> None:
+    """Where names are given the port answers to them alone, off loopback too: metrics may be open there, and a page
+    could point its own name at it."""
+    settings = OpsPort(host="0.0.0.0", open_metrics=True, hosts=("paceline", "Ops.example"))
+    async with serving(tmp_path, settings) as (server, _):
+        found = {
+            name: await status(server, "/metrics", Host=name)
+            for name in ("paceline:8082", "ops.example", "localhost:8082", "127.0.0.1:8082", "evil.example")
+        }
+        assert found.pop("evil.example") == 421
+        assert set(found.values()) == {200}
+        assert await status(server, "/live", Host="evil.example") == 200
 
 
 def test_two_hosts_are_none() -> None:
@@ -164,12 +180,94 @@ async def test_what_does_not_sign_in(
         assert 'role="alert"' in await answer.text()
 
 
+@pytest.mark.parametrize(
+    ("headers", "wanted"),
+    [
+        ({}, 303),
+        ({"Origin": "http://HERE"}, 303),
+        ({"Origin": "https://HERE"}, 303),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Origin": "http://HERE", "Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+async def test_where_a_form_comes_from(tmp_path: Path, headers: dict[str, str], wanted: int) -> None:
+    """Over plain HTTP a browser tells the origin alone: another site's form signs nobody in, and leaves a line; a proxy
+    may have taken TLS away."""
+    async with (
+        serving(tmp_path, FAR) as (server, _),
+        aiohttp.ClientSession() as client,
+    ):
+        here = {name: text.replace("HERE", f"127.0.0.1:{server.port}") for name, text in headers.items()}
+        form = {"token": token("viewer")}
+        url = server.make_url("/login")
+        async with client.post(url, data=form, headers=here, allow_redirects=False) as answer:
+            assert answer.status == wanted
+            assert ("Set-Cookie" in answer.headers) is (wanted == 303)
+        async with client.get(server.make_url("/")) as answer:
+            assert (
+                answer.headers["Referrer-Policy"] == "same-origin"
+            )  # else our own form's origin would be `null`
+    line = json.loads((tmp_path / FILE_NAME).read_text().splitlines()[0])
+    assert (line["action"], line["result"]) == ("login", "done" if wanted == 303 else "forbidden")
+
+
+async def test_an_empty_form_is_slowed(tmp_path: Path) -> None:
+    """Without a token at all, as with a wrong one."""
+    async with serving(tmp_path, FAR) as (server, _), aiohttp.ClientSession() as client:
+        found = []
+        for _ in range(FAILURES + 2):
+            async with client.post(server.make_url("/login")) as answer:
+                found.append(answer.status)
+    assert found == [401] * FAILURES + [429] * 2
+    assert len((tmp_path / FILE_NAME).read_text().splitlines()) == FAILURES
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("http", COOKIE), ("https", SECURE_COOKIE)])
+def test_the_cookie_of_a_way(scheme: str, name: str) -> None:
+    """Over TLS its name is one that no other host and nothing in the clear can set, with the attributes that browsers
+    ask for such a name, also when it is taken back; the other way's name counts for nothing."""
+    door = Access(FAR, RING, SystemClock())
+    shown = token("admin")
+    holder = check_token(RING, shown, SystemClock().now_s())
+    assert holder is not None
+    response = web.Response()
+    door.open_session(made(scheme), response, shown, holder)
+    assert list(response.cookies) == [name]
+    set_, left = response.cookies[name], web.Response()
+    door.close_session(made(scheme), left)
+    for each in (set_, left.cookies[name]):
+        assert bool(each["secure"]) is (scheme == "https")
+        assert (each["path"], each["domain"], each["httponly"]) == ("/", "", True)
+    for other in (COOKIE, SECURE_COOKIE):
+        found = door.looker(made(scheme, Cookie=f"{other}={set_.value}"), token=True)
+        assert isinstance(found, Holder) is (other == name)
+
+
+def made(scheme: str, **headers: str) -> web.Request:
+    """A call that came so."""
+    return make_mocked_request("GET", "/", headers=headers).clone(scheme=scheme)
+
+
+def test_a_session_goes_with_the_key_of_its_token() -> None:
+    """It is signed by the key that signed the token which was shown, not by a newer one: whoever takes a token back by
+    its key takes its sessions, too."""
+    old, new = Keyring((OLD_KEY,)), Keyring((NEW_KEY,))
+    door = Access(FAR, RING, SystemClock())
+    for keyring in (old, new):
+        shown = token("admin", keyring=keyring)
+        holder = check_token(RING, shown, SystemClock().now_s())
+        assert holder is not None
+        response = web.Response()
+        door.open_session(made("http"), response, shown, holder)
+        session = response.cookies[COOKIE].value
+        for ring in (old, new):
+            assert (check_token(ring, session, SystemClock().now_s()) is not None) is (ring is keyring)
+
+
 async def test_a_session_ends_with_its_key(tmp_path: Path) -> None:
     """A keyring that was read anew without the key of a token believes neither it nor its session."""
-    from aiohttp.test_utils import make_mocked_request
-
-    from bidder.notices.keys import Keyring
-
     clock = ManualClock(SystemClock().now_s())
     door = Access(FAR, RING, clock)
     request = make_mocked_request("GET", "/", headers=dict(bearer(token("viewer"))))

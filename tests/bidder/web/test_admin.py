@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
 
+from bidder import deeds as deeds_module
 from bidder.deeds import FILE_NAME
 from bidder.logs import DEEDS
 from bidder.metrics import Tally
 from bidder.settings import OpsPort
+from bidder.web import admin as module
 from bidder.web.access import COOKIE, FAILURES
 from bidder.web.admin import MAX_BODY, NEEDS, STATUS, Admin, Target, Undone
 from bidder.web.ops import ops_app
 from bidder.web.roles import ROLES
+from bidder.web.turns import Turns
 from tests.bidder.web.operators import Service, access, bearer, token
 
 
@@ -28,7 +33,7 @@ class Deeds:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.problem: Undone | None = None
+        self.problem: Exception | None = None
 
     async def reload(self) -> None:
         self._do("reload")
@@ -48,8 +53,8 @@ class Deeds:
 class Port:
     """A port with actions, on this machine."""
 
-    def __init__(self, server: TestServer, deeds: Deeds, tally: Tally, folder: Path) -> None:
-        self.server, self.deeds, self.tally, self.folder = server, deeds, tally, folder
+    def __init__(self, server: TestServer, deeds: Deeds, tally: Tally, folder: Path, admin: Admin) -> None:
+        self.server, self.deeds, self.tally, self.folder, self.admin = server, deeds, tally, folder, admin
 
     async def post(self, action: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str]]:
         """The status and what is told."""
@@ -75,7 +80,7 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
     door = access(OpsPort())
     admin = Admin(door, deeds, tally, tmp_path)
     async with TestServer(ops_app(Service(), door, admin.routes())) as server:
-        yield Port(server, deeds, tally, tmp_path)
+        yield Port(server, deeds, tally, tmp_path, admin)
 
 
 BODIES = {"reload": "", "restart": "{}", "pause": '{"advertiser":"shop"}', "resume": '{"advertiser":"shop"}'}
@@ -192,6 +197,106 @@ async def test_wrong_tokens_are_slowed(port: Port) -> None:
     assert len(port.lines()) == FAILURES
     assert port.counted() == {("reload", "unauthenticated"): FAILURES, ("reload", "limited"): 3}
     assert (await port.post("reload", "", **bearer(token("operator"))))[0] == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer"}, {"Authorization": "Basic YTpi"}])
+async def test_no_token_is_slowed_as_a_wrong_one(port: Port, headers: dict[str, str]) -> None:
+    """Who brings none is told to wait, too, and leaves no line then."""
+    found = [(await port.post("reload", "", **headers))[0] for _ in range(FAILURES + 3)]
+    assert found == [401] * FAILURES + [429] * 3
+    assert len(port.lines()) == FAILURES
+
+
+async def test_a_token_that_is_not_enough_is_slowed(port: Port) -> None:
+    """A viewer who asks for what it may not is told to wait at last; another holder is not."""
+    found = [(await port.post("reload", "", **bearer(token("viewer"))))[0] for _ in range(FAILURES + 3)]
+    assert found == [403] * FAILURES + [429] * 3
+    assert len(port.lines()) == FAILURES
+    assert (await port.post("reload", "", **bearer(token("viewer", name="eve"))))[0] == 403
+    assert (await port.post("reload", "", **bearer(token("operator"))))[0] == 200
+
+
+async def test_lines_of_nobody_are_few(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond their budget calls without a token leave one line for all of them; who has a token leaves its own."""
+    monkeypatch.setattr(port.admin, "_nameless", Turns(0.0, 2, 1))
+    for _ in range(5):
+        assert (await port.post("reload", ""))[0] == 401
+    assert (await port.post("reload", "", **bearer(token("operator"))))[0] == 200
+    assert [line["who"] for line in port.lines()] == ["unknown", "unknown", "ada"]
+    assert port.counted()["reload", "unauthenticated"] == 5
+    await port.admin.close(port.server.app)
+    last = port.lines()[-1]
+    assert (last["action"], last["result"]) == ("calls", "unauthenticated")
+    assert last["detail"] == "3 more without a good token"
+
+
+async def test_the_others_are_summed_up_by_the_minute(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting for the end of the service."""
+    monkeypatch.setattr(port.admin, "_nameless", Turns(0.0, 0, 1))
+    monkeypatch.setattr(module, "SUMMARY_S", 0.01)
+    await port.post("reload", "")
+    async with asyncio.timeout(60):
+        while not port.lines():  # noqa: ASYNC110  a file has no event
+            await asyncio.sleep(0.01)
+    assert port.lines()[0]["detail"] == "1 more without a good token"
+
+
+@pytest.mark.parametrize("action", sorted(NEEDS))
+async def test_a_fault_of_ours_leaves_a_line(
+    port: Port, action: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever breaks while an action is carried out: no 500, a line that says that it failed, and a log that says
+    why."""
+    port.deeds.problem = RuntimeError("secret inside")
+    status, told = await port.post(action, BODIES[action], **bearer(token("admin")))
+    assert (status, told["result"], told["error"]) == (
+        STATUS["failed"],
+        "failed",
+        "see the log: RuntimeError",
+    )
+    assert [(line["who"], line["action"], line["result"]) for line in port.lines()] == [
+        ("ada", action, "failed")
+    ]
+    assert "secret inside" in caplog.text
+
+
+async def test_who_is_cut_off_leaves_a_line(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An action that is cancelled in its midst, as when the service ends."""
+    entered = asyncio.Event()
+
+    async def hanging() -> None:
+        entered.set()
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(port.deeds, "reload", hanging)
+    again = Admin(access(OpsPort()), port.deeds, port.tally, port.folder)
+    handler = next(route.handler for route in again.routes() if route.path == "/admin/reload")
+    request = make_mocked_request("POST", "/admin/reload", headers=dict(bearer(token("admin"))))
+    request._read_bytes = b""
+    with pytest.raises(asyncio.CancelledError):
+        await handler(request)  # type: ignore[arg-type,misc]  # a function, not a view
+    assert entered.is_set()
+    assert [(line["result"], "cut off" in line["detail"]) for line in port.lines()] == [("failed", True)]
+
+
+async def test_a_disk_that_hangs_keeps_nobody(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are written beside the event loop: while one waits for its disk others are served, and an answer waits for
+    WRITTEN_S at most."""
+    disk, told = threading.Event(), deeds_module.tell
+
+    def slow(*what: Any) -> None:
+        assert disk.wait(60)
+        told(*what)
+
+    monkeypatch.setattr(deeds_module, "tell", slow)
+    monkeypatch.setattr(module, "WRITTEN_S", 0.01)
+    try:
+        assert (await port.post("reload", "", **bearer(token("operator"))))[0] == 200
+        assert port.lines() == []
+    finally:
+        disk.set()
+    await asyncio.wait([port.admin._written(None)])
+    assert len(port.lines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ async def test_who_comes_back_is_not_cut(port: Port, monkeypatch: pytest.MonkeyP
 async def test_a_body_that_does_not_come(
     port: Port, monkeypatch: pytest.MonkeyPatch, path: str, line: str, status: bytes
 ) -> None:
-    """Is not waited for: an answer, a line, and the connection ends, instead of being held as long as a client likes."""
+    """Is not waited for: an answer, a line, and the connection ends, instead of being held for ever."""
     monkeypatch.setattr(admin_module, "BODY_S", 0.05)
     monkeypatch.setattr(ops_connection, "BODY_S", 0.05)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token('operator')}\r\n"
