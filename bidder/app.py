@@ -36,6 +36,7 @@ from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader
 from bidder.treasury import Treasury
 from bidder.web.callers import Callers
+from bidder.web.descriptors import bounds, needed, open_files_limit
 from bidder.web.exchange import ExchangeServer
 from bidder.web.headers import public_headers
 from bidder.web.limits import Limits
@@ -89,8 +90,14 @@ class Worker:
         self._keyring = Keyring(setup.token_keys)
         self._directory = LineDirectory()
         self._reloading: asyncio.Task[None] | None = None
+        limit = open_files_limit()
+        self._bounds = bounds(config, limit)
+        if limit < (all_ := needed(config)):
+            log.warning(
+                "open files: %d, and %d for all connections; fewer are taken: %s", limit, all_, self._bounds
+            )
         self._tls = tuple(
-            PortTls(port.tls, name, self._tally)
+            PortTls(port.tls, name, self._tally, self._bounds.handshakes)
             for name, port in (("exchange", config.exchange), ("public", config.public))
         )
         self._stopping = asyncio.Event()
@@ -151,7 +158,8 @@ class Worker:
     async def _listen(self) -> tuple[ExchangeServer, PublicServer]:
         config, setup = self._config, self._setup
         profiles = config.profiles()
-        exchange = ExchangeServer(config.exchange, profiles, self._auction.decide, self._tally, self._clock)
+        port = msgspec.structs.replace(config.exchange, max_connections=self._bounds.exchange)
+        exchange = ExchangeServer(port, profiles, self._auction.decide, self._tally, self._clock)
         self._auction.spent = exchange.spent
         terms, queue = terms_of(profiles, setup.price_keys), self._treasury.drain
         notices = Notices(self._tally, self._directory, self._keyring, terms, self._clock, queue)
@@ -161,7 +169,7 @@ class Worker:
         limits = Limits(config.public.rates, callers, self._clock, self._tally)
         headers = public_headers(setup.base_url, config.public.hsts_days)
         app = public_app(routes, self._tally, limits, headers)
-        public = PublicServer(app, self._tally, config.public.max_per_address, callers)
+        public = PublicServer(app, self._tally, config.public.max_per_address, callers, self._bounds.public)
         tls = self._tls
         await exchange.start(_socket(setup.exchange_fd, config.exchange.host, setup.exchange_port), tls[0])
         await public.start(_socket(setup.public_fd, config.public.host, setup.public_port), tls[1])

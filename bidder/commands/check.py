@@ -246,6 +246,19 @@ def _ports(config: Config) -> str:
     return ", ".join(f"{purpose} {port}" for purpose, (_, port) in ports.items())
 
 
+def _open_files(config: Config) -> str:
+    from bidder.commands.serve import hard_limit
+    from bidder.web.descriptors import OWN, bounds, needed
+
+    limit, all_ = hard_limit(), needed(config)
+    fit = bounds(config, limit)
+    connections = f"{fit.exchange:,} connections of the exchange port and {fit.public:,} of the public port"
+    if limit < 2 * OWN:
+        raise Wrong(f"{limit:,} of each process (the hard limit), and a worker alone needs {2 * OWN}")
+    more = f"; {all_:,} for all that are configured" if limit < all_ else ""
+    return f"{limit:,} of each process, {connections} of each worker{more}"
+
+
 _LOOKS: dict[str, Callable[[Config], str]] = {
     "campaigns": _campaigns,
     "product feeds": _feeds,
@@ -257,4 +270,5 @@ _LOOKS: dict[str, Callable[[Config], str]] = {
     "store": _store,
     "ledger": _ledger,
     "ports": _ports,
+    "open files": _open_files,
 }

@@ -5,8 +5,11 @@ Place: __main__ calls `run`; the supervisor starts workers.
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
+import resource
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +55,7 @@ def configured(args: argparse.Namespace) -> Config:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; 0 when it ended as told, 1 when it could not start."""
+    _prepare()
     from bidder.supervisor.service import StartError, Supervisor
 
     try:
@@ -59,11 +63,39 @@ def run(args: argparse.Namespace) -> int:
         logs.configure(config.log_level, "supervisor")
         if not config.campaigns:
             _log.warning("no campaigns are configured: serving the demo's shops")
-        asyncio.run(Supervisor(config, os.environ).run())
+        try:
+            asyncio.run(Supervisor(config, os.environ).run())
+        finally:
+            _hear_nothing()  # the loop has taken its handlers along
     except (ConfigError, StartError) as error:
         print(f"paceline: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _prepare() -> None:
+    """What children inherit: as many files as there may be, no memory on disk; what is too early goes unheard."""
+    _hear_nothing()
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # elsewhere than on Linux the kernel may want less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_hard(), _hard()))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _hear_nothing() -> None:
+    """Orders to load anew or to replace workers, of a service that has not begun or is over: they would kill it."""
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def hard_limit() -> int:
+    """How many files a process of the service may have open: `serve` raises its soft limit to the hard one."""
+    return _hard() if _hard() != resource.RLIM_INFINITY else 2**31
+
+
+def _hard() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def run_child(kind: str, arguments: Sequence[str]) -> int:

@@ -21,7 +21,9 @@ MAX_OF_CALLER: Final = MAX_HANDSHAKES // 2
 class Handshakes:
     """Those of one port."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_HANDSHAKES) -> None:
+        """`most`: where the process may have few files open, fewer than MAX_HANDSHAKES."""
+        self._most = most
         self._tasks: dict[bytes, dict[asyncio.Task[None], None]] = {}
         self._count = 0
 
@@ -30,9 +32,9 @@ class Handshakes:
 
     def oldest_over(self, caller: bytes) -> asyncio.Task[None] | None:
         """Who gives way before this caller has one more, and is not counted any longer; None: there is room."""
-        if len(self._tasks.get(caller, ())) >= MAX_OF_CALLER:
+        if len(self._tasks.get(caller, ())) >= min(MAX_OF_CALLER, self._most // 2):
             whose = caller
-        elif self._count >= MAX_HANDSHAKES:
+        elif self._count >= min(MAX_HANDSHAKES, self._most):
             whose = max(self._tasks, key=lambda each: len(self._tasks[each]))
         else:
             return None

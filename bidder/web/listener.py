@@ -45,7 +45,7 @@ class Listener:
         self._sock, self._protocol, self._backlog, self._tls = sock, protocol, backlog, tls
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
-        self._handshakes = Handshakes()
+        self._handshakes = Handshakes(tls.max_handshakes) if tls else Handshakes()
         self._retry: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()

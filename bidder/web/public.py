@@ -229,8 +229,11 @@ class PublicServer:
         tally: Tally,
         max_per_address: int = PublicPort().max_per_address,
         callers: Callers = _EVERYBODY,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """`callers` knows the proxies, whose connections are not counted."""
+        """`callers` knows the proxies, whose connections are not counted; `max_connections`: where the process may have
+        few files open, fewer than MAX_CONNECTIONS."""
+        self._max_connections = max_connections
         self._runner = web.AppRunner(app)
         self._tally = tally
         self._open = _Open({}, max_per_address, callers, app[HEADERS])
@@ -260,7 +263,7 @@ class PublicServer:
     def _connection(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         assert server is not None, "start() set the runner up"
-        if len(server.connections) >= MAX_CONNECTIONS:
+        if len(server.connections) >= min(MAX_CONNECTIONS, self._max_connections):
             self._tally.count("paceline_public_refused_total")
             return _Refusal()
         return _Connection(server, self._tally, self._open)

@@ -62,8 +62,10 @@ class TlsError(Exception):
 class PortTls:
     """The TLS of one port, or none."""
 
-    def __init__(self, tls: Tls, port: str, tally: Tally) -> None:
+    def __init__(self, tls: Tls, port: str, tally: Tally, max_handshakes: int = MAX_HANDSHAKES) -> None:
         """Reads the files: raises TlsError. `port` is its name: exchange, public or ops."""
+        self.max_handshakes = max_handshakes
+        """Under way at once."""
         self._tls, self._port, self._tally = tls, port, tally
         self.context: ssl.SSLContext | None = None
         """For new connections; None: they are plain."""

@@ -1,6 +1,7 @@
 """`paceline check`: says what is wrong and where, and changes nothing."""
 
 import os
+import resource
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,10 +47,30 @@ def test_all_is_well_by_default(capsys: pytest.CaptureFixture[str], settings: Pa
         "store",
         "ledger",
         "ports",
+        "open files",
     }
     assert told["TLS"] == "ok exchange plain, public plain, ops plain"
     assert "no keys for google" in told["price keys"]
     assert not (settings / "data").exists()
+
+
+def test_the_limit_of_open_files_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves to connections, what all that are configured would need; one that no worker can live with is
+    wrong."""
+    limits = iter([(256, 65_536), (256, 1_024), (256, 300)])
+    limit = next(limits)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limit)
+    ports = "connections of the exchange port and {} of the public port of each worker"
+    assert checked(capsys)[1]["open files"] == f"ok 65,536 of each process, 10,000 {ports.format('4,096')}"
+    limit = next(limits)
+    told = checked(capsys)[1]["open files"]
+    assert told.startswith(f"ok 1,024 of each process, 432 {ports.format('144')}; 15,376 for all")
+    limit = next(limits)
+    status, lines = checked(capsys)
+    assert status == 1
+    assert lines["open files"] == "WRONG 300 of each process (the hard limit), and a worker alone needs 512"
 
 
 def test_a_feed_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], settings: Path) -> None:
