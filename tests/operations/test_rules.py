@@ -146,7 +146,7 @@ def test_each_runbook_has_its_four_parts(alert: Rule) -> None:
     assert camel <= names
 
 
-KUBERNETES = {"NetworkPolicy"}
+KUBERNETES = {"ConfigMap", "NetworkPolicy"}
 
 
 def test_commands_in_runbooks_exist() -> None:
