@@ -106,7 +106,9 @@ FEATURES: Final[dict[str, dict[str, Any]]] = {
         "ops": {"tls": {"secretName": "o"}},
     },
     "rules": {"metrics": {"rules": {"enabled": True, "labels": {"role": "alerts"}}}},
-    "runbooks": {"metrics": {"rules": {"enabled": True, "runbookBase": "https://wiki.example.com/paceline/"}}},
+    "runbooks": {
+        "metrics": {"rules": {"enabled": True, "runbookBase": "https://wiki.example.com/paceline/"}}
+    },
     "dashboards": {"metrics": {"dashboards": {"enabled": True, "labels": {"grafana_dashboard": "1"}}}},
     "no_jobs": {"jobs": {name: {"enabled": False} for name in ("affinity", "retention", "audit")}},
     "valkey": {"valkey": {"enabled": True, "storageClass": "fast"}},
