@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,7 @@ from bidder.web.access import Access
 from bidder.web.admin import Admin
 from bidder.web.listener import Listener
 from bidder.web.ops import ops_app
+from bidder.web.ops_connection import OpsConnections
 from bidder.web.sockets import BACKLOG, PortTaken, SlotSockets, claim_port, outlive_connections
 from bidder.web.tls import PortTls, TlsError, server_context, tls_files
 
@@ -53,8 +54,6 @@ LEDGER_PATIENCE_S: Final = 5.0
 """Workers wait so long for a ledger that was looked at; one that is down is asked again while they serve."""
 WARM_AFTER_S: Final = 3.0
 """So long after the start what the first scrape needs is loaded: workers start first."""
-OPS_IDLE_S: Final = 75.0
-"""A connection to the operators' port that is silent for so long is closed; Prometheus comes back within a minute."""
 WORKER: Final = (sys.executable, "-m", "bidder", "worker")
 BOOKKEEPER: Final = (sys.executable, "-m", "bidder", "bookkeeper")
 CARETAKER: Final = (sys.executable, "-m", "bidder", "caretaker")
@@ -152,8 +151,8 @@ class Supervisor:
                 *(config.exchange.host, self._ports.exchange, config.public.host, self._ports.public),
                 *(config.ops.host, self._ports.ops, config.workers),
             )
-            with self._signals():
-                await self._keep_workers()
+            self._signals()
+            await self._keep_workers()
         finally:
             preparing.cancel()
             await runner.cleanup()
@@ -228,7 +227,10 @@ class Supervisor:
             before, seen = seen, list(map(fingerprint, files))
             if seen != before:
                 _log.info("campaigns, rates or TLS files changed: they are loaded anew")
-                self._reload()
+                try:
+                    self._reload()
+                except Exception:  # the watch, and with it the service, must not end with it
+                    _log.exception("changed files could not be loaded anew")
 
     def _reload(self) -> None:
         self._ops_tls.reload()
@@ -245,8 +247,8 @@ class Supervisor:
             _log.warning("told to stop twice: workers are killed")
             self._kill()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self) -> None:
+        """They stay until the loop closes: what comes while the service ends must not kill it halfway."""
         loop = asyncio.get_running_loop()
         handlers: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGTERM: self._stop,
@@ -256,11 +258,6 @@ class Supervisor:
         }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
-        try:
-            yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
 
     def _setup(self, slot: int, descriptor: int) -> WorkerSetup:
         return WorkerSetup(
@@ -292,11 +289,11 @@ class Supervisor:
         app = ops_app(_Ops(self, scrape), access, routes, tls=tls.context is not None)
         listening: list[Listener] = []
         app.on_shutdown.extend([console.feed.close, lambda _: _close(listening)])
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=OPS_IDLE_S)
+        app.on_cleanup.append(admin.close)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        assert runner.server is not None, "it was set up"
         outlive_connections(bound)
-        listening.append(Listener(bound, runner.server, BACKLOG, tls))
+        listening.append(Listener(bound, OpsConnections(runner), BACKLOG, tls))
         return runner
 
 
