@@ -122,7 +122,8 @@ class OpsPort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open_metrics: bool = False
     """Whether /metrics needs no token on an address that is not loopback."""
     hosts: Annotated[tuple[Annotated[str, Meta(max_length=253)], ...], Meta(max_length=50)] = ()
-    """Names by which a browser may call a port on loopback, beside localhost and its addresses: such as a tunnel's."""
+    """Names by which the port may be called, beside localhost and its own address: such as a tunnel's. Off loopback
+    every name will do where none is given here, else no other: then name all that Prometheus calls it by."""
 
     @property
     def loopback(self) -> bool:
