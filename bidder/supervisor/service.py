@@ -44,7 +44,6 @@ from bidder.web.admin import Admin
 from bidder.web.listener import Listener
 from bidder.web.ops import ops_app
 from bidder.web.ops_connection import OpsConnections
-from bidder.web.ops_connection import OpsConnections
 from bidder.web.sockets import BACKLOG, PortTaken, SlotSockets, claim_port, outlive_connections
 from bidder.web.tls import PortTls, TlsError, server_context, tls_files
 
