@@ -63,10 +63,7 @@ class Bookkeeper:
         self._maker: Pacemaker | None = None
         self._remembered_s = 0.0
         self._me = ""
-        self._outages = {
-            "pace": Outage(_log, "the ledger", "the last pace holds"),
-            "journal": Outage(_log, "the ledger", "the journal waits there"),
-        }
+        self._outage = Outage(_log, "the ledger", "the last pace holds and the journal waits there")
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,9 +110,9 @@ class Bookkeeper:
                 else:
                     self._maker = None
                     self._standings.clear()
-                self._outages["pace"].ends()
+                self._outage.ends()
             except (LedgerDown, RedisError, OSError) as error:
-                self._outages["pace"].begins(error)
+                self._outage.begins(error)
             except Exception:
                 _log.exception("pacing failed")
             await self._pause(period_s)
@@ -161,11 +158,11 @@ class Bookkeeper:
                 await self._tidy()
                 await self._seek()
                 self._tally.set("paceline_journal_archived_timestamp_seconds", value=int(self._clock.now_s()))
-                self._outages["journal"].ends()
+                self._outage.ends()
             except journal.Busy:
                 pass  # another one keeps this folder
             except (LedgerDown, RedisError) as error:
-                self._outages["journal"].begins(error)
+                self._outage.begins(error)
             except Exception:
                 self._tally.count("paceline_journal_failures_total")
                 _log.exception("the journal cannot be archived: it waits in the ledger")

@@ -123,8 +123,10 @@ async def test_a_lost_answer_changes_nothing(office: Office, verb: str) -> None:
     assert office.store.ledger(SHOP).balances.leases.keys() == worker.allowance.books[SHOP].slices.keys()
 
 
-async def test_bids_go_on_without_a_ledger_while_leases_last(office: Office) -> None:
-    """Then they are refused; when it is back, so is the money."""
+async def test_bids_go_on_without_a_ledger_while_leases_last(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then they are refused; when it is back, so is the money. Both are one line of the log, however long it lasts."""
     worker = Worker(office)
     worker.reserve(1_000)
     await worker.step()
@@ -140,6 +142,9 @@ async def test_bids_go_on_without_a_ledger_while_leases_last(office: Office) -> 
     await worker.step(2)
     assert worker.counted("paceline_ledger_down") == 0
     assert worker.reserve(1_000)
+    down, again = caplog.messages
+    assert down.startswith("the ledger is down, bids go on while leases last: ")
+    assert again == "the ledger answers again"
 
 
 async def test_a_new_day_is_a_new_lease() -> None:
