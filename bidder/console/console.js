@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const STALE_MS = 5000, RETRY_MS = 3000, HISTORY_S = 120, FIRST_LINES = 12;
+  const STALE_MS = 5000, RETRY_MS = 3000, HISTORY_S = 120, MINUTE_S = 57, FIRST_LINES = 12;
   const WORDS = {
     ok: "All is well", attention: "Attention", broken: "Broken", waiting: "Connecting", lost: "No connection", old: "Old figures",
   };
@@ -20,6 +20,7 @@
   const ms = value => none(value) ? "–" : number(value, value >= 100 ? 0 : value >= 10 ? 1 : 2) + " ms";
   const micro = value => none(value) ? "–" : value < 1 ? number(value * 1000, value < .01 ? 1 : 0) + " µs" : ms(value);
   const share = (value, digits = 1) => none(value) ? "–" : number(value * 100, value === 0 || value === 1 ? 0 : digits) + " %";
+  const exact = value => share(value, value >= .1 ? 0 : 2); // as the first line says it
   const amount = value => {
     if (none(value)) return "–";
     const units = value / 1e6;
@@ -43,14 +44,16 @@
     if (name) made.className = name;
     return made;
   };
-  const put = (id, text, bad) => {
+  const put = (id, text, level) => { // the level is that of the rule which the first line tells
     const place = at(id);
     if (place.textContent !== text) place.textContent = text;
-    if (bad !== undefined) place.classList.toggle("bad", bad);
+    place.classList.toggle("bad", level === "broken");
+    place.classList.toggle("warn", level === "attention");
   };
   const sums = (id, list, empty) => {
     const found = Object.entries(list).filter(each => each[1]), place = at(id);
     place.classList.toggle("several", found.length > 1);
+    place.classList.toggle("calm", !found.length && empty.length > 12);
     place.replaceChildren(...(found.length ? found.map(([name, value]) => make("span", amount(value) + " " + name)) : [empty]));
   };
   const bar = (part, tick) => {
@@ -82,6 +85,13 @@
     const made = make("tr");
     made.append(cell);
     body.replaceChildren(made);
+  };
+  const heading = (text, columns) => {
+    const made = make("tr", undefined, "campaign"), cell = make("th", text);
+    cell.colSpan = columns;
+    cell.scope = "rowgroup";
+    made.append(cell);
+    return made;
   };
   const facts = (id, list) => at(id).replaceChildren(...list.map(([name, text, kind]) => {
     const made = make("div");
@@ -137,20 +147,20 @@
   // -- the four groups ---------------------------------------------------------------------------------------------
   const ranked = (id, list, empty) => {
     const most = Math.max(...list.map(each => each[1]), 1e-9);
-    rows(id, list.map(([name, value]) => row([plain(name), bar(value / most), rate(value) + "/s"])), 3, empty);
+    rows(id, list.map(([name, value]) => row([sentence(plain(name)), bar(value / most), rate(value) + "/s"])), 3, empty);
   };
   const traffic = told => {
     const now = told.traffic;
     put("requests", rate(now.requests));
     put("bids", rate(now.bids));
     put("impressions", rate(now.impressions));
-    put("bad", share(now.bad_share, 2), now.bad_share > .01);
+    put("bad", exact(now.bad_share), now.bad_share > .144 ? "broken" : now.bad_share > .01 ? "attention" : "");
     rows("exchanges", now.exchanges.map(each => row([
       each.name, rate(each.requests), rate(each.bids), each.requests ? rate(each.bids / each.requests) : "–", rate(each.late),
     ])), 5, "No exchange has called yet.");
-    ranked("outcomes", told.reasons.outcomes, "No requests in the last minute.");
-    ranked("drops", told.reasons.drops, "None dropped out in the last minute.");
-    ranked("losses", told.reasons.losses, "No loss was told in the last minute.");
+    ranked("outcomes", told.reasons.outcomes, "No requests.");
+    ranked("drops", told.reasons.drops, "None dropped out.");
+    ranked("losses", told.reasons.losses, "No loss was told.");
     chart("traffic-chart", 1, 2);
   };
   const latency = told => {
@@ -158,7 +168,7 @@
     for (const [id, value] of [["p50", now.p50_ms], ["p90", now.p90_ms], ["p99", now.p99_ms], ["p999", now.p999_ms]]) put(id, ms(value));
     const whole = now.stages.reduce((sum, each) => sum + (each.mean_ms || 0), 0);
     rows("stages", now.stages.filter(each => !none(each.mean_ms)).map(each => row([
-      each.name, bar(each.mean_ms / whole), micro(each.mean_ms), micro(each.p99_ms),
+      sentence(each.name), bar(each.mean_ms / whole), micro(each.mean_ms), micro(each.p99_ms),
     ])), 4, "No request was decided in the last seconds.");
     chart("latency-chart", 4, 3);
   };
@@ -166,17 +176,20 @@
     const now = told.money;
     sums("spend", now.spend, "–");
     put("within", share(now.within_share, 0));
-    put("overspent", now.overspent > 0 ? amount(now.overspent) : "nothing", now.overspent > 0);
+    put("overspent", now.overspent > 0 ? amount(now.overspent) : "nothing", now.overspent > 0 ? "broken" : "");
     sums("stranded", now.stranded, "nothing");
-    const lines = state.all ? now.lines : now.lines.slice(0, FIRST_LINES);
-    rows("lines", lines.map(each => {
+    if (Object.values(now.stranded).some(each => each)) at("stranded").append(make("small", "held for late notices, comes home by itself"));
+    const groups = new Map(); // by campaign; who spent most is first
+    for (const each of now.lines) groups.set(each.campaign, [...groups.get(each.campaign) || [], each]);
+    const ordered = [...groups.values()].flat(), lines = state.all ? ordered : ordered.slice(0, FIRST_LINES);
+    rows("lines", lines.flatMap((each, index) => {
       const made = row([
-        [each.line_item, make("small", each.campaign)],
+        each.line_item,
         each.budget ? bar(each.used / each.budget, none(each.planned) ? null : each.planned / each.budget) : "no budget",
         amount(none(each.used) ? each.spent : each.used), amount(each.planned), amount(each.budget), amount(each.reserved), amount(each.rate),
         signed(each.pace_error), share(each.multiplier, 0),
       ]);
-      return made;
+      return index && lines[index - 1].campaign === each.campaign ? [made] : [heading(each.campaign, 9), made];
     }), 9, "No line item has an account yet.");
     const more = at("more"), rest = now.lines.length - FIRST_LINES;
     more.hidden = rest <= 0;
@@ -188,12 +201,12 @@
   };
   const health = told => {
     const stores = told.stores, campaigns = told.campaigns, workers = told.workers, people = told.people;
-    put("up", `${workers.up} of ${workers.configured}`, workers.up < workers.configured);
-    put("store-state", ["answers", "silent", "on trial"][stores.breaker], stores.breaker > 0);
-    put("ledger-state", stores.ledger_up ? "answers" : "silent", !stores.ledger_up);
-    put("files-state", campaigns.reload_failed ? "bad" : "good", campaigns.reload_failed);
+    put("up", `${workers.up} of ${workers.configured}`, workers.up >= workers.configured ? "" : workers.up ? "attention" : "broken");
+    put("store-state", ["answers", "silent", "on trial"][stores.breaker], stores.breaker > 0 ? "attention" : "");
+    put("ledger-state", stores.ledger_up ? "answers" : "silent", stores.ledger_up ? "" : "broken");
+    put("files-state", campaigns.reload_failed ? "bad" : "good", campaigns.reload_failed ? "attention" : "");
     facts("people-store", [
-      ["Reads", rate(stores.reads) + "/s"], ["Failed or late", share(stores.failed_share), stores.failed_share > .05 ? "bad" : ""],
+      ["Reads", rate(stores.reads) + "/s"], ["Failed or late", exact(stores.failed_share), stores.failed_share > .05 ? "warn" : ""],
       ["Known people", share(stores.found_share)], ["Read, median", ms(stores.read_p50_ms)], ["Read, 99 %", ms(stores.read_p99_ms)],
     ]);
     facts("ledger", [
@@ -206,11 +219,12 @@
       ["Oldest catalogue", span(campaigns.catalogue_age_s)], ["Exchange rates", span(campaigns.rates_age_s)],
     ]);
     facts("consent", [
-      ...["personal", "contextual", "opted_out"].map(name => [plain(name), share((people.consent.find(each => each[0] === name) || [])[1])]),
-      ...(people.invalid.length ? people.invalid : [["suspected", null]]).map(([name, value]) => ["Invalid traffic, " + plain(name), share(value, 2)]),
+      ...["personal", "contextual", "opted_out"].map(name => [sentence(plain(name)), share((people.consent.find(each => each[0] === name) || [])[1])]),
+      ...(people.invalid.length ? people.invalid : [["marked", null]]).map(([name, value]) => ["Invalid traffic, " + plain(name), share(value, 2)]),
     ]);
-    put("workers-c", `Processes; workers died ${number(workers.restarts, 0)} times since the start`);
-    rows("processes", workers.processes.map(each => row([plain(each.name), bytes(each.resident_bytes), share(each.cpu, 0)])), 3, "This system does not tell.");
+    const died = workers.restarts === 1 ? "once" : number(workers.restarts, 0) + " times";
+    put("workers-c", workers.restarts ? `Processes; workers died ${died} since the start` : "Processes; no worker died since the start");
+    rows("processes", workers.processes.map(each => row([sentence(plain(each.name)), bytes(each.resident_bytes), share(each.cpu, 0)])), 3, "This system does not tell.");
   };
 
   // -- the first line ----------------------------------------------------------------------------------------------
@@ -227,15 +241,15 @@
   };
   const judge = told => {
     const found = told.findings;
-    const first = found[0], rest = found.slice(1);
-    if (first) status(told.level, sentence(first.text) + (rest.length ? `, and ${rest.length} more.` : "."), first.rule);
+    const first = told.level === "ok" ? null : found[0], rest = first ? found.slice(1) : found;
+    if (first) status(told.level, sentence(first.text) + (rest.length ? ` (${rest.length} more below).` : "."), `What to do: RUNBOOKS, ${first.rule}`);
     else status("ok", `${told.workers.up} of ${told.workers.configured} workers ready, stores answer, answers are in time.`);
     const list = at("findings"), key = JSON.stringify(rest);
     if (list.dataset.key === key) return;
     list.dataset.key = key;
     list.replaceChildren(...rest.map(each => {
       const made = make("li", undefined, each.level);
-      made.append(make("b", sentence(each.text)), make("span", each.rule));
+      made.append(make("b", sentence(each.text)), make("span", `RUNBOOKS, ${each.rule}`));
       return made;
     }));
   };
@@ -251,6 +265,8 @@
     const told = state.last;
     if (!told || document.hidden) return;
     judge(told);
+    const lately = told.minute_s > MINUTE_S ? "last minute" : `since ${time(told.at_s - told.minute_s)}`; // it remembers what somebody watched
+    for (const each of document.getElementsByClassName("lately")) if (each.textContent !== lately) each.textContent = lately;
     traffic(told);
     latency(told);
     money(told);

@@ -31,9 +31,13 @@ class Look:
             for window_s in (FAST_S, QUANTILES_S, WINDOW_S)
         }
 
+    def reach_s(self, window_s: float) -> float:
+        """How far a window really reaches back: to the earliest look within it."""
+        return self.now.at_s - self._then[window_s].at_s
+
     def remembers(self, window_s: float) -> bool:
         """Whether a whole window was looked at, so that what did not happen in it did not happen."""
-        return self.now.at_s - self._then[window_s].at_s >= window_s - 2.0
+        return self.reach_s(window_s) >= window_s - 2.0
 
     def counted(self, name: str, window_s: float) -> Sums:
         """What a counter counted in a window, by its label."""
@@ -41,7 +45,7 @@ class Look:
 
     def rates(self, name: str, window_s: float = FAST_S) -> Sums:
         """The same per second; nothing before there are two looks."""
-        passed_s = self.now.at_s - self._then[window_s].at_s
+        passed_s = self.reach_s(window_s)
         return (
             {key: count / passed_s for key, count in self.counted(name, window_s).items()} if passed_s else {}
         )

@@ -2,7 +2,8 @@
 
 Place: state.py asks with each State; the page shows what they find on its first line.
 Rule: names are those of the alerts, so each is a heading of helm/RUNBOOKS.md; an alert waits and speaks of hours, a
-    rule speaks of this second or of the last minute. `broken`: no bids, money at risk, or an objective lost in hours.
+    rule speaks of this second or of the last minute, or of what is remembered of it. `broken`: no bids, money at
+    risk, or an objective lost in hours; a `note` leaves all well.
 Never: I/O.
 """
 
@@ -12,13 +13,13 @@ from typing import Final, NamedTuple
 from bidder.console.look import WINDOW_S, Look
 from bidder.console.shapes import Finding, Level, State
 
-"""With late answers: what the objective of answers in time counts as bad."""
 OBJECTIVE: Final = 0.01
 FAST_BURN: Final = 14.4
 """So many times the objective's share of bad answers spend a month's in two days."""
 FEW: Final = 1.0
 """Requests a second below which shares say nothing."""
 DAY_S: Final = 86_400.0
+ORDER: Final[tuple[Level, ...]] = ("broken", "attention", "note", "ok")
 
 
 class Rule(NamedTuple):
@@ -32,12 +33,12 @@ class Rule(NamedTuple):
 def findings(state: State, look: Look) -> list[Finding]:
     """What is wrong, the worst first."""
     found = [Finding(rule.name, rule.level, text) for rule in RULES if (text := rule.tell(state, look))]
-    return sorted(found, key=lambda finding: finding.level != "broken")
+    return sorted(found, key=lambda finding: ORDER.index(finding.level))
 
 
 def worst(found: Iterable[Finding]) -> Level:
     """The level of all together."""
-    levels = {finding.level for finding in found}
+    levels = {finding.level for finding in found} - {"note"}
     return "broken" if "broken" in levels else "attention" if levels else "ok"
 
 
@@ -69,7 +70,7 @@ def _failing(state: State, _: Look) -> str:
 
 def _restarting(_: State, look: Look) -> str:
     count = _counted(look, "paceline_worker_restarts_total")
-    return f"workers died {_times(count)} in the last minute" if count else ""
+    return f"a worker died {_times(count)} {_lately(look)}" if count else ""
 
 
 def _hung(_: State, look: Look) -> str:
@@ -181,7 +182,7 @@ def _reads_fail(state: State, _: Look) -> str:
 
 def _reads_slow(state: State, _: Look) -> str:
     slow_ms = state.stores.read_p99_ms or 0
-    return f"the slowest hundredth of reads of people takes {slow_ms:.0f} ms" if slow_ms > 10 else ""
+    return f"1 in 100 reads of people takes longer than {slow_ms:.0f} ms" if slow_ms > 10 else ""
 
 
 def _campaigns_bad(state: State, _: Look) -> str:
@@ -195,7 +196,19 @@ def _catalogue_old(state: State, _: Look) -> str:
 
 def _rates_old(state: State, _: Look) -> str:
     age_s = state.campaigns.rates_age_s or 0
-    return f"exchange rates are {_span(age_s)} old" if age_s > 14 * DAY_S else ""
+    old = age_s > 14 * DAY_S and not state.campaigns.rates_shipped
+    return f"exchange rates are {_span(age_s)} old" if old else ""
+
+
+def _rates_shipped(state: State, _: Look) -> str:
+    age_s = state.campaigns.rates_age_s or 0
+    old = age_s > 14 * DAY_S and state.campaigns.rates_shipped
+    return (
+        f"exchange rates are those that came with this version, {_span(age_s)} old: good for a first look; "
+        "the setting rates names a file of your own"
+        if old
+        else ""
+    )
 
 
 def _retention(_: State, look: Look) -> str:
@@ -206,7 +219,11 @@ def _retention(_: State, look: Look) -> str:
 def _dropped(_: State, look: Look) -> str:
     counted = look.counted("paceline_events_dropped_total", WINDOW_S)
     count = counted.get("full", 0) + counted.get("disk", 0)
-    return f"{_many(count, 'event')} of the last minute were not recorded" if count else ""
+    return (
+        f"{_many(count, 'event')} {'was' if count == 1 else 'were'} not recorded {_lately(look)}"
+        if count
+        else ""
+    )
 
 
 def _overflow(_: State, look: Look) -> str:
@@ -242,8 +259,15 @@ def _counted(look: Look, name: str) -> float:
     return sum(look.counted(name, WINDOW_S).values())
 
 
+def _lately(look: Look) -> str:
+    """The last minute, or what is remembered of it."""
+    whole = look.remembers(WINDOW_S)
+    return "in the last minute" if whole else f"in the last {_span(look.reach_s(WINDOW_S))}"
+
+
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+    """As the page's tiles write it."""
+    return f"{share * 100:.0f} %" if share >= 0.1 else f"{share * 100:.2f} %"
 
 
 def _many(count: float, noun: str) -> str:
@@ -290,6 +314,7 @@ RULES: Final = (
     Rule("CampaignsReloadFailed", "attention", _campaigns_bad),
     Rule("CatalogueOld", "attention", _catalogue_old),
     Rule("RatesOld", "attention", _rates_old),
+    Rule("RatesOld", "note", _rates_shipped),
     Rule("RetentionViolated", "attention", _retention),
     Rule("EventsDropped", "attention", _dropped),
     Rule("SeriesOverflow", "attention", _overflow),

@@ -10,7 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-Level = Literal["ok", "attention", "broken"]
+Level = Literal["ok", "note", "attention", "broken"]
+"""A note is worth knowing, and all is well with it."""
 Point = tuple[float, float, float, float | None, float | None, float]
 """(at, requests/s, bids/s, p50 ms, p99 ms, bad share)"""
 Ranked = list[tuple[str, float]]
@@ -105,7 +106,7 @@ class Money(Struct, frozen=True):
     spend: Mapping[str, float]
     """A minute, by currency."""
     within_share: float | None
-    """Of the last minute's pacing periods, those that kept to their plan."""
+    """Of the last minute's pacing periods, those that kept to their plan; None where no request came."""
     overspent: float
     stranded: Mapping[str, float]
     pace_age_s: float
@@ -162,6 +163,8 @@ class Campaigns(Struct, frozen=True):
     reload_failed: bool
     catalogue_age_s: float | None
     rates_age_s: float | None
+    rates_shipped: bool
+    """They came with the version: good for a first look, and nobody's deployment."""
 
 
 class People(Struct, frozen=True):
@@ -169,13 +172,15 @@ class People(Struct, frozen=True):
 
     consent: Ranked
     invalid: Ranked
-    """Suspected invalid traffic by what was done, as shares of requests."""
+    """Marked or filtered invalid traffic, as shares of requests."""
 
 
 class State(Struct, frozen=True):
     """All of it."""
 
     at_s: float
+    minute_s: float
+    """How far what is said of the last minute reaches back: less where nobody was watching before."""
     version: str
     level: Level
     findings: list[Finding]

@@ -7,12 +7,15 @@ Limits: ROWS line items, those that spent most; REASONS of a kind; HISTORY point
 Never: anything of a person: no metric knows one.
 """
 
+import functools
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time
 from typing import Final
 
 import msgspec
 
+from bidder.campaigns.rates import load_rates
 from bidder.console.look import WINDOW_S, Look
 from bidder.console.rules import bad_share, findings, worst
 from bidder.console.shapes import (
@@ -70,6 +73,7 @@ def _state(look: Look) -> State:
     traffic, latency = _traffic(look), _latency(look)
     draft = State(
         at_s=look.now.at_s,
+        minute_s=round(look.reach_s(WINDOW_S), 1),
         version=next((labels[0] for labels in look.now.all_of("paceline_build_info")), ""),
         level="ok",
         findings=[],
@@ -135,7 +139,7 @@ def _money(look: Look) -> Money:
         now.all_of("paceline_line_item_spent_micros").items(), key=lambda item: (-item[1], item[0])
     )
     rates = look.rates("paceline_line_item_spend_micros_total", WINDOW_S)
-    counted = sum(periods.values())
+    counted, busy = sum(periods.values()), look.rate("paceline_requests_total", WINDOW_S)
     return Money(
         lines=[_line(look, labels, value, rates) for labels, value in spent if _is_known(look, labels)][
             :ROWS
@@ -148,7 +152,7 @@ def _money(look: Look) -> Money:
             name: round(rate * 60)
             for name, rate in look.rates("paceline_spend_micros_total", WINDOW_S).items()
         },
-        within_share=round(periods.get("within", 0.0) / counted, 4) if counted else None,
+        within_share=round(periods.get("within", 0.0) / counted, 4) if counted and busy else None,
         overspent=now.most("paceline_wallet_overspent_micros")
         + now.most("paceline_line_item_overspent_micros"),
         stranded={labels[0]: value for labels, value in now.all_of("paceline_money_stranded_micros").items()},
@@ -243,14 +247,21 @@ def _campaigns(look: Look) -> Campaigns:
         reload_failed=bool(now.gauge("paceline_campaigns_reload_failed")),
         catalogue_age_s=now.most("paceline_catalogue_age_seconds") or None,
         rates_age_s=look.age_s("paceline_rates_date_seconds"),
+        rates_shipped=now.most("paceline_rates_date_seconds") == _shipped_rates_s(),
     )
+
+
+@functools.cache
+def _shipped_rates_s() -> float:
+    """The date of the exchange rates that come with this version."""
+    return datetime.combine(load_rates().as_of, time(), UTC).timestamp()
 
 
 def _people(look: Look) -> People:
     consent = look.rates("paceline_consent_total", WINDOW_S)
     requests = look.rate("paceline_requests_total", WINDOW_S)
-    suspected = look.rates("paceline_invalid_traffic_requests_total", WINDOW_S)
-    return People(consent=_shares(consent, sum(consent.values())), invalid=_shares(suspected, requests))
+    marked = look.rates("paceline_invalid_traffic_requests_total", WINDOW_S)
+    return People(consent=_shares(consent, sum(consent.values())), invalid=_shares(marked, requests))
 
 
 def _shares(rates: Sums, whole: float) -> Ranked:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bidder.campaigns.rates import load_rates
 from bidder.console.rules import RULES, Rule
 from bidder.console.shapes import State
 from tests.bidder.console.samples import Service
@@ -120,13 +122,44 @@ def test_all_is_well() -> None:
     assert young.view.look(young.now_s).findings == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.level != "note"], ids=lambda rule: rule.name)
 def test_each_rule_finds_its_fault(rule: Rule) -> None:
     """And none of the others; the level is the rule's."""
     state = after(FAULTS[rule.name])
     assert [(each.rule, each.level) for each in state.findings] == [(rule.name, rule.level)]
     assert state.level == state.findings[0].level
     assert state.findings[0].text
+
+
+def test_shipped_rates_are_a_note() -> None:
+    """Those that came with the version are told when they are old, and all is well: a first look is no fault."""
+    shipped_s = datetime.combine(load_rates().as_of, time(), UTC).timestamp()
+
+    def look(service: Service) -> None:
+        service.now_s = shipped_s + 20 * DAY_S
+        service.view.look(service.now_s)
+        service.set("paceline_rates_date_seconds", shipped_s)
+
+    state = after(look)
+    assert (state.level, [(each.rule, each.level) for each in state.findings]) == (
+        "ok",
+        [("RatesOld", "note")],
+    )
+    assert "20 days old" in state.findings[0].text
+
+
+def test_less_than_a_minute_is_called_so() -> None:
+    """Where nobody watched before, what is counted says of how many seconds it is."""
+    service = Service()
+    service.serve(3)
+    service.add("paceline_worker_restarts_total", 1, "0")
+    service.serve(1)
+    state = service.view.look(service.now_s + 1)
+    assert (state.minute_s, state.findings[0].text) == (4, "a worker died once in the last 4 seconds")
+    service.serve(62)
+    service.add("paceline_worker_restarts_total", 2, "0")
+    state = service.view.look(service.now_s + 1)
+    assert (state.minute_s, state.findings[0].text) == (60, "a worker died 2 times in the last minute")
 
 
 def test_the_worst_comes_first() -> None:
@@ -146,4 +179,4 @@ def test_rules_are_named_as_alerts_are() -> None:
     groups = yaml.safe_load(ALERTS.read_text())["groups"]
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     assert {rule.name for rule in RULES} <= alerts
-    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert len({(rule.name, rule.level) for rule in RULES}) == len(RULES)

@@ -81,6 +81,20 @@ def test_money_against_plan() -> None:
     assert [(each.advertiser, each.funded, each.available) for each in told.wallets] == [("shop", 30e6, 10e6)]
 
 
+def test_a_plan_without_requests() -> None:
+    """Where nobody asks, nobody can keep to a plan: nothing is said of it."""
+    service = Service()
+    service.serve(3)
+    service.add("paceline_pacing_periods_total", 9, "off")
+    service.add("paceline_pacing_periods_total", 1, "within")
+    service.serve(1)
+    assert service.view.look(service.now_s + 1).money.within_share == 0.1
+    service.now_s += 120
+    service.view.look(service.now_s)
+    service.add("paceline_pacing_periods_total", 9, "off")
+    assert service.view.look(service.now_s + 1).money.within_share is None
+
+
 def test_what_is_sent_is_bounded() -> None:
     """Whatever a service has: so many rows, reasons and points, and no more than 64 KB."""
     service = Service()
