@@ -10,7 +10,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .PHONY: help setup demo test check bench pacing affinity ivt load soak audit dashboards lock chart clean
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready ## install everything into .venv
 
@@ -63,7 +63,7 @@ ivt: setup ## how well invalid traffic is told, on lists of crawlers and network
 load: setup ## Locust for a minute against a service of its own
 	@$(BIN)/python -m benchmarks.locust_run $(ARGS)
 
-soak: setup ## minutes of steady load on a service of its own: memory, descriptors, latencies, audit
+soak: setup ## five minutes (--minutes) of steady load on a service of its own: memory, descriptors, latencies, audit
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 audit: setup ## known vulnerabilities and licences of everything that is installed

@@ -1,11 +1,12 @@
-"""`make soak`: hours of steady load on a service of its own, and whether anything grew, slowed down or went astray.
+"""`make soak`: minutes or hours of steady load on a service of its own: did anything grow, slow down or go astray?
 
     make soak
     make soak ARGS="--minutes 30 --share 0.6 --out benchmarks/results"
     make soak ARGS="--minutes 480 --rate 800 --workers 4"
 
 Place: `python -m benchmarks.soak`; stand.py starts everything, soak_report.py judges.
-Shapes: open-loop load at a share of saturation; of it MONEY_SHARE comes from simulated exchanges that bill and click.
+Shapes: open-loop load at a share of saturation, which is searched first unless --rate names a rate;
+    of it MONEY_SHARE comes from simulated exchanges that bill and click.
 Units: minutes; rates in requests per second.
 Limits: --minutes plus a few for the search and the end; exit code 1 where a verdict is broken or nothing could start.
 """
@@ -115,7 +116,10 @@ async def _watch(stand: Stand, args: argparse.Namespace, rate: float) -> list[Lo
     """Load for the minutes, and look every ten seconds."""
     seconds = args.minutes * 60
     money = min(MONEY_RATE, MONEY_SHARE * rate)
-    say(f"{rate:,.0f} requests/s for {args.minutes:g} minutes, {money:,.0f} of them with auctions and bills")
+    say(
+        f"{rate:,.0f} requests/s for {args.minutes:g} minutes: {money:,.0f} with auctions and bills, and "
+        f"{rate - money:,.0f} plain ones, which the lines below are of"
+    )
     await stand.exchanges(money, seconds + GRACE_S)
     load = await stand.load(rate - money, seconds, min(EVERY_S, seconds / 12))
     looks: list[Look] = []
@@ -149,8 +153,12 @@ def write(folder: Path, name: str, report: dict[str, Any], drawn: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=5)
+    parser = argparse.ArgumentParser(
+        prog="make soak",
+        description="Steady load on a service of its own, and whether anything grew, slowed down or went astray. First "
+        "the rate that it sustains is searched, which takes up to --limit seconds; --rate saves that.",
+    )
+    parser.add_argument("--minutes", type=float, default=5, help="of load; default: 5")
     add_common(parser, share=0.6)
     return parser
 
@@ -158,15 +166,27 @@ def _parser() -> argparse.ArgumentParser:
 def add_common(parser: argparse.ArgumentParser, share: float) -> None:
     """The arguments that soak, restart and curve share."""
     add = parser.add_argument
-    add("--share", type=float, default=share, help="of saturation")
-    add("--rate", type=float, default=0, help="requests per second, instead of a share of saturation")
-    add("--p99-ms", type=float, default=P99_MS, help="the bound by which saturation is searched")
-    add("--limit", type=float, default=90, help="seconds that the search may take")
-    add("--workers", type=int, default=2)
-    add("--bodies", type=int, default=20_000, help="how many different requests are prepared")
-    add("--people", type=int, default=PEOPLE, help="who visited the shops before")
-    add("--seed", type=int, default=1)
-    add("--out", type=Path, default=Path("build"), help="the folder for JSON and SVG")
+    add("--share", type=float, default=share, help=f"of saturation; default: {share:g}")
+    add("--rate", type=float, default=0, help="requests per second, instead of a share of what is searched")
+    add(
+        "--p99-ms",
+        type=float,
+        default=P99_MS,
+        help=f"the bound by which saturation is searched; default: {P99_MS:g}",
+    )
+    add(
+        "--limit",
+        type=float,
+        default=90,
+        help="seconds that the search before the start may take; default: 90",
+    )
+    add("--workers", type=int, default=2, help="bidding processes; default: 2")
+    add(
+        "--bodies", type=int, default=20_000, help="how many different requests are prepared; default: 20,000"
+    )
+    add("--people", type=int, default=PEOPLE, help=f"who visited the shops before; default: {PEOPLE:,}")
+    add("--seed", type=int, default=1, help="equal seeds give equal requests; default: 1")
+    add("--out", type=Path, default=Path("build"), help="the folder for JSON and SVG; default: build")
 
 
 if __name__ == "__main__":
