@@ -19,7 +19,7 @@ from benchmarks.demo.chart import chart
 from benchmarks.demo.checks import checks
 from benchmarks.demo.courses import Course
 from benchmarks.demo.readings import CampaignReading, Reading, today
-from benchmarks.demo.view import frame
+from benchmarks.demo.view import frame, too_busy
 
 
 def report(reading: Reading, seed: int, interrupted: bool) -> dict[str, Any]:
@@ -130,11 +130,12 @@ def _parts(console: Console, reading: Reading, seconds: float) -> list[Renderabl
         " auctions won, ", (f"{totals.impressions:,}", "bold"), " impressions, ", (f"{totals.clicks:,}", "bold"),
         " clicks, ", f"{totals.conversions:,}", " sales. Half of the answers took less than ",
         (f"{ms['p50']:.1f} ms", "bold"), ", 99 % less than ", (f"{ms['p99']:.1f} ms", "bold"),
-        f", {totals.late:,} answers were late. The service used ", (f"{reading.rss_mb:.0f} MB", "bold"),
+        f", {totals.late:,} answers came after tmax. The service used ", (f"{reading.rss_mb:.0f} MB", "bold"),
         f", its store {reading.store_mb:.0f} MB. Response rates came from: {reading.model}.",
     )  # fmt: skip
     return [
         story,
+        *([Text(busy, style="yellow")] if (busy := too_busy(reading)) else []),
         _people(reading),
         Text(),
         frame(reading, seconds, console.width - 4, whole=True),

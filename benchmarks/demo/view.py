@@ -17,6 +17,10 @@ from benchmarks.exchange.report import PeopleTotals
 
 _REASONS_SHOWN = 6
 _WIDE = 110
+_WORDS = {"late": "decided too late", "no_time": "no time left", "shed": "shed: too busy"}
+"""Reasons of the service's that are not what the exchanges call late: those answers came after tmax."""
+BUSY_SHARE = 0.02
+"""Of requests, those shed, undecided or answered after tmax, beyond which the machine was too busy for the rate."""
 
 
 def frame(reading: Reading, seconds: float, width: int, *, whole: bool = False) -> RenderableType:
@@ -38,12 +42,28 @@ def frame(reading: Reading, seconds: float, width: int, *, whole: bool = False) 
 def plain(reading: Reading) -> str:
     """One line for a log."""
     totals, ms = reading.totals, reading.recent
+    if not totals.requests:
+        return f"{reading.elapsed_s:5.0f}s waiting for the first answer"
     return (
         f"{reading.elapsed_s:5.0f}s {reading.rate:6.0f} req/s  bid rate {totals.bid_rate:5.1%}"
         f"  win rate {totals.win_rate:5.1%}  p50 {ms.percentile(50) / 1e3:.2f} ms"
         f"  p99 {ms.percentile(99) / 1e3:.2f} ms  impressions {totals.impressions}  clicks {totals.clicks}"
         f"  visits {reading.society.visits}  ads drawn {reading.society.drawn}  errors {totals.errors}"
-        f"  late answers {totals.late}  {reading.rss_mb:.0f} MB"
+        f"  answers after tmax {totals.late}  {reading.rss_mb:.0f} MB"
+    )
+
+
+def too_busy(reading: Reading) -> str:
+    """Why little was spent where the machine could not keep up; empty where it could."""
+    totals, reasons = reading.totals, reading.no_bid_reasons
+    share = (totals.late + reasons.get("late", 0) + reasons.get("no_time", 0) + reasons.get("shed", 0)) / max(
+        totals.requests, 1
+    )
+    if share < BUSY_SHARE:
+        return ""
+    return (
+        f"{min(share, 1.0):.0%} of requests were shed, not decided or answered after tmax: this machine was too busy "
+        "for the rate, so less was spent than planned. Try a lower --rate, or a machine that does nothing else."
     )
 
 
@@ -86,7 +106,9 @@ def _reasons(reading: Reading) -> RenderableType:
     reasons = list(reading.no_bid_reasons.items())[:_REASONS_SHOWN]
     most = max((count for _, count in reasons), default=1)
     for name, count in reasons:
-        table.add_row(name.lower().replace("_", " "), f"{count:,}", _bar(count / most, 8))
+        table.add_row(
+            _WORDS.get(name.lower(), name.lower().replace("_", " ")), f"{count:,}", _bar(count / most, 8)
+        )
     return table
 
 
@@ -119,7 +141,7 @@ def _foot(reading: Reading) -> RenderableType:
     wrong = totals.errors + totals.faults
     counts = Text.assemble(
         (" impressions ", "dim"), f"{totals.impressions:,}  ", ("clicks ", "dim"), f"{totals.clicks:,}  ",
-        ("sales ", "dim"), f"{totals.conversions:,}  ", ("late answers ", "dim"), f"{totals.late:,}  ",
+        ("sales ", "dim"), f"{totals.conversions:,}  ", ("answers after tmax ", "dim"), f"{totals.late:,}  ",
         ("errors ", "dim"), (f"{wrong:,}", "bold red" if wrong else ""),
     )  # fmt: skip
     means = Text.assemble(

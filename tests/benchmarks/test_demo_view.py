@@ -215,6 +215,21 @@ def test_money_that_does_not_add_up_is_told(change: dict[str, object], broken: s
     assert not summary.sound(made)
 
 
+def test_a_busy_machine_is_named() -> None:
+    """Where answers come too late, a line says that the machine is why, not the campaigns; a run that has no answer yet
+    tells no latency."""
+    calm = Totals(seconds=10, requests=1_000, late=9)
+    assert not view.too_busy(reading(seen=calm))  # and five that the service decided too late
+    busy = reading(seen=Totals(seconds=10, requests=100, late=40))
+    assert view.too_busy(busy).startswith("45% of requests")
+    console = Console(record=True, width=100)
+    summary.tell(console, busy, 60)
+    text = console.export_text()
+    assert "this machine was too busy" in " ".join(text.replace("│", " ").split())
+    assert "decided too late" in text
+    assert "p50" not in view.plain(reading(seen=Totals()))
+
+
 def test_late_money_without_room_is_billed_too() -> None:
     """What the operator loses is no difference between the ledger and the bills."""
     made = reading(proof=msgspec.structs.replace(PROOF, spent=24_000_000, absorbed=1_000_000))
@@ -284,7 +299,7 @@ def test_the_end_speaks_of_the_whole_run() -> None:
     text = console.export_text()
     assert "0.7 / 12" in text
     assert "999" not in text
-    assert "late answers" in text
+    assert "answers after tmax" in text
 
 
 def test_a_ledger_that_was_not_proven_makes_a_run_unsound() -> None:
@@ -352,4 +367,4 @@ def test_a_reading_without_anything_can_be_drawn() -> None:
     empty = Reading(0, Totals(), LogHistogram(), 0, {}, (), "priors", 0, 0, Metrics(""))
     with open("/dev/null", "w") as sink:
         Console(width=80, file=sink).print(view.frame(empty, 60, 80))
-    assert "0 req/s" in view.plain(empty)
+    assert "waiting for the first answer" in view.plain(empty)
