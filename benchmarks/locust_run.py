@@ -34,6 +34,8 @@ _LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 _PEOPLE = 5_000
 _SECONDS = {"soak": 1_800.0}
 _USUAL_S = 60.0
+BUSY_LOAD = 0.5
+"""Of its cores that a machine may be busy before a run without being named as a reason of what is late."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +90,14 @@ async def _locust(args: argparse.Namespace, host: str, more: list[str], stop: as
         if args.html.exists() and verdict.exists():
             what = f"{args.profile}, {args.seconds:g} s, at most {args.users} users"
             args.html.write_text(with_head(args.html.read_text(), head(verdict.read_bytes(), what, facts)))
+    before = facts["load_before"][0]
+    print(
+        "passed: no kind of bad answer beyond its limit" if code == 0 else "failed: see what is broken above"
+    )
+    if before > BUSY_LOAD * (facts["cores"] or 1):
+        print(
+            f"the machine was busy before (load average {before:g} on {facts['cores']} cores): late answers may be its"
+        )
     print(f"report: {args.html}")
     return code
 

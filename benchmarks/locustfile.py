@@ -76,6 +76,13 @@ locust.stats.PERCENTILES_TO_CHART = PERCENTILES
 locust.html.PERCENTILES_FOR_HTML_REPORT = [*PERCENTILES, 1.0]
 
 
+class BadAnswer(Exception):
+    """Why an answer is a failure; Locust's tables show its representation."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class ExchangeUser(FastHttpUser):
     """One connection of an exchange."""
 
@@ -117,7 +124,7 @@ class ExchangeUser(FastHttpUser):
             if why is None:
                 response.success()
             else:
-                response.failure(why)
+                response.failure(BadAnswer(why))
 
 
 class Generic(ExchangeUser):

@@ -71,6 +71,7 @@ async def test_answers_to_another_request_fail_the_run() -> None:
     code, out = await locust(Bidder(lambda request, exchange: web.json_response({"id": "other"})))
     assert code == 1
     assert "the answer is to another request" in out
+    assert "CatchResponseError" not in out
     assert counted(out, "invalid") > 0
     assert counted(out, "failed") == 0
 
