@@ -37,7 +37,7 @@ _TEXTS: Final = frozenset((0, 1, 4, 5, 6))
 def register(subparsers: "Subparsers") -> None:
     """Add `audience` and its commands to the command line."""
     parser = subparsers.add_parser("audience", help="look at advertisers' segments")
-    commands = parser.add_subparsers(dest="audience_command", required=True)
+    commands = parser.add_subparsers(dest="audience_command", metavar="command", required=True)
     sizes = commands.add_parser("sizes", help="how many people were in each segment in the last 30 days")
     sizes.add_argument("advertiser", nargs="?", help="default: all of the campaigns")
     sizes.add_argument("--json", action="store_true", help="for programs")

@@ -33,7 +33,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 def register(subparsers: "Subparsers") -> None:
     """Add `budget` and its commands to the command line."""
     parser = subparsers.add_parser("budget", help="show, add, take and pause advertisers' money")
-    commands = parser.add_subparsers(dest="budget_command", required=True)
+    commands = parser.add_subparsers(dest="budget_command", metavar="command", required=True)
     show = commands.add_parser("show", help="accounts as a tree: limit, spent, leased, available, late")
     show.add_argument("advertiser", nargs="?", help="default: all of the ledger and of the campaigns")
     show.add_argument("--json", action="store_true", help="micros, for programs")

@@ -37,7 +37,7 @@ _PERIODS = {"total": " in all", "daily": " a day", "hourly": " an hour"}
 def register(subparsers: "Subparsers") -> None:
     """Add `campaigns` and its commands to the command line."""
     parser = subparsers.add_parser("campaigns", help="check, list and apply campaign files")
-    commands = parser.add_subparsers(dest="campaigns_command", required=True)
+    commands = parser.add_subparsers(dest="campaigns_command", metavar="command", required=True)
     check = commands.add_parser("check", help="say everything that is wrong with campaign files, and where")
     check.add_argument(
         "path",

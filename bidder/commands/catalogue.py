@@ -51,7 +51,7 @@ _COLUMNS: Final = (
 def register(subparsers: "Subparsers") -> None:
     """Add `catalogue` and its commands to the command line."""
     parser = subparsers.add_parser("catalogue", help="check product feeds, build and list catalogues")
-    commands = parser.add_subparsers(dest="catalogue_command", required=True)
+    commands = parser.add_subparsers(dest="catalogue_command", metavar="command", required=True)
     check = commands.add_parser("check", help="say what is in a feed, what is wrong with it, and where")
     check.add_argument("feed", type=Path, help="a file")
     check.add_argument("--format", choices=("csv", "jsonl", "xml"), help="default: by the file's name")
@@ -89,7 +89,10 @@ def guarded(command: Callable[[], int]) -> int:
         return command()
     except LocatedError as error:  # each line begins with its file
         print(error, file=sys.stderr)
-    except (CannotBe, ConfigError, OSError) as error:
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"paceline: {named}{error.strerror or error}", file=sys.stderr)
+    except (CannotBe, ConfigError) as error:
         print(f"paceline: {error}", file=sys.stderr)
     return 1
 

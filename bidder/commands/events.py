@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 1_000
 """Of a query's answer; a query that wants more writes a file (COPY) with DuckDB itself."""
 
+LINE: Final = "\nLINE "
 COUNTED_BYTES: Final = 64 << 20
 """Of segments whose events are counted, in less than a second; of more the segments are."""
 
@@ -30,7 +31,7 @@ COUNTED_BYTES: Final = 64 << 20
 def register(subparsers: "Subparsers") -> None:
     """Add `events` to the command line."""
     parser = subparsers.add_parser("events", help="recorded events: list, compact, query, schema")
-    inside = parser.add_subparsers(metavar="action", required=True)
+    inside = parser.add_subparsers(metavar="command", required=True)
     listing = inside.add_parser("list", help="files, rows, bytes and the oldest, by kind")
     listing.add_argument("--json", action="store_true", help="for programs")
     compact = inside.add_parser("compact", help="make sealed segments into Parquet now")
@@ -54,7 +55,8 @@ def _run(args: argparse.Namespace, action: Any) -> int:
             raise ConfigError(f"nothing is recorded in {config.events_folder()}")
         action(config, args)
     except (ConfigError, OSError, duckdb.Error) as error:
-        print(f"paceline: {error}", file=sys.stderr)
+        # DuckDB shows the whole statement, which has more around it than was written
+        print(f"paceline: {str(error).partition(LINE)[0].strip()}", file=sys.stderr)
         return 1
     return 0
 

@@ -14,7 +14,7 @@ from typing import Final
 from bidder.commands.ledger import table
 from bidder.commands.serve import configured
 from bidder.config import Config, ConfigError
-from bidder.fraud.reasons import names
+from bidder.fraud.reasons import REASONS, WORDS, names
 from bidder.fraud.report import Report, abnormal, added, read_reports
 from bidder.fraud.sources import Source
 
@@ -36,7 +36,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "fraud", help="abnormal sources of traffic, and the lists they are told by"
     )
-    verbs = parser.add_subparsers(metavar="what", required=True)
+    verbs = parser.add_subparsers(metavar="command", required=True)
     report = verbs.add_parser("report", help="sources with suspect requests, the worst first")
     report.add_argument("--top", type=int, default=TOP, help=f"how many (default {TOP})")
     report.add_argument("--all", action="store_true", help="all sources, the largest first")
@@ -95,7 +95,9 @@ def as_text(reports: list[Report], sources: list[Source]) -> str:
         )
         for source in sources
     ]
-    return f"{head}\n{table(_COLUMNS, rows, frozenset({0, 1, 2, 7}))}"
+    shown = {name for source in sources for name in names(source.reasons)}
+    key = [f"{name}: {WORDS[bit]}" for name, bit in REASONS.items() if name in shown]
+    return "\n".join([head, table(_COLUMNS, rows, frozenset({0, 1, 2, 7})), *(["", *key] if key else [])])
 
 
 def as_json(reports: list[Report], sources: list[Source]) -> str:

@@ -33,7 +33,7 @@ class NoRequest(Exception):
 def register(subparsers: "Subparsers") -> None:
     """Add `privacy` to the command line."""
     privacy = subparsers.add_parser("privacy", help="what consent allows, and why")
-    actions = privacy.add_subparsers(metavar="action", required=True)
+    actions = privacy.add_subparsers(metavar="command", required=True)
     explain = actions.add_parser("explain", help="say what may be done for a bid request, with reasons")
     explain.add_argument(
         "request", metavar="REQUEST.json", help="an OpenRTB bid request; - for standard input"

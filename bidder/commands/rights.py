@@ -43,7 +43,7 @@ def register(subparsers: "Subparsers") -> None:
     export.add_argument("--id", type=somebody, required=True, help=WHOM)
     export.add_argument("--json", action="store_true", help="for programs")
     retention = subparsers.add_parser("retention", help="prove that nothing personal outlives its days")
-    actions = retention.add_subparsers(metavar="action", required=True)
+    actions = retention.add_subparsers(metavar="command", required=True)
     sweep = actions.add_parser("sweep", help="look through every key and file, and mend")
     sweep.add_argument("--look", action="store_true", help="change nothing")
     sweep.add_argument("--json", action="store_true", help="for programs")

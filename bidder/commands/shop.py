@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     """Add `shop` and its commands to the command line."""
     parser = subparsers.add_parser("shop", help="what shops and exchanges need to send us events and matches")
-    commands = parser.add_subparsers(dest="shop_command", required=True)
+    commands = parser.add_subparsers(dest="shop_command", metavar="command", required=True)
     token = commands.add_parser("token", help="the token of an advertiser's server for POST /v1/events")
     token.add_argument("advertiser")
     token.set_defaults(

@@ -127,13 +127,12 @@ def _tree(books: Books, advertiser: Advertiser | None) -> Iterator[tuple[str, in
 
 def _rows(tree: Sequence[tuple[str, int, Balance]], books: Books) -> list[tuple[str, ...]]:
     balances = [balance for _, _, balance in tree]
-    amounts = zip(
-        amount_texts([balance.limit for balance in balances]),
-        amount_texts([balance.spent for balance in balances]),
-        amount_texts([balance.leased for balance in balances]),
-        amount_texts([balance.available for balance in balances]),
-        amount_texts([balance.late for balance in balances]),
-        strict=True,
+    amounts = _columns(
+        [balance.limit for balance in balances],
+        [balance.spent for balance in balances],
+        [balance.leased for balance in balances],
+        [balance.available for balance in balances],
+        [balance.late for balance in balances],
     )
     return [
         (
@@ -144,6 +143,13 @@ def _rows(tree: Sequence[tuple[str, int, Balance]], books: Books) -> list[tuple[
         )
         for (name, depth, balance), texts in zip(tree, amounts, strict=True)
     ]
+
+
+def _columns(*columns: Sequence[int | None]) -> Iterator[tuple[str, ...]]:
+    """Amounts row by row, all with the decimals that the finest of the whole table needs."""
+    texts = amount_texts([micros for column in columns for micros in column])
+    count = len(columns[0])
+    return zip(*(texts[i * count : (i + 1) * count] for i in range(len(columns))), strict=True)
 
 
 def _why_nothing_leaves(name: str, balance: Balance, books: Books) -> Iterator[str]:
@@ -169,12 +175,11 @@ def _leases(books: Books) -> list[LeaseBalance]:
 
 def _lease_rows(books: Books) -> list[tuple[str, ...]]:
     leases = _leases(books)
-    amounts = zip(
-        amount_texts([lease.granted for lease in leases]),
-        amount_texts([lease.settled for lease in leases]),
-        amount_texts([lease.granted - lease.settled - lease.left for lease in leases]),
-        amount_texts([lease.left for lease in leases]),
-        strict=True,
+    amounts = _columns(
+        [lease.granted for lease in leases],
+        [lease.settled for lease in leases],
+        [lease.granted - lease.settled - lease.left for lease in leases],
+        [lease.left for lease in leases],
     )
     return [(*_holder(books, lease), *texts) for lease, texts in zip(leases, amounts, strict=True)]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     """Add `train` and its commands to the command line."""
     parser = subparsers.add_parser("train", help="train models from recorded events")
-    commands = parser.add_subparsers(dest="train_command", required=True)
+    commands = parser.add_subparsers(dest="train_command", metavar="command", required=True)
     affinity = commands.add_parser("affinity", help="which products go together, per advertiser")
     affinity.add_argument("--advertiser", help="its id; default: every advertiser of the campaigns")
     affinity.add_argument(

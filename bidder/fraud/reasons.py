@@ -44,6 +44,23 @@ class Mark(IntFlag):
     )
 
 
+WORDS: Final = {
+    Reason.CRAWLER: "on the list of crawlers",
+    Reason.TOOL: "a library, a script or an automated browser",
+    Reason.NO_AGENT: "no user agent",
+    Reason.CONTRADICTION: "user agent and device tell of different machines",
+    Reason.DATACENTRE: "from a listed network",
+    Reason.PLACEMENT: "every size is one at which nobody sees anything",
+    Reason.TINY: "some sizes are",
+    Reason.NAMELESS: "a site without domain and page, an app without bundle",
+    Reason.MISMATCH: "place, time zone and language do not go together",
+    Reason.PERSON_RATE: "one id asks too often",
+    Reason.ADDRESS_RATE: "one address and agent ask too often",
+    Reason.SOURCE_RATE: "most of the placement is suspect",
+    Reason.SELLER: "ads.txt, app-ads.txt or sellers.json name another seller",
+    Reason.SCHAIN: "the supply chain is incomplete or impossible",
+}
+"""What each says, for a report."""
 REASONS: Final = {reason.name.lower(): reason for reason in Reason if reason.name}
 """Names as configuration and metrics spell them."""
 MARKS: Final = {mark.name.lower(): mark for mark in Mark if mark.name}

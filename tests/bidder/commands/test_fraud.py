@@ -21,6 +21,10 @@ TABLE = """\
 EXCHANGE  PUBLISHER  SITE OR APP       REQUESTS  SUSPECT  FILTERED  SHARE  REASONS
 xandr     pub-2      ?[2Jevil.example       500      450       400  90.0%  crawler source_rate
 xandr     pub-1      news.example        10,000       12         2   0.1%  datacentre
+
+crawler: on the list of crawlers
+datacentre: from a listed network
+source_rate: most of the placement is suspect
 """
 
 
