@@ -190,7 +190,12 @@ class Shards:
         if follower < 0:
             return False
         told = self._replication(node)
-        return bool(told["connected_slaves"] and told["slave0"]["state"] == "online")
+        if not told["connected_slaves"]:
+            return False
+        heard = told[
+            "slave0"
+        ]  # online is said before it has acknowledged anything: until then WAIT counts nobody
+        return bool(heard["state"] == "online" and heard["offset"] >= told["master_repl_offset"] > 0)
 
     def _replication(self, node: int) -> dict[str, Any]:
         with self.servers[node].client() as client:

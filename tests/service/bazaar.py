@@ -22,6 +22,7 @@ import yaml
 
 from bidder.events.dataset import Row, shop_events
 from bidder.notices.keys import load_keys
+from bidder.settings import Rates
 from bidder.shop.tokens import exchange_secret, shop_token
 from tests.bidder.supervisor.serving import until
 from tests.service.client import bid_request
@@ -184,7 +185,13 @@ class Bazaar:
 @contextmanager
 def opened(folder: Path) -> Iterator[Bazaar]:
     """The service with its catalogue; sound at the end, by the worker that began."""
-    settings = {"events": EVENTS, "exchanges": [{"name": MARKET, "sync_url": PARTNER, "syncs_per_day": 100}]}
+    settings = {
+        "events": EVENTS,
+        "exchanges": [{"name": MARKET, "sync_url": PARTNER, "syncs_per_day": 100}],
+        "public": {
+            "rates": dict.fromkeys(Rates.__struct_fields__, {"per_s": 10_000, "burst": 100_000})
+        },  # limits have their own tests
+    }
     with started(folder / "data", settings=settings, campaigns=book(folder)) as service:
         bazaar = Bazaar(service)
         try:

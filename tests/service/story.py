@@ -230,7 +230,7 @@ def _train(story: Story) -> None:
     request = urllib.request.Request(
         f"{story.base}/v1/events",
         json.dumps({"events": bodies}).encode(),
-        {"Authorization": f"Bearer {token[1].strip()}", "Content-Type": "application/json"},
+        {"Authorization": f"Bearer {token[1].split()[0]}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert json.load(answer)["accepted"] == len(bodies)
