@@ -44,15 +44,18 @@ def drawn(watch: Watch, span: tuple[float, float], shown: tuple[str, str, float,
     for query in panel_of(uid, title).queries:
         rows += watch.query_range(filled(query.expr), *span, STEP_S)
     named = {
-        " ".join(value for label, value in row["metric"].items() if label != "__name__"): [
-            (float(at) - span[0], float(value) * factor) for at, value in row["values"]
-        ]
+        _name(row["metric"]): [(float(at) - span[0], float(value) * factor) for at, value in row["values"]]
         for row in rows
     }
     largest = sorted(named, key=lambda name: -max(value for _, value in named[name]))[:LINES]
     series = [Series(name, _COLOURS[i], named[name]) for i, name in enumerate(largest)]
     top = max((value for name in largest for _, value in named[name]), default=1.0) or 1.0
     return Panel(title, "s", series, (0.0, span[1] - span[0]), (0.0, rounded(top)), unit)
+
+
+def _name(labels: dict[str, str]) -> str:
+    """What tells a series, short enough for the picture's margin."""
+    return labels.get("line_item") or " ".join(labels.values())
 
 
 def rounded(value: float) -> float:

@@ -33,6 +33,8 @@ DOMAIN: Final = "hats.localhost"
 CHILDREN: Final = "toys"
 MARKET: Final = "market"
 PARTNER: Final = "https://market.example/sync?id={id}&gdpr={gdpr}&c={gdpr_consent}&gpp={gpp}&us={us_privacy}"
+OFTEN: Final = {"per_s": 10_000, "burst": 100_000}
+"""Limits of callers have tests of their own."""
 EVENTS: Final = {"flush_s": 0.1, "segment_s": 0.5, "compact_s": 0.5, "erase_s": 0.5}
 WOUNDS: Final = (
     "<script>alert(1)</script>",
@@ -188,9 +190,7 @@ def opened(folder: Path) -> Iterator[Bazaar]:
     settings = {
         "events": EVENTS,
         "exchanges": [{"name": MARKET, "sync_url": PARTNER, "syncs_per_day": 100}],
-        "public": {
-            "rates": dict.fromkeys(Rates.__struct_fields__, {"per_s": 10_000, "burst": 100_000})
-        },  # limits have their own tests
+        "public": {"rates": {kind: OFTEN for kind in Rates.__struct_fields__}},
     }
     with started(folder / "data", settings=settings, campaigns=book(folder)) as service:
         bazaar = Bazaar(service)
