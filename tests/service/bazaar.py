@@ -190,7 +190,7 @@ def opened(folder: Path) -> Iterator[Bazaar]:
     settings = {
         "events": EVENTS,
         "exchanges": [{"name": MARKET, "sync_url": PARTNER, "syncs_per_day": 100}],
-        "public": {"rates": {kind: OFTEN for kind in Rates.__struct_fields__}},
+        "public": {"rates": dict.fromkeys(Rates.__struct_fields__, OFTEN)},
     }
     with started(folder / "data", settings=settings, campaigns=book(folder)) as service:
         bazaar = Bazaar(service)
