@@ -242,7 +242,7 @@ class Admin:
             return found, None
         refusal = found.why
         why = {
-            Refusal.UNAUTHENTICATED: "a token is needed: Authorization: Bearer, from `paceline token`",
+            Refusal.UNAUTHENTICATED: "a token valid here is needed: Authorization: Bearer, from `paceline token`",
             Refusal.FORBIDDEN: f"this needs the role {role.word}",
             Refusal.LIMITED: "too many refused calls: wait",
         }[refusal]
@@ -287,7 +287,8 @@ async def _target(request: web.Request) -> Target:
     try:
         target = msgspec.json.decode(await read_body(request), type=Target)
     except msgspec.DecodeError as error:
-        raise Undone("malformed", str(error)) from None
+        shape = '{"advertiser": ID} and, of a part of its money, "campaign": ID or "line_item": ID'
+        raise Undone("malformed", f"{error}; what is taken is {shape}") from None
     if target.campaign and target.line_item:
         raise Undone("malformed", "a campaign or a line item, not both")
     return target

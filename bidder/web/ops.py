@@ -25,7 +25,7 @@ from bidder.web.scrapes import Scrapes
 NOT_READY: Final = "not ready\n"
 OPEN: Final = ("/live", "/ready")
 REFUSED: Final = {
-    Refusal.UNAUTHENTICATED: "a token is needed: Authorization: Bearer, from `paceline token`\n",
+    Refusal.UNAUTHENTICATED: "a token valid here is needed: Authorization: Bearer, from `paceline token`\n",
     Refusal.FORBIDDEN: "the token's role is not enough\n",
     Refusal.LIMITED: "too many refused calls: wait\n",
 }

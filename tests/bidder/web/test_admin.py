@@ -145,6 +145,13 @@ async def test_what_is_not_asked_right(port: Port, body: str) -> None:
     assert port.lines()[0]["result"] == "malformed"
 
 
+async def test_what_is_asked_for_is_told(port: Port) -> None:
+    """Who sends no body, or a field that is none, reads what is taken."""
+    for body in ("", '{"line": "x"}'):
+        _, told = await port.post("pause", body, **bearer(token("operator")))
+        assert '"advertiser": ID' in told["error"]
+
+
 async def test_plain_actions_take_no_body(port: Port) -> None:
     """So that what was meant for another action is not taken for this one."""
     status, _ = await port.post("reload", '{"advertiser":"shop"}', **bearer(token("operator")))
