@@ -31,7 +31,7 @@ demo: setup ## the whole thing on this machine, for a minute
 	@$(BIN)/paceline demo $(ARGS)
 
 test: setup helm ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 chart: setup ## the Helm chart: its schema of settings anew, lint, renders, Kubernetes' schemas (helm is fetched once)
 	@$(BIN)/python -m tests.chart.tools >/dev/null
