@@ -139,5 +139,7 @@ async def test_a_service_that_ends_says_so_first(tmp_path: Path) -> None:
             refused = dict(probing.ends)
             assert set(refused) <= {"200", "503"}, refused
             assert service.get("/ready")[0] == 503
-        service.process.terminate()  # told twice it waits no longer
+        while service.process.poll() is None:  # told twice it waits no longer, but at once is once
+            service.process.terminate()
+            await asyncio.sleep(0.1)
         assert await asyncio.to_thread(service.wait) == 0
