@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bidder.supervisor.service import TWICE_S
 from tests.bidder.supervisor.serving import until
 from tests.service.client import Address, Client, bid_request, load, post
 from tests.service.service import BOOK, Service, started
@@ -139,7 +140,6 @@ async def test_a_service_that_ends_says_so_first(tmp_path: Path) -> None:
             refused = dict(probing.ends)
             assert set(refused) <= {"200", "503"}, refused
             assert service.get("/ready")[0] == 503
-        while service.process.poll() is None:  # told twice it waits no longer, but at once is once
-            service.process.terminate()
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(TWICE_S)  # sooner it is the same order
+        service.process.terminate()  # told twice it waits no longer
         assert await asyncio.to_thread(service.wait) == 0
