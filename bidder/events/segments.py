@@ -8,6 +8,7 @@ Never: a file that is appended to by two, or changed in place once it is sealed.
 """
 
 import fcntl
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ FOLDER: Final = "segments"
 OPEN: Final = ".open"
 SEALED: Final = ".sealed"
 BAD: Final = ".bad"
+_MADE: Final = itertools.count()
+"""Of this process: the order of segments of one millisecond."""
 
 
 class OpenSegment:
@@ -32,7 +35,7 @@ class OpenSegment:
         """Make it, in the folder of all that is recorded."""
         inside = folder / FOLDER
         inside.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"{slot:03d}-{int(now_s * 1_000):013d}-{secrets.token_hex(4)}"
+        name = f"{slot:03d}-{int(now_s * 1_000):013d}-{next(_MADE):08x}{secrets.token_hex(4)}"
         hidden = inside / (name + PART)
         self._file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -110,18 +113,18 @@ def _end_orphan(path: Path, suffix: str | None) -> bool:
 
 def sealed(folder: Path) -> list[Path]:
     """The sealed segments, the oldest first."""
-    return sorted((folder / FOLDER).glob(f"*{SEALED}"), key=started_ms)
+    return sorted((folder / FOLDER).glob(f"*{SEALED}"), key=_order)
 
 
 def set_aside(folder: Path) -> list[Path]:
     """The segments that could not be made into Parquet."""
-    return sorted((folder / FOLDER).glob(f"*{BAD}"), key=started_ms)
+    return sorted((folder / FOLDER).glob(f"*{BAD}"), key=_order)
 
 
 def readable(folder: Path) -> list[Path]:
     """Every segment that holds records, also those that are being written and those set aside."""
     found = (path for path in (folder / FOLDER).glob("*-*-*") if path.suffix in (OPEN, SEALED, BAD))
-    return sorted(found, key=started_ms)
+    return sorted(found, key=_order)
 
 
 def waiting(folder: Path) -> list[Path]:
@@ -138,6 +141,11 @@ def count(path: Path) -> int:
         except FileNotFoundError:
             continue
     return 0
+
+
+def _order(path: Path) -> tuple[int, str]:
+    """Older ones first."""
+    return started_ms(path), path.name
 
 
 def started_ms(path: Path) -> int:

@@ -4,7 +4,7 @@ Place: the auction ends a batch here, in the tick of its answers; what notices t
 Shapes: one call for each person of a batch; it may come twice, late, and after the notices of its bids.
 Units: seconds; moments are the store's own clock, so that workers need not agree on the time.
 Limits: MAX_KEPT calls that the store did not take are repeated every RETRY_S, in their order; the oldest go first
-    where there are more. What a server refuses for now (its slot is moving, it is loading) is repeated every SOON_S
+    where there are more. What a server refuses just now (its slot is moving, it is loading) is repeated every SOON_S
     while there are few: before the mark of the request has fallen, if it can be.
     With the process they are lost: marks fall by themselves, but bids stand without holds.
 Never: raises, waits, or writes a key that lives longer than 30 days.

@@ -121,7 +121,7 @@ async def test_a_read_ends_before_the_deadline_of_its_request(tmp_path: Path, ow
         async with load(service.exchange, bodies, rate=80) as crowd:
             await crowd.more(160)
         assert set(crowd.statuses) <= {200, 204}
-        assert crowd.statuses[200] > 0.5 * crowd.answered, "most decisions keep their deadline"
+        assert crowd.statuses[200] > 0.75 * crowd.answered, "few decisions miss their deadline"
         assert set(crowd.prices) == {CONTEXTUAL}
         seen = service.settled()
         assert seen.total("paceline_people_reads_total", status="late") > 0

@@ -28,6 +28,17 @@ def test_a_file_cut_anywhere_gives_what_was_whole(tmp_path: Path) -> None:
         assert list(segments.records(cut)) == SAID[: sum(end <= length for end in ends)]
 
 
+def test_segments_of_one_millisecond_keep_their_order(tmp_path: Path) -> None:
+    """However many begin at the same moment, they are read in the order in which they were made."""
+    made = []
+    for number in range(40):
+        segment = OpenSegment(tmp_path, 0, NOW_S)
+        segment.append(framed_all([shop(number)]))
+        segment.seal()
+        made.append(segment.path.with_suffix(segments.SEALED))
+    assert segments.readable(tmp_path) == made
+
+
 def test_a_byte_that_is_wrong_ends_the_file_there(tmp_path: Path) -> None:
     """Whichever byte is damaged, the records before it are read, and nothing that was never said."""
     data = write(tmp_path, SAID).read_bytes()

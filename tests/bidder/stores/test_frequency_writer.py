@@ -252,7 +252,7 @@ async def test_what_a_dead_server_did_not_take_is_repeated(
 async def test_what_a_server_will_not_take_just_now_is_repeated(
     own_server: RealServer, connect: Connect, tally: Tally
 ) -> None:
-    """A server that refuses writes for now (too few replicas; a slot that is moving is the same) gets the holds when it
+    """A server that refuses writes (too few replicas; a slot that is moving is the same) gets the holds when it
     takes them: none is lost."""
     worker = Worker(await connect(own_server.url), tally)
     await worker.hold(bid_record(1))
