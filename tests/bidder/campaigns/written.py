@@ -174,3 +174,11 @@ def advised(path: Path) -> list[str]:
     """What works and is probably not meant."""
     loaded: Loaded = load(path)
     return list(map(str, loaded.advice))
+
+
+def folder_of(path: Path, text: str) -> Path:
+    """A folder with one campaign file and one that is none."""
+    path.mkdir()
+    write(path, text, "shop.yaml")
+    write(path, "notes", "notes.txt")
+    return path

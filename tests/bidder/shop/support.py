@@ -41,6 +41,9 @@ from tests.bidder.audience.visits import shop
 from tests.bidder.privacy.signals import VENDOR, string
 
 NOW_S = 1_795_608_000.0
+FP = "f" * 32
+OWN = "0123456789abcdef0123456789abcdef"
+"""A first-party id, and a number of ours in a browser's cookie."""
 RING = Keyring(((2, b"n" * 32), (1, b"o" * 32)))
 HANDLES = Handles(RING.keys)
 CONSENT = string(1, 3, 4, 7)
@@ -59,6 +62,11 @@ SYNCED = Exchange(
 QUIET = Exchange(name="quiet")
 OFTEN = Exchange(name="often", sync_url="https://often.example/s?{id}", syncs_per_day=2)
 EXCHANGES = (SYNCED, QUIET, OFTEN)
+
+
+def cookie(person: str) -> dict[str, str]:
+    """What a browser sends that has this number."""
+    return {"pl_id": person}
 
 
 class Kept:

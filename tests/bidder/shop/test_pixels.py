@@ -9,28 +9,13 @@ import pytest
 
 from bidder.audience.visit import EventKind
 from bidder.keys import category_key, name_key, product_key, segment_key
-from bidder.privacy.gpp_sections import LAYOUTS
 from bidder.rights.erase import Eraser
 from bidder.shop.receive import MAX_WAITING, MAX_WAITING_OF_PERSON, MAX_WAITING_OF_SHOP
 from bidder.shop.slots import Share
 from bidder.stores import keys
 from bidder.stores.people_writer import PeopleWriter
 from bidder.web.public import GIF
-from tests.bidder.privacy.signals import GPP_CLEAN
-from tests.bidder.privacy.test_gpp import core_of, header, single
-from tests.bidder.shop.support import AGREED, NOW_S, STORING, Stand
-
-FP = "f" * 32
-OWN = "0123456789abcdef0123456789abcdef"
-
-
-US_NATIONAL = LAYOUTS[7]
-KNOWN_CHILD = f"{header([single(7)])}~{core_of(US_NATIONAL, KnownChildSensitiveDataConsents=1)}"
-"""A GPP string whose section knows that the person is a child."""
-
-
-def _cookie(person: str) -> dict[str, str]:
-    return {"pl_id": person}
+from tests.bidder.shop.support import AGREED, FP, NOW_S, OWN, Stand, cookie
 
 
 async def test_a_view_is_kept_with_the_person_and_recorded(stand: Stand) -> None:
@@ -110,7 +95,7 @@ async def test_a_cookie_that_we_did_not_make_is_none(stand: Stand, cookie: str) 
 async def test_the_first_party_id_leads_back_without_telling_who(stand: Stand) -> None:
     """A browser without our cookie is recognised by the shop's own id, and is not told the person behind it; with
     another shop the same id is nobody."""
-    first = await stand.pixel(**AGREED, fp=FP, product="boot-1", cookies=_cookie(OWN))
+    first = await stand.pixel(**AGREED, fp=FP, product="boot-1", cookies=cookie(OWN))
     again = await stand.pixel(**AGREED, fp=FP, product="boot-2")
     assert first.person == OWN
     assert again.cookies == {}
@@ -124,132 +109,13 @@ async def test_our_cookie_goes_before_the_first_party_id(stand: Stand) -> None:
     """Where both are known the cookie's person counts for the call, and takes the shop's id from nobody: it leads to
     the other until that person is gone."""
     other = "ab" * 16
-    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
-    assert (await stand.pixel(**AGREED, fp=FP, cookies=_cookie(other))).person == other
+    await stand.pixel(**AGREED, fp=FP, cookies=cookie(OWN))
+    assert (await stand.pixel(**AGREED, fp=FP, cookies=cookie(other))).person == other
     assert stand.recorder.records[-1].person.hex() == other
     assert await stand.visitors.resolve([f"shop.boots/{FP}"]) == bytes.fromhex(OWN)
     await stand.client.delete(keys.person_key(OWN.encode()))
-    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(other))
+    await stand.pixel(**AGREED, fp=FP, cookies=cookie(other))
     assert await stand.visitors.resolve([f"shop.boots/{FP}"]) == bytes.fromhex(other)
-
-
-@pytest.mark.parametrize(
-    ("advertiser", "query", "headers"),
-    [
-        ("boots", {}, {}),
-        ("boots", {"gdpr": "1"}, {}),
-        ("boots", {"gdpr": "1", "gdpr_consent": "garbage"}, {}),
-        ("boots", AGREED, {"Sec-GPC": "1"}),
-        ("boots", {**AGREED, "gpc": "1"}, {}),
-        ("boots", AGREED, {"DNT": "1"}),
-        ("hats", {"us_privacy": "1YYN"}, {}),
-        ("hats", {"gdpr": "1"}, {}),
-        ("hats", {"gpp": "junk", "gpp_sid": "7"}, {}),
-    ],
-)
-async def test_without_consent_nobody_is_kept(
-    stand: Stand, advertiser: str, query: dict[str, str], headers: dict[str, str]
-) -> None:
-    """No cookie, no key in the store, a record without a person; the browser's id is not read either."""
-    reply = await stand.pixel(advertiser, **query, headers=headers, cookies=_cookie(OWN), fp=FP)
-    assert (reply.status, reply.cookies) == (200, {})
-    assert await stand.stored() == {}
-    (record,) = stand.recorder.records
-    assert record.person == b""
-    assert stand.count("paceline_shop_people_total", advertiser, "unconsented") == 1
-
-
-async def test_where_no_law_is_presumed_silence_allows(stand: Stand) -> None:
-    """A shop outside the presumed countries may keep a visitor of whom no signal speaks."""
-    reply = await stand.pixel("hats", gpp=GPP_CLEAN)
-    assert len(reply.person) == 32
-
-
-async def test_consent_to_storing_alone_sets_the_cookie_and_keeps_nothing(stand: Stand) -> None:
-    """Purpose 1 without 3 and 4: an id may be set, nothing is profiled or recorded with it."""
-    reply = await stand.pixel(**STORING)
-    assert len(reply.person) == 32
-    assert await stand.stored() == {}
-    assert stand.recorder.records[0].person == b""
-
-
-async def test_who_opted_out_leaves_no_trace(stand: Stand) -> None:
-    """With the opt-out cookie the event has no person, our ids are taken back, and nothing is written."""
-    reply = await stand.pixel(**AGREED, fp=FP, cookies={"pl_optout": "1", "pl_id": OWN})
-    assert await stand.stored() == {}
-    assert stand.recorder.records[0].person == b""
-    assert set(reply.cookies) == {"pl_id"}
-    assert "Max-Age=0" in reply.cookies["pl_id"]
-
-
-@pytest.mark.parametrize("query", [{}, {"fp": FP}])
-async def test_a_tombstone_is_told_to_the_browser(stand: Stand, query: dict[str, str]) -> None:
-    """A person whom the store knows to have opted out is not recorded, and this browser's jar gets the choice, too."""
-    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
-    before = await stand.stored()
-    reply = await stand.pixel(**AGREED, **query, cookies=_cookie(OWN))
-    assert await stand.stored() == before
-    assert stand.recorder.records[0].person == b""
-    assert reply.cookies["pl_optout"].startswith("1; Max-Age=33696000")
-    assert "Max-Age=0" in reply.cookies["pl_id"]
-
-
-async def test_a_first_party_id_that_was_opted_out_is_nobody(stand: Stand) -> None:
-    """The row of the match table says so; nobody new is made of it."""
-    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
-    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
-    before = await stand.stored()
-    reply = await stand.pixel(**AGREED, fp=FP)
-    assert await stand.stored() == before
-    assert "pl_id" not in reply.cookies
-    assert stand.recorder.records[-1].person == b""
-
-
-async def test_an_id_that_was_opted_out_opts_no_other_browser_out(stand: Stand) -> None:
-    """Any page can make a browser send it: the browser keeps its number, nothing is kept of the call, and both cookies
-    and store stay as they were. Who has opted out themselves is told as ever."""
-    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
-    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
-    victim = "ab" * 16
-    await stand.pixel(**AGREED, cookies=_cookie(victim))
-    before = await stand.stored()
-    reply = await stand.pixel(**AGREED, fp=FP, cookies=_cookie(victim))
-    assert (reply.cookies, await stand.stored()) == ({}, before)
-    assert stand.recorder.records[-1].person == b""
-    reply = await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
-    assert reply.cookies["pl_optout"].startswith("1;")
-
-
-async def test_who_takes_part_again_is_somebody_new(stand: Stand) -> None:
-    """After opting in again a browser gets a number in spite of ids that were opted out; those stay out, since anybody
-    can opt in and send them."""
-    query = {**AGREED, "uid": "q"}
-    await stand.pixel(**AGREED, fp=FP, cookies=_cookie(OWN))
-    await stand.call("/sync/quiet", params=query, cookies=_cookie(OWN))
-    await PeopleWriter(stand.client).opt_out(bytes.fromhex(OWN), NOW_S)
-    again = await stand.pixel(**AGREED, fp=FP, cookies={"pl_optin": "1"})
-    assert "pl_optout" not in again.cookies
-    assert again.person != OWN
-    assert stand.recorder.records[-1].person == bytes.fromhex(again.person)
-    await stand.call("/sync/quiet", params=query, cookies={"pl_optin": "1", "pl_id": again.person})
-    for match in (f"shop.boots/{FP}", "quiet/q"):
-        assert await stand.visitors.resolve([match]) == keys.OPTED_OUT
-    both = await stand.pixel(**AGREED, cookies={"pl_optin": "1", "pl_optout": "1", "pl_id": again.person})
-    assert "Max-Age=0" in both.cookies["pl_id"]
-
-
-@pytest.mark.parametrize(
-    ("advertiser", "query"), [("toys", {}), ("hats", {"coppa": "1"}), ("hats", {"gpp": KNOWN_CHILD})]
-)
-async def test_of_children_nothing_is_kept_or_read(
-    stand: Stand, advertiser: str, query: dict[str, str]
-) -> None:
-    """A shop meant for children, or a child: no cookie, no key, no record; the page gets its GIF."""
-    reply = await stand.pixel(advertiser, **query, cookies=_cookie(OWN))
-    assert (reply.status, reply.body, reply.cookies) == (200, GIF, {})
-    assert await stand.stored() == {}
-    assert stand.recorder.records == []
-    assert stand.count("paceline_shop_events_refused_total", advertiser, "child") == 1
 
 
 @pytest.mark.parametrize(
@@ -291,8 +157,8 @@ async def test_what_the_headers_tell_is_reduced(stand: Stand) -> None:
 async def test_the_same_event_counts_once(stand: Stand) -> None:
     """A pixel that is loaded again under its id is one visit; a page of thanks without an id is known by its order."""
     for _ in range(2):
-        await stand.pixel(**AGREED, id="e1", cookies=_cookie(OWN))
-        await stand.pixel(event="purchase", order="A-1", value="10", **AGREED, cookies=_cookie(OWN))
+        await stand.pixel(**AGREED, id="e1", cookies=cookie(OWN))
+        await stand.pixel(event="purchase", order="A-1", value="10", **AGREED, cookies=cookie(OWN))
     known = await stand.visitors.known(bytes.fromhex(OWN), "boots")
     assert len(known.history.visits) == 2
     assert len({(record.id, record.kind) for record in stand.recorder.records}) == 2
@@ -301,7 +167,7 @@ async def test_the_same_event_counts_once(stand: Stand) -> None:
 
 async def test_values_are_in_the_advertisers_currency(stand: Stand) -> None:
     """A price in another currency is converted for the history; the record keeps what was sent."""
-    await stand.pixel(**AGREED, price="100", currency="USD", cookies=_cookie(OWN))
+    await stand.pixel(**AGREED, price="100", currency="USD", cookies=cookie(OWN))
     (visit,) = (await stand.visitors.known(bytes.fromhex(OWN), "boots")).history.visits
     assert 0 < visit.value_micros != 100_000_000
     assert (stand.recorder.records[0].currency, stand.recorder.records[0].value_micros) == (
@@ -336,9 +202,7 @@ async def test_what_is_wrong_is_said_with_its_field(stand: Stand, query: dict[st
 
 async def test_personal_data_is_dropped_and_counted(stand: Stand) -> None:
     """An address in an order goes, whatever its escapes; the event stays, and the field is counted."""
-    await stand.pixel(
-        event="purchase", order="jane%40mail.example", value="3", **AGREED, cookies=_cookie(OWN)
-    )
+    await stand.pixel(event="purchase", order="jane%40mail.example", value="3", **AGREED, cookies=cookie(OWN))
     assert stand.recorder.records[0].order == ""
     assert b"jane" not in str(await stand.stored()).encode()
     assert stand.count("paceline_shop_fields_dropped_total", "boots", "order") == 1
@@ -346,7 +210,7 @@ async def test_personal_data_is_dropped_and_counted(stand: Stand) -> None:
 
 async def test_a_store_that_is_down_never_stops_a_page(outage: Stand) -> None:
     """The GIF comes, the event is recorded without a person, and the failure is counted."""
-    reply = await outage.pixel(**AGREED, cookies=_cookie(OWN))
+    reply = await outage.pixel(**AGREED, cookies=cookie(OWN))
     assert (reply.status, reply.body, reply.cookies) == (200, GIF, {})
     assert outage.recorder.records[0].person == b""
     assert outage.count("paceline_shop_people_total", "boots", "failed") == 1
@@ -369,7 +233,7 @@ async def test_a_person_takes_no_place_of_others(stand: Stand) -> None:
     with ExitStack() as held:
         for share in (own, Share(("boots", FP), MAX_WAITING_OF_PERSON)):
             assert all(held.enter_context(stand.shops._waiting.place(share)) for _ in range(share.most))
-        assert not (await stand.pixel(**AGREED, cookies=_cookie(OWN))).cookies
+        assert not (await stand.pixel(**AGREED, cookies=cookie(OWN))).cookies
         assert not (await stand.pixel(**AGREED, fp=FP)).cookies
         assert stand.count("paceline_shop_people_total", "boots", "failed") == 2
         assert (await stand.pixel(**AGREED)).cookies
@@ -421,7 +285,7 @@ async def test_head_changes_nothing(stand: Stand) -> None:
 
 async def test_a_shop_learns_for_itself_alone(stand: Stand) -> None:
     """What one shop is told stands in its own fields: the other knows nothing of the same person."""
-    await stand.pixel(**AGREED, cookies=_cookie(OWN))
+    await stand.pixel(**AGREED, cookies=cookie(OWN))
     other = await stand.visitors.known(bytes.fromhex(OWN), "hats")
     assert (other.profile, other.history.visits) == (None, ())
 
