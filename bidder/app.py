@@ -171,8 +171,11 @@ class Worker:
         app = public_app(routes, self._tally, limits, headers)
         public = PublicServer(app, self._tally, config.public.max_per_address, callers, self._bounds.public)
         tls = self._tls
-        await exchange.start(_socket(setup.exchange_fd, config.exchange.host, setup.exchange_port), tls[0])
-        await public.start(_socket(setup.public_fd, config.public.host, setup.public_port), tls[1])
+        accepts = self._bounds.accepts
+        sock = _socket(setup.exchange_fd, config.exchange.host, setup.exchange_port)
+        await exchange.start(sock, tls[0], accepts)
+        sock = _socket(setup.public_fd, config.public.host, setup.public_port)
+        await public.start(sock, tls[1], accepts)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)

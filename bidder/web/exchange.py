@@ -19,7 +19,7 @@ from bidder.web.admission import Admission
 from bidder.web.call import Call, Deciders
 from bidder.web.connection import Connection
 from bidder.web.counts import METRICS
-from bidder.web.listener import Listener
+from bidder.web.listener import ACCEPTS_PER_TURN, Listener
 from bidder.web.port import Port
 from bidder.web.sockets import shared_socket
 from bidder.web.tick import Tick
@@ -72,14 +72,20 @@ class ExchangeServer:
         """Wait until no connection is open."""
         await self._port.empty.wait()
 
-    async def start(self, sock: socket.socket | None = None, tls: PortTls | None = None) -> None:
-        """Listen: on a bound socket, or on the configured host and port, shared with other workers.
+    async def start(
+        self,
+        sock: socket.socket | None = None,
+        tls: PortTls | None = None,
+        accepts: int = ACCEPTS_PER_TURN,
+    ) -> None:
+        """Listen: on a bound socket, or on the configured host and port, shared with other workers; `accepts`
+        connections are taken in one turn of the loop.
 
         Raises OSError when the address cannot be had.
         """
         if sock is None:
             sock = shared_socket(self._config.host, self._config.port)
-        self._listener = Listener(sock, self._connection, BACKLOG, tls)
+        self._listener = Listener(sock, self._connection, BACKLOG, tls, accepts)
         self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     def set_ready(self, ready: bool) -> None:

@@ -1,7 +1,8 @@
 """A listening socket that takes every waiting connection in one turn of the event loop.
 
 Place: the exchange port and the public port listen with it.
-Limits: ACCEPTS_PER_TURN, so that a flood of connections cannot keep answers from leaving; RETRY_S without
+Limits: ACCEPTS_PER_TURN, so that a flood of connections cannot keep answers from leaving, or fewer where files are
+    few; RETRY_S without
     accepting after the process ran out of files or memory; those of tls.py and handshakes.py for handshakes.
 Source: uvloop 0.23 (libuv) accepts one connection per turn. A busy worker's turns take 10 ms and more: a fleet
     that reconnects would wait for seconds (measured: 2,000 connections at three times the capacity, 3 s).
@@ -40,9 +41,11 @@ class Listener:
         protocol: Callable[[], asyncio.BaseProtocol],
         backlog: int,
         tls: PortTls | None = None,
+        accepts: int = ACCEPTS_PER_TURN,
     ) -> None:
-        """Listen on a bound socket from now on; needs a running event loop."""
+        """Listen on a bound socket from now on, `accepts` connections a turn at most; needs a running event loop."""
         self._sock, self._protocol, self._backlog, self._tls = sock, protocol, backlog, tls
+        self._accepts = accepts
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
         self._handshakes = Handshakes(tls.max_handshakes) if tls else Handshakes()
@@ -54,7 +57,7 @@ class Listener:
         self.port: int = sock.getsockname()[1]
         sock.setblocking(False)
         sock.listen(backlog)
-        self._loop.add_reader(sock.fileno(), self._accept, ACCEPTS_PER_TURN)
+        self._loop.add_reader(sock.fileno(), self._accept, accepts)
 
     def _accept(self, most: int) -> None:
         for _ in range(most):
@@ -121,7 +124,7 @@ class Listener:
 
     def _resume(self) -> None:
         self._retry = None
-        self._loop.add_reader(self._sock.fileno(), self._accept, ACCEPTS_PER_TURN)
+        self._loop.add_reader(self._sock.fileno(), self._accept, self._accepts)
 
     def close(self) -> None:
         """Let nobody new in, take who is there, a moment later those who were on their way, then listen no more:

@@ -40,7 +40,7 @@ from bidder.web.departure import Departure
 from bidder.web.headers import SERVER, finish, public_headers
 from bidder.web.limits import KINDS, LIMITS, Limits, forged, kind_of
 from bidder.web.limits import METRICS as LIMITS_METRICS
-from bidder.web.listener import Listener
+from bidder.web.listener import ACCEPTS_PER_TURN, Listener
 from bidder.web.openapi import openapi_routes
 from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
@@ -240,10 +240,12 @@ class PublicServer:
         self._listener: Listener | None = None
         self._departure = Departure(app)
 
-    async def start(self, bound: socket.socket, tls: PortTls | None = None) -> None:
-        """Listen; the socket belongs to the server from now on."""
+    async def start(
+        self, bound: socket.socket, tls: PortTls | None = None, accepts: int = ACCEPTS_PER_TURN
+    ) -> None:
+        """Listen; the socket belongs to the server from now on. `accepts` connections are taken in one turn."""
         await self._runner.setup()
-        self._listener = Listener(bound, self._connection, BACKLOG, tls)
+        self._listener = Listener(bound, self._connection, BACKLOG, tls, accepts)
 
     async def drain(self, *, succeeded: bool = False) -> None:
         """Take no more connections and let those that are open go; see departure.py."""

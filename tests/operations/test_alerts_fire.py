@@ -170,7 +170,9 @@ async def quiet_hours(stage: Stage) -> None:
 
 
 async def no_ledger(stage: Stage) -> None:
-    """The ledger is killed for 18 s, in which notices go on to come; then it is back."""
+    """The ledger is killed for 18 s, in which notices go on to come; then it is back. The new workers have money of it
+    before: who has none bids nothing, and gets no notices."""
+    await stage.holds("min_over_time(paceline:bids:rate5m[5s]) > 10")
     stage.ledger.kill()
     await stage.log.fire(*set(LEDGER) - {"NoticesLag"})
     await stage.holds(

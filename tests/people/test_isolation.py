@@ -91,12 +91,16 @@ class Stage:
         for person in PEOPLE:
             assert await writer.match("generic", person.hex(), person, START_S)
         house.clock.at_s, self._acts = START_S, 0
+        for state in (house.data / "catalogues").glob("*/feed.json"):
+            state.unlink()  # feeds are fetched when the day begins
+        await catalogues(house.hands)
         before, seen = self._counts(), list[object]()
         for number, (others, own) in enumerate(acts):
             for act in others:
                 await self._act(THEIRS, act, f"{number}-{self._acts}")
                 self._acts += 1
             seen.append(await self._act(OURS, own, f"{number}"))
+            await catalogues(house.hands)
             house.clock.at_s += STEP_S
         seen += [await self._export(person) for person in PEOPLE]
         visitors = VisitorStore(house.client, house.tally)

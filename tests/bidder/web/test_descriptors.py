@@ -4,7 +4,8 @@ import pytest
 
 from bidder.config import Config
 from bidder.settings import ExchangePort, PublicPort, Tls
-from bidder.web.descriptors import OWN, PASSING, bounds, needed
+from bidder.web.descriptors import OWN, PASSING, TURNS, bounds, needed
+from bidder.web.listener import ACCEPTS_PER_TURN
 from bidder.web.public import MAX_CONNECTIONS
 from bidder.web.tls import MAX_HANDSHAKES
 
@@ -18,7 +19,7 @@ def test_where_there_are_enough_all_is_as_configured(config: Config) -> None:
     """And one file fewer is one connection fewer."""
     fit = bounds(config, needed(config))
     assert (fit.exchange, fit.public) == (config.exchange.max_connections, MAX_CONNECTIONS)
-    assert fit.handshakes == MAX_HANDSHAKES
+    assert (fit.handshakes, fit.accepts) == (MAX_HANDSHAKES, ACCEPTS_PER_TURN)
     less = bounds(config, needed(config) - 1)
     assert less.exchange + less.public == fit.exchange + fit.public - 1
 
@@ -32,6 +33,7 @@ def test_both_ports_full_leave_the_reserve(config: Config, limit: int) -> None:
     passing = min(2 * PASSING, (limit - OWN) // 4)
     assert fit.exchange + fit.public + ports * fit.handshakes + passing <= limit - OWN
     assert min(fit.exchange, fit.public, fit.handshakes) >= 32
+    assert 1 <= fit.accepts <= passing // (2 * TURNS)
     assert fit.exchange >= min(fit.public, config.exchange.max_connections)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import socket
 import sys
@@ -13,6 +14,7 @@ import pytest
 import uvloop
 
 from bidder.web import listener as module
+from bidder.web.descriptors import TURNS
 from bidder.web.listener import ACCEPTS_PER_TURN, Listener
 from bidder.web.sockets import shared_socket
 
@@ -73,6 +75,31 @@ def test_a_flood_is_taken_in_a_few_turns() -> None:
         return turns
 
     assert uvloop.run(flood()) < 20
+
+
+def test_refused_connections_of_few_turns_are_open_at_once() -> None:
+    """However many come, and whoever closes them as soon as they are there: descriptors.py counts on TURNS."""
+    accepts, many = 8, 200
+    own = protocol()
+
+    class Refusing(own):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            transport.abort()  # type: ignore[attr-defined]  # sockets' transports have it
+
+    async def flood() -> int:
+        listener = Listener(shared_socket("127.0.0.1", 0), Refusing, 1_024, accepts=accepts)
+        most = 0
+        with clients(listener.port, many):
+            await asyncio.sleep(0)  # the loop opens a file of its own
+            before = len(os.listdir("/proc/self/fd"))
+            while len(own.made) < many:
+                await asyncio.sleep(0)
+                most = max(most, len(os.listdir("/proc/self/fd")) - before)
+            listener.leave()
+        return most
+
+    assert accepts < uvloop.run(flood()) <= TURNS * accepts
 
 
 def test_what_waits_at_the_close_is_not_reset() -> None:
