@@ -3,8 +3,7 @@
 Place: service.py has its listener make them; /live, the metrics and the page come over them, so that whoever holds many
     must not keep the others out, nor take the supervisor's descriptors, without which no worker starts again.
 Limits: MAX_CONNECTIONS; where there are so many, the one that was silent longest goes, unless what it asked for is
-    being done. HEAD_S for a request's head, also the first one of a connection; IDLE_S between requests; admin.BODY_S
-    for what is left of a body that was not read.
+    being done. Those of http_connection.py, and admin.BODY_S for what is left of a body that was not read.
 """
 
 import asyncio
@@ -14,15 +13,11 @@ from typing import Final, cast
 from aiohttp import web
 
 from bidder.web.admin import BODY_S
+from bidder.web.http_connection import HttpConnection
 
 MAX_CONNECTIONS: Final = 256
-HEAD_S: Final = 10.0
-IDLE_S: Final = 75.0
-"""Prometheus comes back within a minute."""
 
 _log = logging.getLogger(__name__)
-_http_log = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request
 
 
 class OpsConnections:
@@ -64,26 +59,15 @@ class OpsConnections:
         return True
 
 
-class _Connection(web.RequestHandler):
+class _Connection(HttpConnection):
     """One connection."""
 
-    __slots__ = ("_connections", "_head", "_wire", "heard_s")
+    __slots__ = ("_connections", "_wire")
 
     def __init__(self, server: web.Server, connections: OpsConnections) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
-            logger=_http_log,
-            keepalive_timeout=IDLE_S,
-            lingering_time=BODY_S,
-            auto_decompress=False,
-        )
+        super().__init__(server, BODY_S)
         self._connections = connections
         self._wire: asyncio.Transport | None = None
-        self._head: asyncio.TimerHandle | None = None
-        self.heard_s = self._loop.time()
-        """When something came last."""
 
     @property
     def busy(self) -> bool:
@@ -98,34 +82,17 @@ class _Connection(web.RequestHandler):
             self._wire.abort()
             return
         super().connection_made(transport)
-        self._head = self._loop.call_later(HEAD_S, self.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The end of it, whoever wanted it."""
         self._connections.leave(self)
-        self._no_head()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes came: a head that begins with them has HEAD_S to end, however many there are."""
-        before = self._request_count
-        self.heard_s = self._loop.time()
-        super().data_received(data)
-        if self._request_count != before:
-            self._no_head()
-        elif self._head is None and self._waits():
-            self._head = self._loop.call_later(HEAD_S, self.abort)
+    def overdue(self, *, begun: bool) -> None:
+        """Cut, whether it began or not."""
+        self.abort()
 
     def abort(self) -> None:
         """Close at once, whatever was still to be sent."""
         if self._wire is not None:
             self._wire.abort()
-
-    def _waits(self) -> bool:
-        """Whether what came belongs to no request yet."""
-        return self._waiter is not None and not self._waiter.done() and not self._messages
-
-    def _no_head(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None

@@ -5,9 +5,9 @@ Paths: /win /bill /loss /event answer 204, /imp a transparent GIF, whatever the 
     nothing. /click redirects to the landing page of the token's line item, or is a 404. /healthz says ok,
     /openapi.json what there is.
     GET and POST are the same; HEAD looks and changes nothing.
-Limits: those of each Route for query (414) and body (413), HEAD_S for a head that has begun and for the first one to
-    begin, IDLE_S between requests, BODY_S for a body (408), MAX_CONNECTIONS per worker and `max_per_address` of one
-    client address: the next ones are closed at once. limits.py says how often one caller may call (429).
+Limits: those of each Route for query (414) and body (413), BODY_S for a body (408), MAX_CONNECTIONS per worker and
+    `max_per_address` of one client address: the next ones are closed at once; of a connection public_connection.py.
+    limits.py says how often one caller may call (429).
 Never: a 5xx; an identifier of a person in a log; a redirect to anything that came with the call.
 """
 
@@ -20,7 +20,6 @@ from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from msgspec import Struct
 
 from bidder.metrics import Metric, Tally
 from bidder.notices.apply import Kind, Notice, Notices, Result
@@ -35,20 +34,18 @@ from bidder.notices.urls import (
     IN_SEAL,
 )
 from bidder.settings import PublicPort
-from bidder.web.callers import NOBODY, Callers
+from bidder.web.callers import Callers
 from bidder.web.departure import Departure
-from bidder.web.headers import SERVER, finish, public_headers
+from bidder.web.headers import finish, public_headers
 from bidder.web.limits import KINDS, LIMITS, Limits, forged, kind_of
 from bidder.web.limits import METRICS as LIMITS_METRICS
 from bidder.web.listener import ACCEPTS_PER_TURN, Listener
 from bidder.web.openapi import openapi_routes
+from bidder.web.public_connection import OpenConnections, PublicConnection, Refusal
 from bidder.web.routes import Route
 from bidder.web.sockets import BACKLOG
 from bidder.web.tls import PortTls
 
-MAX_LINE: Final = 16_384  # a TC string of a large consent platform and a GPP string in one query
-IDLE_S: Final = 75.0  # above the 60 s of usual load balancers, so that they close first
-HEAD_S: Final = 10.0
 BODY_S: Final = 5.0
 MAX_CONNECTIONS: Final = 4_096
 GIF: Final = (
@@ -79,8 +76,6 @@ _EVERYBODY: Final = Callers(())
 HEADERS: Final[web.AppKey[Mapping[str, str]]] = web.AppKey("headers")
 
 _log = logging.getLogger(__name__)
-_http_log = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request
 
 
 def public_app(
@@ -236,7 +231,7 @@ class PublicServer:
         self._max_connections = max_connections
         self._runner = web.AppRunner(app)
         self._tally = tally
-        self._open = _Open({}, max_per_address, callers, app[HEADERS])
+        self._open = OpenConnections({}, max_per_address, callers, app[HEADERS])
         self._listener: Listener | None = None
         self._departure = Departure(app)
 
@@ -252,7 +247,7 @@ class PublicServer:
         server = self._runner.server
         assert server is not None, "started"
         assert self._listener is not None, "started"
-        connections = cast(Callable[[], list[_Connection]], lambda: server.connections)
+        connections = cast(Callable[[], list[PublicConnection]], lambda: server.connections)
         await self._departure.depart(self._listener, connections, succeeded=succeeded)
 
     async def stop(self) -> None:
@@ -267,131 +262,5 @@ class PublicServer:
         assert server is not None, "start() set the runner up"
         if len(server.connections) >= min(MAX_CONNECTIONS, self._max_connections):
             self._tally.count("paceline_public_refused_total")
-            return _Refusal()
-        return _Connection(server, self._tally, self._open)
-
-
-class _Open(Struct, frozen=True):
-    """Connections that are open, by caller; only those of more than none."""
-
-    counts: dict[bytes, int]
-    most: int
-    callers: Callers
-    headers: Mapping[str, str]
-
-    def join(self, address: bytes) -> bool:
-        """Count one more; False, and nothing is counted, where there are too many."""
-        count = self.counts.get(address, 0)
-        if count >= self.most:
-            return False
-        self.counts[address] = count + 1
-        return True
-
-    def leave(self, address: bytes) -> None:
-        """One that joined is gone."""
-        count = self.counts[address] - 1
-        if count:
-            self.counts[address] = count
-        else:
-            del self.counts[address]
-
-
-class _Connection(web.RequestHandler):
-    """One connection; what is no HTTP gets a documented answer, too, and nothing of it back."""
-
-    __slots__ = ("_address", "_begun", "_head", "_heard_s", "_open", "_tally")
-
-    def __init__(self, server: web.Server, tally: Tally, open_: _Open) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
-            logger=_http_log,
-            keepalive_timeout=IDLE_S,
-            lingering_time=BODY_S,
-            max_line_size=MAX_LINE,
-            auto_decompress=False,
-        )
-        self._tally, self._open = tally, open_
-        self._address = NOBODY  # not counted
-        self._head: asyncio.TimerHandle | None = None
-        self._begun = False  # a head, of which something came
-        self._heard_s = self._loop.time()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client connected, and has HEAD_S to say something; one too many of an address is closed again."""
-        address = self._open.callers.of_peer(transport.get_extra_info("peername"))
-        if address and not self._open.join(address):
-            self._tally.count("paceline_public_refused_total")
-            cast(asyncio.Transport, transport).abort()
-            return
-        self._address = address
-        self._head = self._loop.call_later(HEAD_S, self._too_slow)
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The end of it, whoever wanted it."""
-        if self._address:
-            self._open.leave(self._address)
-            self._address = NOBODY
-        self._no_head()
-        super().connection_lost(exc)
-
-    def silent_s(self, now_s: float) -> float:
-        """For how long it is open, or waits for its next request, and nothing came; 0 while something is in it."""
-        return now_s - self._heard_s if self._idle() and not self._begun else 0.0
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came: a head that begins with them has HEAD_S to end, however many there are."""
-        before = self._request_count
-        self._heard_s = self._loop.time()
-        super().data_received(data)
-        if self._request_count != before:
-            self._no_head()
-        elif not self._begun and self._idle():
-            self._no_head()
-            self._begun = True
-            self._head = self._loop.call_later(HEAD_S, self._too_slow)
-
-    def _idle(self) -> bool:
-        """Whether what came belongs to no request yet."""
-        waits = self._waiter is not None and not self._waiter.done()
-        return not self._request_count or (waits and not self._messages)
-
-    def _no_head(self) -> None:
-        self._begun = False
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
-
-    def _too_slow(self) -> None:
-        self._head = None
-        if self._begun:  # browsers connect in advance: who never said a word is no sign of anything
-            self._tally.count("paceline_public_slow_heads_total")
-        self.force_close()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What aiohttp itself could not read (400), or what failed outside of every handler (404)."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun")
-        ours = status >= 500 and not isinstance(exc, ConnectionError)  # who hung up is nobody's fault
-        if ours:
-            self._tally.count("paceline_public_faults_total")
-            _log.error("the public port failed outside of a request", exc_info=exc)
-        status = 404 if status >= 500 else status
-        headers = {**self._open.headers, "Server": SERVER}
-        response = web.Response(status=status, text="This is no call of HTTP.\n", headers=headers)
-        response.force_close()
-        self._tally.count("paceline_public_responses_total", str(status))
-        return response
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()  # uvloop's transports are no subclass of it
+            return Refusal()
+        return PublicConnection(server, BODY_S, self._tally, self._open)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bidder.metrics import Tally
-from bidder.web import departure, public
+from bidder.web import departure, http_connection
 from bidder.web.public import PublicServer, public_app
 from bidder.web.sockets import shared_socket
 from tests.servers import eventually
@@ -66,7 +66,7 @@ async def test_who_never_said_a_word_is_silent(monkeypatch: pytest.MonkeyPatch) 
     """A connection without a single byte is closed as soon as one that was served, before its first head is overdue."""
     monkeypatch.setattr(departure, "QUIET_S", 1e-6)
     monkeypatch.setattr(departure, "DEPART_S", 600)
-    monkeypatch.setattr(public, "HEAD_S", 600)
+    monkeypatch.setattr(http_connection, "HEAD_S", 600)
     async with served() as (server, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         draining = asyncio.create_task(server.drain())

@@ -18,7 +18,7 @@ from bidder.console.page import Console
 from bidder.deeds import FILE_NAME
 from bidder.metrics import Tally
 from bidder.web import admin as admin_module
-from bidder.web import ops_connection
+from bidder.web import http_connection, ops_connection
 from bidder.web.admin import Admin
 from bidder.web.listener import Listener
 from bidder.web.ops import ops_app
@@ -101,14 +101,14 @@ async def answered(pipe: Pipe) -> bytes:
 @pytest.mark.parametrize("said", [b"", b"GET /live HTTP/1.1\r\nHo"])
 async def test_who_does_not_go_on_is_cut(port: Port, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     """Who says nothing at all, and who begins a head."""
-    monkeypatch.setattr(ops_connection, "HEAD_S", 0.05)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.05)
     await cut(await port.connected(said))
     assert len(port.connections) == 0
 
 
 async def test_the_next_head_is_timed_too(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was answered once and begins another head."""
-    monkeypatch.setattr(ops_connection, "HEAD_S", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.2)
     pipe = await port.connected(LIVE)
     assert b" 200 " in await answered(pipe)
     await pipe[0].readexactly(len(b"alive\n"))
@@ -118,7 +118,7 @@ async def test_the_next_head_is_timed_too(port: Port, monkeypatch: pytest.Monkey
 
 async def test_who_comes_back_is_not_cut(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of a head ends with it: a connection that is kept for the next call stays open."""
-    monkeypatch.setattr(ops_connection, "HEAD_S", 3_600.0)
+    monkeypatch.setattr(http_connection, "HEAD_S", 3_600.0)
     pipe = await port.connected(LIVE)
     assert b" 200 " in await answered(pipe)
     (connection,) = port.connections._open

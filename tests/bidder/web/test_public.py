@@ -17,7 +17,7 @@ from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.urls import notice_urls, url_parts
 from bidder.settings import PublicPort
-from bidder.web import public
+from bidder.web import http_connection, public
 from bidder.web.public import GIF, PublicServer, notice_routes, public_app
 from bidder.web.routes import MAX_QUERY
 from bidder.web.sockets import shared_socket
@@ -190,7 +190,7 @@ async def test_a_client_too_slow_with_its_body_is_cut(port: Port, monkeypatch: p
 
 async def test_a_client_that_never_asks_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a head, and then nothing: the connection is closed after the idle time."""
-    monkeypatch.setattr(public, "IDLE_S", 0.05)
+    monkeypatch.setattr(http_connection, "IDLE_S", 0.05)
     async with Port() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
         writer.write(b"GET /win HTTP/1.1\r\nHost:")
@@ -201,7 +201,7 @@ async def test_a_client_that_never_asks_is_cut(monkeypatch: pytest.MonkeyPatch) 
 async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that has begun has HEAD_S to end, however often a byte of it comes, on a new connection and on one that
     was served; one that asks no more waits as long as it may."""
-    monkeypatch.setattr(public, "HEAD_S", 0.1)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.1)
     asking, half = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /win HTTP/1.1\r\nHost:"
     async with Port() as port:
         idle_reader, idle = await asyncio.open_connection("127.0.0.1", port.number)
@@ -227,7 +227,7 @@ async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
 async def test_who_says_nothing_from_the_start_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without a single byte is closed after HEAD_S, and counted nowhere; one that was served may be silent
     for longer."""
-    monkeypatch.setattr(public, "HEAD_S", 0.1)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.1)
     asking = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     async with Port() as port:
         idle_reader, idle = await asyncio.open_connection("127.0.0.1", port.number)
@@ -294,7 +294,7 @@ async def test_fuzz_never_makes_a_5xx_nor_a_log_of_the_client(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Broken and mutated HTTP gets a 2xx, 3xx or 4xx, or a closed connection; no log names the client."""
-    monkeypatch.setattr(public, "IDLE_S", 0.2)
+    monkeypatch.setattr(http_connection, "IDLE_S", 0.2)
     monkeypatch.setattr(public, "BODY_S", 0.1)
     rng = random.Random(2)
     with caplog.at_level(logging.DEBUG, "bidder.web"):
