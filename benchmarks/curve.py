@@ -11,21 +11,18 @@ Units: requests per second, milliseconds from the intended send time.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-import tempfile
 from collections.abc import Sequence
 from math import log10
-from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from benchmarks.soak import add_common, rate_of, setup_of, write
 from benchmarks.soak_report import top
-from benchmarks.stand import Stand, say
+from benchmarks.stand import Stand, as_command, say, standing
 
+START_S: Final = 120.0
 SHARES: Final = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
 DRAWN_MS: Final = 100.0
 """At most: the shortest tmax of an exchange. Below it, as much as p99.9 needs until saturation; what is higher is drawn
@@ -43,37 +40,27 @@ NINES: Final = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "p9999": 99
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 where nothing could be measured."""
     args = _parser().parse_args(argv)
-    try:
-        report = asyncio.run(_measure(args))
-    except DemoError as error:
-        print(f"curve: {error}", file=sys.stderr)
-        return 1
-    write(args.out, "curve", report, picture(report))
-    print(table(report))
-    return 0
+    return as_command("curve", _measure(args))
 
 
-async def _measure(args: argparse.Namespace) -> dict[str, Any]:
+async def _measure(args: argparse.Namespace) -> int:
     facts = machine()
-    with tempfile.TemporaryDirectory(prefix="paceline-curve-") as folder:
-        stand = Stand(Path(folder), setup_of(args))
-        try:
-            say("starting a service of its own")
-            await stand.start()
-            full, found = await rate_of(stand, args)
-            runs = [await _run(stand, share, share * full, args.seconds) for share in SHARES]
-        finally:
-            await stand.close()
-    return {
+    async with standing(setup_of(args), START_S + args.limit + 2 * len(SHARES) * args.seconds) as stand:
+        full, found = await rate_of(stand, args)
+        runs = [await _at(stand, share, share * full, args.seconds) for share in SHARES]
+    report = {
         "machine": facts,
         "workers": args.workers,
         "seconds": args.seconds,
         "saturation": found or {"rate": full, "why": "as asked for"},
         "runs": runs,
     }
+    write(args.out, "curve", report, picture(report))
+    print(table(report))
+    return 0
 
 
-async def _run(stand: Stand, share: float, rate: float, seconds: float) -> dict[str, Any]:
+async def _at(stand: Stand, share: float, rate: float, seconds: float) -> dict[str, Any]:
     load = await stand.load(rate, seconds, seconds)
     async for _ in load:
         pass

@@ -31,7 +31,7 @@ from benchmarks.capacity_site import DemoError, Size, settled
 from benchmarks.fleet_queues import Costs, Loss, Played, Stream, play
 from benchmarks.latency import Latencies
 from benchmarks.machine import machine
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from benchmarks.soak import write
 from bidder.capacity import Constants, Estimate, Load, at, busy, estimate
 from bidder.yardstick import Yardstick

@@ -20,7 +20,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -32,10 +31,10 @@ from msgspec import Struct
 
 from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from benchmarks.soak import MONEY_RATE, MONEY_SHARE, add_common, rate_of, setup_of, write
 from benchmarks.soak_report import top
-from benchmarks.stand import Load, Sample, Stand, say
+from benchmarks.stand import Load, Sample, Stand, as_command, say, standing
 from benchmarks.windows import Window
 
 EVERY_S: Final = 0.5
@@ -71,36 +70,15 @@ class Stretch(Struct):
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 where exchanges noticed."""
     args = _parser().parse_args(argv)
-    try:
-        return asyncio.run(_bounded(args))
-    except DemoError as error:
-        print(f"restart: {error}", file=sys.stderr)
-    except (TimeoutError, asyncio.CancelledError):
-        print("restart: it took too long, or was interrupted", file=sys.stderr)
-    return 1
+    return as_command("restart", _measure(args))
 
 
-async def _bounded(args: argparse.Namespace) -> int:
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with asyncio.timeout(120 + args.limit + args.restarts * (RESTART_S + args.pause)):
-        with tempfile.TemporaryDirectory(prefix="paceline-restart-") as folder:
-            return await _measure(args, Path(folder))
-
-
-async def _measure(args: argparse.Namespace, folder: Path) -> int:
+async def _measure(args: argparse.Namespace) -> int:
     facts = machine()
-    stand = Stand(folder, setup_of(args))
-    try:
-        say("starting a service of its own")
-        await stand.start()
+    async with standing(setup_of(args), 120 + args.limit + args.restarts * (RESTART_S + args.pause)) as stand:
         rate, found = await rate_of(stand, args)
         windows, spans = await _restarts(stand, args, rate)
         audit = await stand.audit()
-    finally:
-        await stand.close()
     totals = stand.totals
     stretches = split(windows, spans)
     report = {

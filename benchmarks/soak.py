@@ -14,11 +14,8 @@ Limits: --minutes plus a few for the search and the end; exit code 1 where a ver
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +28,7 @@ from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
 from benchmarks.saturation import Bounds, Search
 from benchmarks.soak_report import Look
-from benchmarks.stand import PEOPLE, Setup, Stand, say
+from benchmarks.stand import PEOPLE, Setup, Stand, as_command, say, standing
 
 EVERY_S: Final = 10.0
 MONEY_SHARE: Final = 0.1
@@ -46,39 +43,15 @@ P99_MS: Final = 50.0
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 where a verdict is broken."""
     args = _parser().parse_args(argv)
-    try:
-        return asyncio.run(_bounded(args))
-    except DemoError as error:
-        print(f"make soak: {error}", file=sys.stderr)
-    except TimeoutError:
-        print("make soak: it took longer than it may", file=sys.stderr)
-    except asyncio.CancelledError:
-        print("make soak: interrupted", file=sys.stderr)
-    return 1
+    return as_command("make soak", _soak(args))
 
 
-async def _bounded(args: argparse.Namespace) -> int:
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    async with asyncio.timeout(args.minutes * 60 + GRACE_S + args.limit):
-        with tempfile.TemporaryDirectory(prefix="paceline-soak-") as folder:
-            return await _soak(args, Path(folder))
-
-
-async def _soak(args: argparse.Namespace, folder: Path) -> int:
+async def _soak(args: argparse.Namespace) -> int:
     facts = machine()
-    stand = Stand(folder, setup_of(args))
-    try:
-        say("starting a service of its own")
-        await stand.start()
+    async with standing(setup_of(args), args.minutes * 60 + GRACE_S + args.limit) as stand:
         rate, found = await rate_of(stand, args)
         looks = await _watch(stand, args, rate)
         audit = await stand.audit()
-    finally:
-        await stand.close()
     totals = stand.totals
     verdicts = soak_report.findings(looks, audit, (totals.requests, totals.faults + totals.errors))
     report = {

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from benchmarks.stand import Sample
 from benchmarks.windows import Window
 

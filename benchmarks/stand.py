@@ -12,11 +12,14 @@ Raises: DemoError, a message for the person at the terminal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -239,6 +242,37 @@ class Stand:
         self._children.append(child)
         await child.start()
         return child
+
+
+@contextlib.asynccontextmanager
+async def standing(setup: Setup, limit_s: float) -> AsyncIterator[Stand]:
+    """A stand that has started, for `limit_s` at most; who interrupts the program ends it, too."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with tempfile.TemporaryDirectory(prefix="paceline-stand-") as folder:
+        async with asyncio.timeout(limit_s):
+            stand = Stand(Path(folder), setup)
+            try:
+                say("starting a service of its own")
+                await stand.start()
+                yield stand
+            finally:
+                await stand.close()
+
+
+def as_command(name: str, measure: Coroutine[None, None, int]) -> int:
+    """The exit code of a measurement; what ended it early is a line that begins with its name, and a 1."""
+    try:
+        return asyncio.run(measure)
+    except DemoError as error:
+        say(f"{name}: {error}")
+    except TimeoutError:
+        say(f"{name}: it took longer than it may")
+    except asyncio.CancelledError:
+        say(f"{name}: interrupted")
+    return 1
 
 
 def write_book(path: Path) -> None:

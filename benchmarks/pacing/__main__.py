@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.pacing import action, faults, published, replay
 from benchmarks.pacing.logs import NoLogs
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from budget.pacing import GAINS
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"

@@ -21,7 +21,7 @@ from benchmarks.pacing.dense import (
     stepped,
 )
 from benchmarks.pacing.logs import Floats
-from benchmarks.pacing.picture import TICKS, Panel, Series, svg
+from benchmarks.plots import TICKS, Panel, Series, svg
 
 NOON: Final = 720
 OUTAGE: Final = range(540, 550)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.pacing.picture import Panel, Series, svg
+from benchmarks.plots import Panel, Series, svg
 from helm.catalogue import RULES
 from helm.panels.sheets import SHEETS
 from helm.panels.sketch import Panel as Sketched

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from benchmarks.pacing.__main__ import RESULTS
-from benchmarks.pacing.picture import HEIGHT, Panel, Series, svg
+from benchmarks.plots import HEIGHT, Panel, Series, svg
 from budget.pacing import GAINS, Gains
 
 MAX_BYTES = 40_000
