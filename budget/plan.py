@@ -115,7 +115,6 @@ def due(plan: Plan, now_s: float) -> float:
     return even + TILT * even * (1.0 - even) if plan.kind is Kind.FRONT_LOADED else even
 
 
-@lru_cache(maxsize=8192)
 def hours_of_week(zone: tzinfo, start_s: float, end_s: float) -> Floats:
     """(168,) how many hours of each hour of the week lie between two moments; read-only."""
     total = np.zeros(WEEK_HOURS)

@@ -9,7 +9,7 @@ Limits: line items with the same time zone and flight are computed together: abo
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from math import inf
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from msgspec import Struct
@@ -39,13 +39,40 @@ class _Group(Struct, frozen=True, eq=False):
     """(n,)."""
 
 
+class _Spans:
+    """Hours of the week of the spans that were asked for at this moment and at the one before: days and flights are
+    asked for again, what reaches to a moment never is."""
+
+    __slots__ = ("_at_s", "_before", "_now")
+
+    def __init__(self) -> None:
+        self._at_s = inf
+        self._before: dict[tuple[tzinfo, float, float], Floats] = {}
+        self._now: dict[tuple[tzinfo, float, float], Floats] = {}
+
+    def at(self, now_s: float) -> Self:
+        """As of a moment."""
+        if now_s != self._at_s:
+            self._at_s, self._before, self._now = now_s, self._now, {}
+        return self
+
+    def hours(self, zone: tzinfo, start_s: float, end_s: float) -> Floats:
+        """(168,) as plan.hours_of_week."""
+        span = zone, start_s, end_s
+        found = self._now.get(span)
+        if found is None:
+            found = self._before.get(span)
+            found = self._now[span] = hours_of_week(*span) if found is None else found
+        return found
+
+
 class Schedule:
     """Plans, grouped."""
 
-    __slots__ = ("_groups", "count")
+    __slots__ = ("_groups", "_spans", "count")
 
     def __init__(self, plans: Sequence[Plan]) -> None:
-        self.count = len(plans)
+        self.count, self._spans = len(plans), _Spans()
         members: dict[tuple[tzinfo, float, float], list[int]] = {}
         for row, plan in enumerate(plans):
             members.setdefault((plan.zone, plan.start_s, plan.end_s), []).append(row)
@@ -57,23 +84,23 @@ class Schedule:
         Infinity where nothing paces: as soon as possible, or a flight without an end. A period that reaches past
         midnight or past the hour takes all that is left of that day or hour. 0 where the line item may not run.
         """
-        result = np.zeros((self.count, LEVELS))
+        result, spans = np.zeros((self.count, LEVELS)), self._spans.at(now_s)
         for group in self._groups:
-            result[group.rows] = _shares(group, now_s, until_s)
+            result[group.rows] = _shares(spans, group, now_s, until_s)
         return result
 
     def due(self, now_s: float) -> Floats:
         """(L, 3): of each whole budget, the part that the plan has spent by now; NaN where nothing paces."""
-        result = np.full((self.count, LEVELS), np.nan)
+        result, spans = np.full((self.count, LEVELS), np.nan), self._spans.at(now_s)
         for group in self._groups:
-            result[group.rows] = _due(group, now_s)
+            result[group.rows] = _due(spans, group, now_s)
         return result
 
     def weight(self, start_s: float, end_s: float) -> Floats:
         """(L,) the plans' weight between two moments, within each flight."""
-        result = np.zeros(self.count)
+        result, spans = np.zeros(self.count), self._spans.at(start_s)
         for group in self._groups:
-            result[group.rows] = _weight(group, start_s, end_s)
+            result[group.rows] = _weight(spans, group, start_s, end_s)
         return result
 
 
@@ -83,56 +110,59 @@ def _group(key: tuple[tzinfo, float, float], plans: Sequence[Plan], rows: Sequen
     return _Group(*key, np.array(rows, np.intp), np.stack([plan.weights for plan in plans]), tilt, asap)
 
 
-def _weight(group: _Group, start_s: float, end_s: float) -> Floats:
+def _weight(spans: _Spans, group: _Group, start_s: float, end_s: float) -> Floats:
     start_s, end_s = max(start_s, group.start_s), min(end_s, group.end_s)
     if not start_s < end_s:
         return np.zeros(len(group.rows))
-    total: Floats = group.weights @ hours_of_week(group.zone, start_s, end_s)
+    total: Floats = group.weights @ spans.hours(group.zone, start_s, end_s)
     return total
 
 
-def _shares(group: _Group, now_s: float, until_s: float) -> Floats:
-    coming = _weight(group, now_s, until_s) > 0
+def _shares(spans: _Spans, group: _Group, now_s: float, until_s: float) -> Floats:
+    coming = _weight(spans, group, now_s, until_s) > 0
     start_s, end_s = day_of(group.zone, now_s)
     day = (max(start_s, group.start_s), min(end_s, group.end_s))
     flight = (group.start_s, group.end_s)
     moment = datetime.fromtimestamp(now_s, group.zone)
     rest_s = HOUR_S - moment.minute * 60 - moment.second - moment.microsecond / 1e6
     result = np.empty((len(group.rows), LEVELS))
-    result[:, FLIGHT] = inf if group.end_s == inf else _part(group, flight, now_s, until_s)
-    result[:, DAY] = _part(group, day, now_s, until_s)
+    result[:, FLIGHT] = inf if group.end_s == inf else _part(spans, group, flight, now_s, until_s)
+    result[:, DAY] = _part(spans, group, day, now_s, until_s)
     result[:, HOUR] = min(1.0, (until_s - now_s) / rest_s)
     result[group.asap] = inf
     result[~coming] = 0.0
     return result
 
 
-def _due(group: _Group, now_s: float) -> Floats:
+def _due(spans: _Spans, group: _Group, now_s: float) -> Floats:
     start_s, end_s = day_of(group.zone, now_s)
     moment = datetime.fromtimestamp(now_s, group.zone)
     result = np.empty((len(group.rows), LEVELS))
-    result[:, FLIGHT] = np.nan if group.end_s == inf else _done(group, (group.start_s, group.end_s), now_s)
-    result[:, DAY] = _done(group, (max(start_s, group.start_s), min(end_s, group.end_s)), now_s)
+    result[:, FLIGHT] = (
+        np.nan if group.end_s == inf else _done(spans, group, (group.start_s, group.end_s), now_s)
+    )
+    result[:, DAY] = _done(spans, group, (max(start_s, group.start_s), min(end_s, group.end_s)), now_s)
     result[:, HOUR] = (moment.minute * 60 + moment.second + moment.microsecond / 1e6) / HOUR_S
     result[group.asap] = np.nan
     return result
 
 
-def _done(group: _Group, span: tuple[float, float], now_s: float) -> Floats:
+def _done(spans: _Spans, group: _Group, span: tuple[float, float], now_s: float) -> Floats:
     """Of a whole span, the share that is due before `now`; NaN where none of it is."""
-    whole = _weight(group, *span)
-    even = _weight(group, span[0], now_s) / np.where(whole > 0, whole, np.nan)
+    whole = _weight(spans, group, *span)
+    even = _weight(spans, group, span[0], now_s) / np.where(whole > 0, whole, np.nan)
     done: Floats = _tilted(even, group.tilt)
     return done
 
 
-def _part(group: _Group, span: tuple[float, float], now_s: float, until_s: float) -> Floats:
+def _part(spans: _Spans, group: _Group, span: tuple[float, float], now_s: float, until_s: float) -> Floats:
     """Of what a span has still due after `now`, the share that is due before `until`."""
     start_s, end_s = span
-    whole = _weight(group, start_s, end_s)
+    whole = _weight(spans, group, start_s, end_s)
     whole = np.where(whole > 0, whole, 1.0)
     before, after = (
-        _tilted(_weight(group, start_s, at_s) / whole, group.tilt) for at_s in (now_s, min(until_s, end_s))
+        _tilted(_weight(spans, group, start_s, at_s) / whole, group.tilt)
+        for at_s in (now_s, min(until_s, end_s))
     )
     rest = 1.0 - before
     part: Floats = np.where(

@@ -167,6 +167,20 @@ def test_what_is_due_by_now(several: list[Plan], part: float) -> None:
     assert np.isnan(Schedule([plan_of(Kind.ASAP, BERLIN, (now - 9, now + 9), ALL_HOURS)]).due(now)).all()
 
 
+def test_a_schedule_does_not_grow() -> None:
+    """A hundred days of periods, as the pacemaker asks: what was asked of a moment is forgotten after the next one."""
+    schedule = Schedule(
+        [even("2026-01-01", "2027-01-01"), even("2026-01-01", "2026-06-01"), even("2026-01-01", None)]
+    )
+    first, most = at("2026-02-01"), 0
+    for period in range(400):
+        now = first + period * DAY_S / 4 + 1
+        schedule.due(now)
+        schedule.shares(now, now + 15)
+        most = max(most, len(schedule._spans._now) + len(schedule._spans._before))
+    assert 0 < most <= 2 * 3 * 8, "at two moments, of three flights"
+
+
 def test_half_of_a_day_is_due_at_noon() -> None:
     """Of the day's own budget, whatever the flight."""
     told = Schedule([even("2026-11-01", "2026-12-01")]).due(at("2026-11-24T12:15"))[0]
