@@ -1,8 +1,8 @@
 """From accepted notices to money and caps: takes orders at once, carries them out behind their answers' back.
 
 Place: app.py opens one per worker; notices/apply accepts into it, on the path of a notice.
-Limits: LINGER_S gathers what arrives together into one call; every LOOK_S it looks for spools of dead processes;
-    `close` drains for as long as it is told, and leaves the rest on disk.
+Limits: LINGER_S gathers what arrives together into one call; every LOOK_S it looks for spools of dead processes, every
+    TELL_S it says how much waits; `close` drains for as long as it is told, and leaves the rest on disk.
 Rule: `sync_ms` 0 leaves writing to the kernel: kill -9 loses nothing, a power loss what spool.py says; above 0 the
     spool is written to disk every so many milliseconds, by a thread, and no answer waits for it.
 """
@@ -21,6 +21,7 @@ from bidder.spending.spools import MAX_BYTES, Spools
 
 LINGER_S: Final = 0.005
 LOOK_S: Final = 5.0
+TELL_S: Final = 1.0
 MONEY: Final = 0
 FREQUENCY: Final = 1
 
@@ -54,7 +55,7 @@ class Drain:
 
     def run(self) -> None:
         """Carry on in the background until `close`."""
-        jobs = [self._run_lane(number) for number in range(len(self._lanes))] + [self._look()]
+        jobs = [self._run_lane(number) for number in range(len(self._lanes))] + [self._look(), self._tell()]
         if self._sync_ms:
             jobs.append(self._sync())
         self._tasks = [asyncio.create_task(job) for job in jobs]
@@ -110,6 +111,11 @@ class Drain:
                 _log.exception("the spools' folder cannot be read")
             for wake in self._wakes:
                 wake.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_S)
+            self.spools.tell()
 
     async def _sync(self) -> None:
         while True:

@@ -79,6 +79,10 @@ class Spools:
             if spool is not None:
                 self.adopted.append(spool)
         self._elsewhere = _bytes_in(self._folder) - _bytes_in(self.own.folder)
+        self.tell()
+
+    def tell(self) -> None:
+        """Say how much waits."""
         waiting = sum(
             max(spool.waiting(each) for each in range(READERS)) for spool in (self.own, *self.adopted)
         )

@@ -66,7 +66,7 @@ def test_the_limit_of_open_files_is_told(
     assert checked(capsys)[1]["open files"] == f"ok 65,536 of each process, 10,000 {ports.format('4,096')}"
     limit = next(limits)
     told = checked(capsys)[1]["open files"]
-    assert told.startswith(f"ok 1,024 of each process, 432 {ports.format('144')}; 15,376 for all")
+    assert told.startswith(f"ok 1,024 of each process, 432 {ports.format('144')}; 15,888 for all")
     limit = next(limits)
     status, lines = checked(capsys)
     assert status == 1

@@ -109,6 +109,22 @@ async def test_it_looks_for_the_dead_while_it_runs(house: House, monkeypatch: py
     assert not list(house.folder.iterdir())
 
 
+async def test_it_says_how_much_waits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing is carried out, and long before it looks for the dead again."""
+    monkeypatch.setattr(module, "TELL_S", 0.01)
+    worker = house.worker(0)
+    house.ledger.down = True
+    worker.drain.run()
+    told = worker.tally.slot("paceline_spool_bytes")
+    for _ in range(2):
+        before = worker.tally.cells[told]
+        worker.drain.accept(order())
+        await eventually(lambda before=before: worker.tally.cells[told] > before)
+    house.ledger.down = False
+    await eventually(lambda: worker.tally.cells[told] == 0)
+    assert await worker.drain.close(5.0)
+
+
 async def test_with_sync_the_spool_is_written_out_in_the_background(house: House) -> None:
     """With `sync_ms` what was accepted is soon on disk, by a thread."""
     worker = house.worker(sync_ms=1.0)
