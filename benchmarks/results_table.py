@@ -1,10 +1,10 @@
-"""The results of load, soak and restarts as one table, for the README: what was measured last, on what.
+"""The results of load, soak, restarts and yardsticks as tables, for the README: what was measured last, on what.
 
     python -m benchmarks.results_table                  (prints it)
     python -m benchmarks.results_table --write README.md
 
-Place: reads benchmarks/results/{curve,soak,restart}.json; a result that is absent is left out.
-Shapes: Markdown; --write replaces what stands between the lines BEGIN and END.
+Place: reads benchmarks/results/{curve,soak,restart,bench}.json; a result that is absent is left out.
+Shapes: Markdown; --write replaces what stands between the marks of each of BLOCKS.
 """
 
 from __future__ import annotations
@@ -20,40 +20,52 @@ import orjson
 from benchmarks.machine import words
 
 RESULTS: Final = Path(__file__).parent / "results"
-BEGIN: Final = "<!-- load: made by python -m benchmarks.results_table --write README.md -->"
-END: Final = "<!-- /load -->"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; 1 where there is nothing to tell, or no place for it."""
     args = _parser().parse_args(argv)
-    made = text(args.results)
-    if not made:
+    made = {block: text(block, args.results) for block in BLOCKS}
+    if not any(made.values()):
         print(f"{args.results}: no results", file=sys.stderr)
         return 1
     if args.write is None:
-        print(made)
+        print("\n\n".join(filter(None, made.values())))
         return 0
     try:
-        args.write.write_text(filled(args.write.read_text(encoding="utf-8"), made), encoding="utf-8")
+        page = args.write.read_text(encoding="utf-8")
+        for block, tables in made.items():
+            page = filled(page, block, tables) if tables else page
+        args.write.write_text(page, encoding="utf-8")
     except ValueError as error:
         print(f"{args.write}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def text(folder: Path = RESULTS) -> str:
-    """All that there are results of."""
-    parts = [part(read(folder, name)) for name, part in PARTS.items() if (folder / f"{name}.json").exists()]
-    return "\n\n".join(parts)
+def text(block: str, folder: Path = RESULTS) -> str:
+    """All of a block that there are results of."""
+    parts = BLOCKS[block]
+    return "\n\n".join(
+        part(read(folder, name)) for name, part in parts.items() if (folder / f"{name}.json").exists()
+    )
 
 
-def filled(page: str, made: str) -> str:
-    """The page with the table between its marks; raises ValueError where there are none."""
-    begin, end = page.find(BEGIN), page.find(END)
+def marks(block: str) -> tuple[str, str]:
+    """The lines that a block's tables stand between."""
+    return (
+        f"<!-- {block}: made by python -m benchmarks.results_table --write README.md -->",
+        f"<!-- /{block} -->",
+    )
+
+
+def filled(page: str, block: str, made: str) -> str:
+    """The page with the tables between the block's marks; raises ValueError where there are none."""
+    first, last = marks(block)
+    begin, end = page.find(first), page.find(last)
     if not 0 <= begin < end:
-        raise ValueError(f"no lines {BEGIN} and {END}")
-    return f"{page[: begin + len(BEGIN)]}\n{made}\n{page[end:]}"
+        raise ValueError(f"no lines {first} and {last}")
+    return f"{page[: begin + len(first)]}\n{made}\n{page[end:]}"
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
@@ -111,6 +123,26 @@ def restart(report: dict[str, Any]) -> str:
     return "\n".join([head, "", *rows, "", _measured(report)])
 
 
+def bench(report: dict[str, Any]) -> str:
+    """CPU of a whole bid beside servers that only decode."""
+    loads = list(report["subjects"][0]["connections"])
+    heads = "".join(f" {_connections(load)} |" for load in loads)
+    rows = [f"| subject |{heads} requests/s | MB |", f"|{'---|' * (len(loads) + 3)}"]
+    for subject in report["subjects"]:
+        cells = [
+            f"{subject['connections'][load]['cpu_us']:,.0f} ({subject['connections'][load]['ratio_to_a']:.1f}x)"
+            for load in loads
+        ]
+        cells += [f"{subject['requests_per_s']:,}", f"{subject['rss_mb']:,.0f}"]
+        rows.append(f"| {subject['name']} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", _measured(report)])
+
+
+def _connections(load: str) -> str:
+    count, _, kind = load.partition(" ")
+    return f"{count}, {kind}" if kind else "1 connection" if count == "1" else f"{count} connections"
+
+
 def _share(report: dict[str, Any]) -> str:
     found = report["saturation"]
     return f" ({report['rate'] / found['rate']:.0%} of saturation)" if found else ""
@@ -121,7 +153,10 @@ def _measured(report: dict[str, Any]) -> str:
     return f"Measured {facts['date']} on {words(facts)}."
 
 
-PARTS: Final = {"curve": curve, "soak": soak, "restart": restart}
+BLOCKS: Final = {
+    "load": {"curve": curve, "soak": soak, "restart": restart},
+    "bench": {"bench": bench},
+}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -112,16 +112,6 @@ def test_pictures_have_round_ends() -> None:
     assert top([]) == 1.0
 
 
-def test_the_table_goes_between_its_marks() -> None:
-    """What is around stays; a page without marks is refused."""
-    page = f"before\n{results_table.BEGIN}\nold\n{results_table.END}\nafter\n"
-    made = results_table.filled(page, "new")
-    assert made == f"before\n{results_table.BEGIN}\nnew\n{results_table.END}\nafter\n"
-    assert results_table.filled(made, "new") == made
-    with pytest.raises(ValueError, match="no lines"):
-        results_table.filled("nothing", "new")
-
-
 @pytest.mark.process
 def test_a_soak_of_seconds(tmp_path: Path) -> None:
     """A service of its own is started, loaded, billed, sampled, audited and gone; the report and its table stand."""
@@ -139,4 +129,4 @@ def test_a_soak_of_seconds(tmp_path: Path) -> None:
     assert report["exchanges"]["billed"] > 0
     assert len(report["windows"]["at_s"]) >= 6
     assert (tmp_path / "soak.svg").read_text().startswith("<svg")
-    assert "answers with a bid" in results_table.text(tmp_path)
+    assert "answers with a bid" in results_table.text("load", tmp_path)

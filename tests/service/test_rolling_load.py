@@ -30,4 +30,4 @@ def test_no_connection_fails_while_workers_are_replaced(tmp_path: Path) -> None:
     assert quiet["failed"] == restarting["failed"] == 0, ran.stdout
     assert report["exchanges"]["invalid"] == 0, ran.stdout
     assert report["audit_clean"], ran.stdout
-    assert "1 rolling restarts of 2 workers" in results_table.text(tmp_path)
+    assert "1 rolling restarts of 2 workers" in results_table.text("load", tmp_path)
