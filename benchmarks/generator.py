@@ -50,7 +50,7 @@ class Result(Struct):
     statuses: Counter[str]
     """By HTTP status; `reset`, `timeout` and `garbled` for what was no answer."""
     late: int = 0
-    """Answers that took longer than their tmax."""
+    """Answers that came later than their tmax after they were due."""
     unsent: int = 0
     elapsed_s: float = 0.0
     connects: Counter[str] = field(default_factory=Counter)
@@ -279,7 +279,7 @@ class Generator:
         now_ns = self._clock_ns()
         if result.arrivals.answered(connection.due_ns, connection.sent_ns, now_ns):
             result.statuses[data[9:12].decode("latin-1")] += 1
-            result.late += now_ns - connection.sent_ns > connection.tmax_ns
+            result.late += now_ns - connection.due_ns > connection.tmax_ns
         if _CLOSE.search(data, 0, 2048):
             self._end(connection)
             self._open()

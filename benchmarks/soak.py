@@ -28,7 +28,7 @@ from benchmarks.demo.service import DemoError
 from benchmarks.machine import machine
 from benchmarks.saturation import Bounds, Search
 from benchmarks.soak_report import Look
-from benchmarks.stand import PEOPLE, Setup, Stand, as_command, say, standing
+from benchmarks.stand import CONNECTIONS, PEOPLE, Setup, Stand, as_command, say, standing
 
 EVERY_S: Final = 10.0
 MONEY_SHARE: Final = 0.1
@@ -71,7 +71,13 @@ async def _soak(args: argparse.Namespace) -> int:
 
 def setup_of(args: argparse.Namespace) -> Setup:
     """What the common arguments ask for."""
-    return Setup(workers=args.workers, seed=args.seed, bodies=args.bodies, people=args.people)
+    return Setup(
+        workers=args.workers,
+        seed=args.seed,
+        bodies=args.bodies,
+        people=args.people,
+        connections=args.connections,
+    )
 
 
 async def rate_of(stand: Stand, args: argparse.Namespace) -> tuple[float, dict[str, Any] | None]:
@@ -156,6 +162,12 @@ def add_common(parser: argparse.ArgumentParser, share: float) -> None:
     add("--workers", type=int, default=2, help="bidding processes; default: 2")
     add(
         "--bodies", type=int, default=20_000, help="how many different requests are prepared; default: 20,000"
+    )
+    add(
+        "--connections",
+        type=int,
+        default=CONNECTIONS,
+        help=f"of the exchange, as many as it has requests under way, or more; default: {CONNECTIONS}",
     )
     add("--people", type=int, default=PEOPLE, help=f"who visited the shops before; default: {PEOPLE:,}")
     add("--seed", type=int, default=1, help="equal seeds give equal requests; default: 1")

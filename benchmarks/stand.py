@@ -47,7 +47,8 @@ from budget.redis_store import RedisStore
 PEOPLE: Final = 5_000
 BODIES: Final = 20_000
 """Different requests of the load; each comes again after that many, when holds of its person are over."""
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 512
+"""So many that a request waits for none of them: exchanges open as many as they need."""
 DAILY: Final = 1_000_000
 """Of each campaign, in its currency: a thousand times what a run can spend in a day."""
 WALLET: Final = micros_from_text(1_000_000_000)

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from bidder import unhurried
 from bidder.auction.counts import METRICS as AUCTION_METRICS
 from bidder.auction.run import Auction, Hands
 from bidder.campaigns.load import CampaignError
@@ -124,6 +125,7 @@ class Worker:
         gc.freeze()
         exchange, public = await self._listen()
         self._beat()
+        unhurried.end()
         self._announce(ready=True)
         await self._stopping.wait()
         await self._drain(exchange, public)

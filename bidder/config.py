@@ -138,6 +138,8 @@ class WorkerSetup(Struct, frozen=True, kw_only=True):
     worker binds its own."""
     base_url: str
     """What notice and click URLs begin with; without a slash at the end."""
+    unhurried: bool = False
+    """Whether another worker serves until this one is ready: see unhurried.py."""
     announce_fd: int
     """Lines of JSON to the supervisor: see `Announcement`."""
     workers: Annotated[int, Meta(ge=1, le=512)] = 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bidder import logs
+from bidder import logs, unhurried
 from bidder.config import Config, ConfigError, load
 
 if TYPE_CHECKING:
@@ -111,9 +111,14 @@ def run_child(kind: str, arguments: Sequence[str]) -> int:
         print(f"paceline: a {kind} is started by its supervisor alone: {error}", file=sys.stderr)
         return 1
     die_with(handover.parent_pid)
+    if handover.setup.unhurried:
+        unhurried.begin()
     name = kind if kind in HELPERS else f"{kind}-{handover.setup.slot}"
     logs.configure(handover.config.log_level, name)
-    return _be(kind, handover)
+    try:
+        return _be(kind, handover)
+    finally:
+        unhurried.end()  # Python's end puts signals back to what they do by themselves
 
 
 def _be(kind: str, handover: "Handover") -> int:

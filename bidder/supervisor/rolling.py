@@ -3,7 +3,8 @@
 Place: service.py begins one on SIGUSR2 and for the operators' port.
 Rule: one at a time; asked for another one meanwhile it refuses, and counts that. The first successor that is not ready
     ends it: that slot, and those behind it, keep the workers that they have.
-Limits: one more worker's memory, and `ready_timeout_s` and the drain time-out for each.
+Limits: one more worker's memory and a share of a core (unhurried.py); `ready_timeout_s` and the drain time-out for
+    each.
 """
 
 import asyncio

@@ -157,7 +157,7 @@ class Slot:
         if worker is None or not worker.ready or self._stop.is_set():
             return "it has no worker that is ready"
         try:
-            self._successor = successor = await self._start()
+            self._successor = successor = await self._start(unhurried=True)
         except OSError as error:
             return f"its successor cannot be started: {error}"
         with contextlib.suppress(TimeoutError):
@@ -186,7 +186,7 @@ class Slot:
             return f"its successor was not ready in {within_s:g} s"
         return f"its successor ended with status {successor.ended.result()}"
 
-    async def _start(self) -> Child:
+    async def _start(self, *, unhurried: bool = False) -> Child:
         """Start a process; at most one other of this slot runs."""
         setup = self._setup(self.number, -1)
         used = [child.tally for child in self._children]
@@ -197,7 +197,12 @@ class Slot:
 
         def handover(link: int) -> Handover:
             told = structs.replace(
-                setup, announce_fd=link, tally_path=str(tally), exchange_fd=exchange, public_fd=public
+                setup,
+                announce_fd=link,
+                tally_path=str(tally),
+                exchange_fd=exchange,
+                public_fd=public,
+                unhurried=unhurried,
             )
             return Handover(self._config, told, os.getpid())
 

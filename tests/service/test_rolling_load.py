@@ -17,7 +17,7 @@ def test_no_connection_fails_while_workers_are_replaced(tmp_path: Path) -> None:
     """Open-loop load with connections opened all the time: none fails, every request is answered, the books add up."""
     command = (
         *(sys.executable, "-m", "benchmarks.restart", "--restarts", "1", "--rate", "60", "--pause", "1"),
-        *("--bodies", "300", "--people", "300", "--out", str(tmp_path)),
+        *("--bodies", "300", "--people", "300", "--connections", "16", "--out", str(tmp_path)),
     )
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert (tmp_path / "restart.json").exists(), ran.stderr

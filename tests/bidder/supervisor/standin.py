@@ -1,8 +1,8 @@
 """A worker that bids nothing: it listens, announces, obeys signals, and counts one `paceline_notices_total`.
 
-Place: run as a process by the supervisor's tests. A reload counts as a `test` notice. What the variable
-    STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains, `hung` beats for seconds and then
-    no more, `alive` goes on beating, `mute` never listens and is never ready.
+Place: run as a process by the supervisor's tests. A reload counts as a `test` notice, a start without haste as a loss.
+    What the variable STANDIN asks for: `exit:N` ends at once with status N, `stubborn` never drains, `hung` beats for
+    seconds and then no more, `alive` goes on beating, `mute` never listens and is never ready.
 """
 
 import os
@@ -27,6 +27,7 @@ def main() -> int:
         return int(mode.partition(":")[2])
     tally = Tally(Path(setup.tally_path))
     tally.count("paceline_notices_total", "win", "accepted")
+    tally.count("paceline_notices_total", "loss", "accepted", by=setup.unhurried)
     stop = threading.Event()
     if mode != "stubborn":
         signal.signal(signal.SIGTERM, lambda *_: stop.set())

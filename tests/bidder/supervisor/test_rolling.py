@@ -23,6 +23,7 @@ from tests.servers import eventually
 
 STANDIN = (sys.executable, "-m", "tests.bidder.supervisor.standin")
 WINS = Cell("paceline_notices_total", ("win", "accepted"))
+UNHURRIED = Cell("paceline_notices_total", ("loss", "accepted"))
 LINE_ITEMS = Cell("paceline_line_items")
 pytestmark = pytest.mark.process
 
@@ -107,6 +108,7 @@ async def test_a_successor_takes_over_the_sockets_and_counts_beside(tmp_path: Pa
             assert waits(client)
         assert place.slot.beside is None
         assert sum(place.counted(WINS)) == 3
+        assert sum(place.counted(UNHURRIED)) == 2, "the first is awaited"
         assert place.counted(LINE_ITEMS) == [7, 0]
         assert place.slot.restarts == 0
 
