@@ -71,7 +71,9 @@ class Ask:
         self.outcome: Outcome | None = None
 
     def answer(self, outcome: Outcome, body: bytes = b"") -> bool:
-        """Keep the outcome."""
+        """Keep the outcome; raises RuntimeError where it is a fault: what fails is soon done, and measures nothing."""
+        if outcome is Outcome.FAULT:
+            raise RuntimeError("a request ended in a fault of ours: see the log")
         self.outcome = outcome
         return True
 

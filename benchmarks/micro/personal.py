@@ -2,7 +2,8 @@
 
 Place: run by hand: `python -m benchmarks.micro.personal [--line-items 1000 10000] [--batches 16 64] [--rounds N]`.
 Shapes: requests, people and books of micro/auction.py, decided whole. What is off answers at once what it would have
-    answered: the gate its permissions, the segments their line items, so that both sides have the same candidates;
+    answered: the gate its signals, permissions and law, the segments their line items, so that both sides have the same
+    candidates;
     without affinity nobody has a taste. People are copied on all sides, as the store's reader has just made them.
 Units: µs of CPU per bid. Each batch is decided on all sides in turn, ROUNDS times; told are the means over all batches
     of the least, and in parentheses of the median difference, so that a busy machine hits all sides alike.
@@ -26,6 +27,7 @@ from bidder.auction import retrieve, run
 from bidder.audience.identity import Lookup
 from bidder.audience.person import Person
 from bidder.privacy import gate
+from bidder.privacy.signals import signals_of
 
 ROUNDS: Final = 18
 REQUESTS: Final = 512
@@ -73,14 +75,22 @@ class Sides:
         self._bench = bench
         bench.known.find = partial(_fresh, bench.known.find)  # type: ignore[method-assign]  # for this benchmark
         self._batches = [bench.asked[start : start + size] for start in range(0, REQUESTS, size)]
-        self._permit = Replay(bench.world.gate.permit)
-        self._reach = Replay(retrieve._by_segments)
+        law = bench.world.gate
+        self._steps: dict[str, list[tuple[Any, str, Replay]]] = {
+            "gate": [
+                (run, "signals_of", Replay(signals_of)),
+                (law, "permit", Replay(law.permit)),
+                (law, "regime", Replay(law.regime)),
+            ],
+            "segments": [(retrieve, "_by_segments", Replay(retrieve._by_segments))],
+        }
+        replays = [replay for each in self._steps.values() for replay in each]
         with ExitStack() as stack:
-            stack.enter_context(patch.object(bench.world.gate, "permit", self._permit.record))
-            stack.enter_context(patch.object(retrieve, "_by_segments", self._reach.record))
+            for owner, name, replay in replays:
+                stack.enter_context(patch.object(owner, name, replay.record))
             for batch in range(len(self._batches)):
-                self._permit.begin()
-                self._reach.begin()
+                for _, _, replay in replays:
+                    replay.begin()
                 self._decide(batch)
 
     def round(self, number: int) -> list[list[float]]:
@@ -112,15 +122,11 @@ class Sides:
 
     @contextmanager
     def _without(self, step: str, batch: int) -> Iterator[None]:
-        world = self._bench.world
         with ExitStack() as stack:
-            if step == "gate":
-                stack.enter_context(patch.object(run, "signals_of", _nothing))
-                stack.enter_context(patch.object(world.gate, "permit", self._permit.again(batch)))
-            elif step == "segments":
-                stack.enter_context(patch.object(retrieve, "_by_segments", self._reach.again(batch)))
-            else:
-                stack.enter_context(patch.object(world.pricer, "_affinity", _nothing))
+            for owner, name, replay in self._steps.get(step, ()):
+                stack.enter_context(patch.object(owner, name, replay.again(batch)))
+            if step == "affinity":
+                stack.enter_context(patch.object(self._bench.world.pricer, "_affinity", _nothing))
             yield
 
 
