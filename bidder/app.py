@@ -32,7 +32,8 @@ from bidder.notices.apply import Notices
 from bidder.notices.clearing import terms_of
 from bidder.notices.keys import Keyring
 from bidder.settings import Stores
-from bidder.stores.cluster import open_source
+from bidder.stores.cluster import Cluster, open_source
+from bidder.stores.connection import Connection
 from bidder.stores.frequency_writer import FrequencyWriter
 from bidder.stores.people import PeopleReader
 from bidder.treasury import Treasury
@@ -112,18 +113,12 @@ class Worker:
         live = await asyncio.to_thread(self._load, self._config, self._keyring, self._setup.base_url)
         self._treasury = Treasury(self._config, self._setup, source, self._tally, self._clock)
         await self._treasury.start(live, self._directory.remember_advertisers)
-        frequency = self._config.frequency
         views = FrequencyWriter(source, self._tally)
-        self._household = Household(self._config, self._setup, self._keyring, self._tally, self._clock)
-        await self._household.start(live, self.reload)
-        hands = Hands(self._treasury.allowance, views, frequency.hold_s, self._household.screen)
-        people = PeopleReader(source, stores, self._tally, self._clock, frequency.busy_ms)
-        self._auction = Auction(live.world, people, hands, self._tally, self._clock)
-        self._count(live)
-        gc.collect()
-        gc.set_threshold(*GC_THRESHOLDS)
-        gc.freeze()
-        exchange, public = await self._listen()
+        try:
+            exchange, public = await self._open(live, stores, source, views)
+        except BaseException:
+            await self._treasury.close()  # what was leased goes home
+            raise
         self._beat()
         unhurried.end()
         self._announce(ready=True)
@@ -134,6 +129,22 @@ class Worker:
         await views.drain(VIEWS_S)
         views.close()
         await source.close()
+
+    async def _open(
+        self, live: Live, stores: Stores, source: Connection | Cluster, views: FrequencyWriter
+    ) -> tuple[ExchangeServer, PublicServer]:
+        """All that decides and answers, on its ports."""
+        frequency = self._config.frequency
+        self._household = Household(self._config, self._setup, self._keyring, self._tally, self._clock)
+        await self._household.start(live, self.reload)
+        hands = Hands(self._treasury.allowance, views, frequency.hold_s, self._household.screen)
+        people = PeopleReader(source, stores, self._tally, self._clock, frequency.busy_ms)
+        self._auction = Auction(live.world, people, hands, self._tally, self._clock)
+        self._count(live)
+        gc.collect()
+        gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()
+        return await self._listen()
 
     async def _drain(self, exchange: ExchangeServer, public: PublicServer) -> None:
         """Let everybody go, with an answer. Told to end, the worker says for a while that it is not ready; one that has
