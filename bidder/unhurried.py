@@ -32,6 +32,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """No longer; nothing where it never began."""
-    signal.setitimer(signal.ITIMER_PROF, 0.0)
-    signal.signal(signal.SIGPROF, signal.SIG_IGN)  # one may be on its way
+    """No longer; nothing where it never began, or is over."""
+    if signal.getitimer(signal.ITIMER_PROF)[1]:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)  # one may be on its way

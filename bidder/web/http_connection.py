@@ -12,9 +12,8 @@ from typing import Any, Final
 from aiohttp import web
 
 HEAD_S: Final = 10.0
-IDLE_S: Final = (
-    75.0  # above the 60 s of usual load balancers, so that they close first; Prometheus is back in a minute
-)
+IDLE_S: Final = 75.0
+"""Above the 60 s of usual load balancers, so that they close first; Prometheus is back within a minute."""
 
 _http_log = logging.getLogger(__name__)
 _http_log.addFilter(lambda record: False)  # aiohttp names the client's address on every bad request

@@ -2,8 +2,8 @@
 
 Place: the exchange port and the public port listen with it.
 Limits: ACCEPTS_PER_TURN, so that a flood of connections cannot keep answers from leaving, or fewer where files are
-    few; RETRY_S without
-    accepting after the process ran out of files or memory; those of tls.py and handshakes.py for handshakes.
+    few; RETRY_S without accepting after the process ran out of files or memory; those of tls.py and handshakes.py for
+    handshakes.
 Source: uvloop 0.23 (libuv) accepts one connection per turn. A busy worker's turns take 10 ms and more: a fleet
     that reconnects would wait for seconds (measured: 2,000 connections at three times the capacity, 3 s).
 """
